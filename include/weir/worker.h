@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_WORKER_H
+#define WEIR_WORKER_H
+/*
+ * worker - all that the author of a handler plugin includes
+ *
+ * A plugin is a shared object that exports one symbol, `weir_worker`, made by WEIR_WORKER().
+ * It links against nothing of weir: calls go through tables that weir passes in.
+ *
+ * Rules    handle() runs inside a PostgreSQL transaction that weir opened and will commit:
+ *          1. no COMMIT, ROLLBACK or BEGIN        2. no network inside handle()
+ *          3. no state that must survive outside the transaction
+ *          4. no pointer into the event kept after the return
+ * Threads  open and close: main thread, once a process. handle: lane threads; several lanes call
+ *          it at once with the same @self, never two for one partition.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/event.h>
+#include <weir/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_WORKER_ABI 1u
+
+/* What handle() returns. Anything else counts as WEIR_REJECT. */
+enum weir_outcome {
+        WEIR_DONE = 0,  /* effects are in the transaction                                       */
+        WEIR_SKIP = 1,  /* done, nothing to do; the event counts as handled                     */
+        WEIR_RETRY = 2, /* not now: roll back, wait, call again; the partition keeps its order  */
+        WEIR_REJECT = 3 /* never: roll back, keep the record as a dead letter with reterr->text */
+};
+
+struct weir_worker {
+        uint32_t abi;        /* WEIR_WORKER_ABI, as compiled into the plugin                 */
+        uint32_t size;       /* sizeof(struct weir_worker), as compiled there                */
+        const char *name;    /* static; lower_snake; shown in logs                          */
+        const char *version; /* static; recorded in weir.batch with every transaction       */
+
+        /* Prepare. Main thread, may block. 0 = ready, *ret_self is passed to the others;
+         * anything else = @reterr->text says why, weir does not start. May be NULL. */
+        int (*open)(const struct weir_host *host, void **ret_self, struct weir_error *reterr);
+
+        /* Handle one event. Lane thread. Returns enum weir_outcome; on RETRY and REJECT fill
+         * @reterr (weir_reject(), weir_retry()): its text is what the dead letter shows. */
+        int (*handle)(void *self, struct weir_tx *tx, const struct weir_event *event,
+                      struct weir_error *reterr);
+
+        /* Undo open(). Main thread, after the last handle(). May be NULL. */
+        void (*close)(void *self);
+
+        /* Handle @count fresh events of one partition, in order, in one transaction. Optional;
+         * used instead of handle() where set. outcomes[i] = enum weir_outcome of event i
+         * (preset to WEIR_DONE). Returns 0, or an outcome that holds for the whole batch. When
+         * anything but DONE and SKIP comes back, weir rolls back and calls again with count 1. */
+        int (*handle_batch)(void *self, struct weir_tx *tx, const struct weir_event *const *events,
+                            size_t count, int *outcomes, struct weir_error *reterr);
+        /* ABI 1 ends here. Append below; never reorder, retype or reuse a slot. */
+};
+
+#ifdef __cplusplus
+#define WEIR_WORKER_LINKAGE_ extern "C"
+#else
+#define WEIR_WORKER_LINKAGE_ extern
+#endif
+
+/* Define the plugin. C: WEIR_WORKER(.name = "x", .version = "1", .handle = f). C++17 has no
+ * designated initialisers: WEIR_WORKER("x", "1", open_or_nullptr, f, close_or_nullptr, nullptr). */
+#define WEIR_WORKER(...)                                                                        \
+        WEIR_WORKER_LINKAGE_ __attribute__((visibility("default"))) const struct weir_worker    \
+                weir_worker;                                                                    \
+        const struct weir_worker weir_worker = { WEIR_WORKER_ABI,                               \
+                                                 (uint32_t)sizeof(struct weir_worker),          \
+                                                 __VA_ARGS__ };
+
+#ifdef __cplusplus
+}
+#endif
+#endif

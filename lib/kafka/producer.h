@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_KAFKA_PRODUCER_H
+#define WEIR_KAFKA_PRODUCER_H
+/*
+ * producer - idempotent, acks=all, every record accounted for
+ *
+ * Thread   one owner; delivery reports are served inside send and flush.
+ */
+#include <stdint.h>
+#include <weir/event.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct weir_producer;
+struct weir_conf_property;
+
+struct weir_producer_conf {
+        const char *brokers, *client_id;
+        const struct weir_conf_property *properties;
+        size_t property_count;
+        const char *compression; /* NULL = library default */
+        int64_t timeout_ms;      /* until a record counts as failed */
+        /* Told of each outcome, on the owner's thread. @error NULL = acknowledged at @offset. */
+        void (*done)(void *context, void *tag, const char *topic, int32_t partition, int64_t offset, const char *error);
+        void *context;
+};
+
+int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret, struct weir_error *reterr);
+/* Queue a record (copied). Blocks while the queue is full. @partition -1 = by key. @time_ms 0 = now. */
+int weir_producer_send(struct weir_producer *producer, const char *topic, int32_t partition,
+                       struct weir_view key, struct weir_view value, const struct weir_header *headers,
+                       size_t header_count, int64_t time_ms, void *tag, struct weir_error *reterr);
+/* Serve reports for up to @timeout_ms; 0 = everything sent has its outcome, 1 = some are open. */
+int weir_producer_flush(struct weir_producer *producer, int timeout_ms);
+void weir_producer_free(struct weir_producer *producer);
+WEIR_DEFINE_FREEP(struct weir_producer, weir_producer_free)
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_KAFKA_READER_H
+#define WEIR_KAFKA_READER_H
+/* reader - reads a topic without a group and commits nothing; for tail, check, replay previews */
+#include "kafka/consumer.h"
+
+struct weir_reader;
+struct weir_conf_property;
+
+enum weir_reader_from { WEIR_FROM_EARLIEST, WEIR_FROM_LATEST, WEIR_FROM_OFFSET, WEIR_FROM_TIME };
+
+struct weir_reader_conf {
+        const char *brokers, *client_id;
+        const struct weir_conf_property *properties;
+        size_t property_count;
+        const char *topic;
+        int32_t partition;  /* -1 = all */
+        int from;           /* enum weir_reader_from */
+        int64_t from_value; /* offset, or milliseconds since 1970 */
+        int timeout_ms;     /* for metadata and offsets */
+};
+
+int weir_reader_open(const struct weir_reader_conf *conf, struct weir_reader **ret, struct weir_error *reterr);
+/* 1 record; 0 none within the time; 2 every partition was read to the end it had at open; < 0 error. */
+int weir_reader_read(struct weir_reader *reader, int timeout_ms, struct weir_record *ret, struct weir_error *reterr);
+void weir_reader_close(struct weir_reader *reader);
+WEIR_DEFINE_FREEP(struct weir_reader, weir_reader_close)
+
+#endif

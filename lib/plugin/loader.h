@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_PLUGIN_LOADER_H
+#define WEIR_PLUGIN_LOADER_H
+/*
+ * loader - find, check and open a plugin's shared object
+ *
+ * Looked for: a name with a slash is a path; else NAME.so in each directory of plugin_path, then the
+ * directory ../lib/weir/plugins and ./plugins beside the program. Checked on the opened file, and that very file is
+ * loaded (/proc/self/fd), so it cannot be swapped in between: regular file, owned by root or the caller, not
+ * writable by group or others; symbol weir_worker; ABI; size; name, handle or handle_batch.
+ */
+#include <weir/worker.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct weir_plugin;
+
+int weir_plugin_load(const char *name, const char *const *directories, size_t count, struct weir_plugin **ret, struct weir_error *reterr);
+const struct weir_worker *weir_plugin_worker(const struct weir_plugin *plugin); /* copied: slots it lacks are NULL */
+const char *weir_plugin_path(const struct weir_plugin *plugin);
+/* Directory of its migrations ("…/NAME.migrations" or "migrations" beside), NULL = brings none. */
+const char *weir_plugin_migrations(const struct weir_plugin *plugin);
+void weir_plugin_unload(struct weir_plugin *plugin);
+WEIR_DEFINE_FREEP(struct weir_plugin, weir_plugin_unload)
+
+#endif
