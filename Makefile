@@ -1,38 +1,171 @@
-# weir - build, test, demo; `make help` lists the targets
+# weir - build, test, demo. One file, not recursive; `make help` lists what people type.
+#
+# Everything made lies below $(B), the objects of each variant apart: `make asan` after `make` rebuilds nothing of
+# the other. Options people set: B=dir  CC=clang-14  VARIANT=asan|tsan  T=pattern  KAFKA=real  PREFIX=  DESTDIR=
 B       ?= build
 VARIANT ?= release
-CC      ?= gcc
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 O       := $(B)/obj/$(VARIANT)
+P       := $(if $(filter release,$(VARIANT)),$(B),$(O))
+PREFIX  ?= /usr/local
+T       ?=
+S       := tests/support
+CLANG   ?= clang-14
+MACHINE := $(shell uname -m)
+export B
 
 WARN  := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
-HARD  := -fstack-protector-strong -fstack-clash-protection -fPIC -fvisibility=hidden
-FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+CF    := $(if $(filter x86_64,$(MACHINE)),-fcf-protection)$(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard)
+HARD  := -fstack-protector-strong -fstack-clash-protection $(CF) -fPIC -fvisibility=hidden
+FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-CPPFLAGS += -D_GNU_SOURCE -Ilib -Iinclude -Icmd -I/usr/include/postgresql
-CFLAGS   += -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT))
-LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize%,$(FLAGS_$(VARIANT)))
+SAN      := $(filter -fsanitize%,$(FLAGS_$(VARIANT)))
+INCLUDES  = -D_GNU_SOURCE -Ilib -Iinclude -Icmd -I/usr/include/postgresql
+COMPILE   = $(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) -MMD -MP
+ZFLAGS   := -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
+LFLAGS    = -pie $(if $(filter tsan,$(VARIANT)),-rdynamic) $(ZFLAGS) $(LDFLAGS)
 LIBS     := -lrdkafka -lcjson -lconfig -lpq -lcrypto -lpthread -ldl
+CHECK    := -lcheck -lsubunit -lm -lrt
 
-LIB_SRC  := $(wildcard lib/*/*.c lib/*.c)
-CMD_SRC  := $(wildcard cmd/*.c)
-TEST_SRC := $(wildcard tests/unit/test_*.c)
-LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
-CMD_OBJ  := $(CMD_SRC:%.c=$(O)/%.o)
-TESTS    := $(TEST_SRC:tests/unit/%.c=$(O)/%)
+LIB_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c lib/*.c))
+CMD_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
+# the distribution's librdkafka uses C11 threads, which TSan does not see: see the file's head
+EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
+TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
+UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
+BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
+TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
+PLUG_SQL  := $(patsubst workers/%/migrations,$(O)/sql/%.stamp,$(wildcard workers/*/migrations))
+TEST_SQL  := $(patsubst tests/plugins/%.migrations,$(O)/test-sql/%.stamp,$(wildcard tests/plugins/*.migrations))
+C_FILES    = $(shell find lib cmd include workers tests bench examples -name '*.[ch]')
+SCRIPTS    = $(shell find tests examples bench .ci docker -name '*.sh') .ci/run
+DEPS      := $(B)/.deps-build
 
-all: $(B)/weir
-$(B)/weir: $(CMD_OBJ) $(O)/libweir.a
-	$(CC) $(LDFLAGS) -o $@ $(CMD_OBJ) $(O)/libweir.a $(LIBS)
+all: $(P)/weir $(P)/libweir.a $(P)/libweir.so plugins ## the program, the libraries, the plugins
+plugins: $(PLUGINS) $(PLUG_SQL)
+test-plugins: $(TEST_PLUG) $(TEST_SQL)
+help: ## this list
+	@sed -n 's/^\([a-z][a-z -]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
+# --- build -----------------------------------------------------------------------------------------------------
+$(B)/.deps-%: $(S)/deps.sh
+	@mkdir -p $(@D) && sh $< $* && touch $@
+$(P)/weir: $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
+	$(CC) $(LFLAGS) -o $@ $^ $(LIBS)
 $(O)/libweir.a: $(LIB_OBJ)
-	rm -f $@; ar rcs $@ $^
-$(O)/%.o: %.c
+	@rm -f $@
+	ar rcs $@ $^
+$(P)/libweir.so.0: $(LIB_OBJ)
+	$(CC) -shared -Wl,-soname,libweir.so.0 $(if $(SAN),,-Wl,--no-undefined) $(ZFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(P)/libweir.so: $(P)/libweir.so.0
+	ln -sf libweir.so.0 $@
+ifneq ($(P),$(O))
+$(P)/libweir.a: $(O)/libweir.a
+	cp $< $@
+endif
+$(O)/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(O)/test_%: tests/unit/test_%.c $(O)/libweir.a
+	$(COMPILE) -c $< -o $@
+# a plugin sees include/ only and is linked with nothing of ours
+$(O)/workers/%.o $(O)/tests/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
+PLUGIN_LINK = @mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ && chmod go-w $@
+.SECONDEXPANSION:
+$(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
+	$(PLUGIN_LINK)
+percent := %.
+$(O)/plugins/%.so: $(O)/tests/plugins/%.o
+	$(PLUGIN_LINK)
+SQL_COPY = mkdir -p $(@D) $(1)/plugins; rm -rf $(1)/plugins/$*.migrations; cp -R $(2) $(1)/plugins/$*.migrations; touch $@
+$(PLUG_SQL): $(O)/sql/%.stamp: $$(wildcard workers/$$*/migrations/*.sql)
+	@$(call SQL_COPY,$(P),workers/$*/migrations)
+$(TEST_SQL): $(O)/test-sql/%.stamp: $$(wildcard tests/plugins/$$*.migrations/*.sql)
+	@$(call SQL_COPY,$(O),tests/plugins/$*.migrations)
+$(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.deps-unit
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(O)/libweir.a -lcheck -lsubunit -lm -lrt $(LIBS)
-tests-unit: $(TESTS)
-	@for t in $(TESTS); do $$t || exit 1; done
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
-.PHONY: all tests-unit
+	$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
+$(B)/kafkactl: $(S)/kafkactl.c Makefile | $(DEPS)
+	$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka
+$(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LFLAGS) -o $@ $< $(O)/libweir.a $(LIBS) -lm
+-include $(shell find $(B)/obj $(B)/bench -name '*.d' 2>/dev/null)
+
+# --- set-up ----------------------------------------------------------------------------------------------------
+deps: ## install what building and the demo need (apt; names the packages where it cannot)
+	@sh $(S)/deps.sh build demo unit
+deps-test: ## and what the tests on Apache Kafka need
+	@sh $(S)/deps.sh build demo unit kafka
+deps-lint: ## and clang, clang-format, clang-tidy, shellcheck
+	@sh $(S)/deps.sh lint
+
+# --- run -------------------------------------------------------------------------------------------------------
+demo: deps $(if $(filter real,$(KAFKA)),deps-test) ## 20,000 events, two SIGKILLs, nothing lost or doubled (KAFKA=real)
+	@$(MAKE) --no-print-directory all $(if $(filter real,$(KAFKA)),$(B)/kafkactl)
+	@bash examples/demo/demo.sh $(KAFKA)
+bench: deps-test ## the figures of docs/PERFORMANCE.md
+	@$(MAKE) --no-print-directory all $(B)/kafkactl $(BENCHES)
+	@bash bench/run.sh $(T)
+
+# --- test ------------------------------------------------------------------------------------------------------
+tests-unit: unit
+unit: deps test-plugins $(UNIT) ## the unit tests (T=conf: only test_*conf*)
+	@bash $(S)/unit.sh unit $(O) $(UNIT)
+vectors: deps $(O)/test_vectors ## the CloudEvents vectors
+	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
+integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
+	@bash tests/integration/run.sh $(T)
+test: ## unit, vectors and integration, with their set-up; closes with a line per runner
+	@mkdir -p $(B) && rm -f $(B)/summary; s=0; \
+	for r in unit vectors integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary 3 && exit $$s
+asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
+
+# --- check -----------------------------------------------------------------------------------------------------
+clang: deps-lint ## everything once more with clang
+	@$(MAKE) --no-print-directory B=$(B)/clang CC=$(CLANG) all $(if $(TESTS),clang-tests)
+clang-tests: $(TESTS)
+layers: ## no include points up; each foreign library in its one folder
+	@sh tests/layers.sh . && bash tests/layers-test.sh
+headers: deps ## each header stands alone; the public ones as C11 and C++17
+	@bash $(S)/headers.sh
+format: deps-lint ## clang-format over everything
+	@$(CLANG:clang%=clang-format%) -i $(C_FILES)
+format-check: deps-lint
+	@$(CLANG:clang%=clang-format%) --dry-run -Werror $(C_FILES) && echo "format: $(words $(C_FILES)) files keep it"
+TIDY := $(patsubst %.c,$(B)/lint/%.ok,$(wildcard lib/*/*.c lib/*.c cmd/*.c workers/*/*.c))
+$(B)/lint/%.ok: %.c .clang-tidy $(wildcard lib/*/*.h include/weir/*.h cmd/*.h)
+	@mkdir -p $(@D)
+	@$(CLANG:clang%=clang-tidy%) --quiet $< -- -std=gnu17 $(INCLUDES) 2>$@.log || { cat $@.log >&2; exit 1; }
+	@touch $@
+lint: deps-lint ## clang-tidy and shellcheck
+	@$(MAKE) --no-print-directory -k -j2 tidy
+	@shellcheck -x $(SCRIPTS) && echo "lint: $(words $(TIDY)) sources, $(words $(SCRIPTS)) scripts, nothing found"
+tidy: $(TIDY)
+hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shipped
+	@bash $(S)/hardening.sh $(P)/weir $(P)/libweir.so.0 $(PLUGINS)
+docs-sync: $(P)/weir ## generated documents equal their source
+	@$(P)/weir config reference | diff -u config/reference.cfg - >&2
+	@$(P)/weir config markdown | diff -u docs/CONFIGURATION.md - >&2
+	@echo "docs-sync: config/reference.cfg and docs/CONFIGURATION.md equal the table of keys"
+check: deps-test format-check layers headers lint clang hardening docs-sync asan tsan test ## all that CI runs
+
+install: all ## PREFIX=/usr/local DESTDIR=
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations)
+	install -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/libweir.so.0 $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libweir.so.0 $(DESTDIR)$(PREFIX)/lib/libweir.so
+	install -m 644 $(B)/libweir.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/weir/*.h $(DESTDIR)$(PREFIX)/include/weir/
+	install -m 644 migrations/*.sql $(DESTDIR)$(PREFIX)/share/weir/migrations/
+	install -m 755 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/weir/plugins/
+	for d in $(B)/plugins/*.migrations; do [ ! -d $$d ] || cp -R $$d $(DESTDIR)$(PREFIX)/lib/weir/plugins/; done
+	install -m 644 config/reference.cfg $(DESTDIR)$(PREFIX)/share/weir/
+clean: ## remove $(B)
+	rm -rf $(B)
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
+	tsan clang clang-tests layers headers format format-check lint tidy hardening docs-sync check install clean
+.DELETE_ON_ERROR:
+.SECONDARY:

@@ -19,5 +19,10 @@ int cmd_fail(const char *name, const struct weir_error *error);
 int cmd_load(const char *name, const char *path, struct weir_conf **ret);
 /* "try 'weir NAME --help'"; returns CMD_USAGE. */
 int cmd_usage(const char *name);
+/* Log level and form as the configuration says. */
+void cmd_log_setup(const struct weir_conf *conf);
+/* weir's own migrations: $WEIR_MIGRATIONS, else share/weir/migrations of the installation, else the
+ * source tree's beside build/. NULL = not found. Static storage. */
+const char *cmd_migrations_path(void);
 
 #endif

@@ -6,6 +6,8 @@
  *
  * Owner    weir. Everything reachable from an event is valid until the handler returns; copy
  *          what must live longer.
+ * Thread   the one that was handed the event.
+ * Units    _us microseconds since 1970-01-01T00:00:00Z, _ms milliseconds, size bytes.
  * Source   CloudEvents 1.0.2, sections "Context Attributes" and "Event Data"; Kafka and HTTP
  *          protocol bindings 1.0.2.
  */
@@ -25,9 +27,9 @@ struct weir_view {
 
 /* One Kafka or HTTP header, as it came. @value NULL = null header. value[size] is NUL. */
 struct weir_header {
-        const char *name;  /* NUL-terminated; Kafka: case-sensitive (binding 3.2.3)  */
+        const char *name; /* NUL-terminated; Kafka: case-sensitive (binding 3.2.3) */
         const char *value;
-        size_t size;
+        size_t size; /* bytes of @value */
 };
 
 enum weir_attribute_type {
@@ -50,8 +52,10 @@ enum weir_data_kind {
         WEIR_DATA_JSON = 3    /* JSON text: datacontenttype is JSON, or implied by the format */
 };
 
+/* No time: the attribute is absent. */
 #define WEIR_TIME_NONE INT64_MIN
 
+/* Required attributes are never absent and never empty: weir has checked the event. */
 struct weir_event {
         uint32_t size; /* sizeof(struct weir_event) as compiled into the host; grows at the end */
         int32_t partition;
@@ -69,14 +73,16 @@ struct weir_event {
         const struct weir_attribute *extensions; /* in the order of the record */
         size_t extension_count;
 
-        struct weir_view data; /* raw slice: big numbers, spacing and member order survive */
-        int data_kind;         /* enum weir_data_kind */
+        /* Raw slice: big numbers, spacing and member order survive. JSON of a binary-mode record
+         * was not parsed yet and may be no JSON after all: weir_event_json() and jsonb check it. */
+        struct weir_view data;
+        int data_kind; /* enum weir_data_kind */
 
-        int32_t attempt;          /* 1 = first time that this process hands it to the handler */
-        const char *topic;        /* where it came from; NUL-terminated */
-        int64_t offset;           /* Kafka offset */
-        int64_t record_time_ms;   /* Kafka record timestamp, or -1 */
-        struct weir_view key;     /* record key; any bytes; ptr NULL = no key */
+        int32_t attempt;        /* 1 = first time that this process hands it to the handler */
+        const char *topic;      /* where it came from; NUL-terminated */
+        int64_t offset;         /* Kafka offset */
+        int64_t record_time_ms; /* Kafka record timestamp, or -1 */
+        struct weir_view key;   /* record key; any bytes; ptr NULL = no key */
         const struct weir_header *headers; /* all headers of the record, ours and foreign */
         size_t header_count;
         const char *replay; /* name of the replay epoch, NULL in ordinary consumption */

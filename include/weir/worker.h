@@ -8,16 +8,19 @@
  * It links against nothing of weir: calls go through tables that weir passes in.
  *
  * Rules    handle() runs inside a PostgreSQL transaction that weir opened and will commit:
- *          1. no COMMIT, ROLLBACK or BEGIN        2. no network inside handle()
- *          3. no state that must survive outside the transaction
+ *          1. no COMMIT, ROLLBACK or BEGIN: refused in exec and query, checked on the connection
+ *          2. no network inside handle(): it holds the partition up and cannot be rolled back
+ *          3. no state that must survive outside the transaction: an event that was rolled back
+ *             is handed over again
  *          4. no pointer into the event kept after the return
+ *          5. no exception, longjmp or thread exit leaves a plugin's function
  * Threads  open and close: main thread, once a process. handle: lane threads; several lanes call
  *          it at once with the same @self, never two for one partition.
+ * Loading  the file must belong to root or to the caller, and not be writable by group or others.
+ *          Its migrations stand in NAME.migrations beside it, NAME being the plugin's name; or in
+ *          "migrations" beside it, where that directory is called NAME.
  */
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <weir/error.h>
 #include <weir/event.h>
@@ -37,18 +40,26 @@ enum weir_outcome {
         WEIR_REJECT = 3 /* never: roll back, keep the record as a dead letter with reterr->text */
 };
 
-struct weir_worker {
-        uint32_t abi;        /* WEIR_WORKER_ABI, as compiled into the plugin                 */
-        uint32_t size;       /* sizeof(struct weir_worker), as compiled there                */
-        const char *name;    /* static; lower_snake; shown in logs                          */
-        const char *version; /* static; recorded in weir.batch with every transaction       */
+/* weir_reject(reterr, "no amount in order %s", id): fill @reterr and return WEIR_REJECT. */
+#define weir_reject(reterr, ...) weir_refuse(WEIR_REJECT, (reterr), __VA_ARGS__)
+#define weir_retry(reterr, ...) weir_refuse(WEIR_RETRY, (reterr), __VA_ARGS__)
 
-        /* Prepare. Main thread, may block. 0 = ready, *ret_self is passed to the others;
-         * anything else = @reterr->text says why, weir does not start. May be NULL. */
+/* What a plugin is. All of it is static storage of the plugin; weir copies it when it loads. */
+struct weir_worker {
+        uint32_t abi;        /* WEIR_WORKER_ABI, as compiled into the plugin                    */
+        uint32_t size;       /* sizeof(struct weir_worker), as compiled there                   */
+        const char *name;    /* [a-z][a-z0-9_]*, at most 63; its log and schema name            */
+        const char *version; /* printable, at most 63; stands in weir.batch per transaction     */
+
+        /* Prepare: read options, open tables. Main thread, may block. May be NULL.
+         * 0 = ready, *ret_self is passed to the others (stays NULL when untouched).
+         * Anything else = @reterr->text says why, weir does not start; close() is not called. */
         int (*open)(const struct weir_host *host, void **ret_self, struct weir_error *reterr);
 
-        /* Handle one event. Lane thread. Returns enum weir_outcome; on RETRY and REJECT fill
-         * @reterr (weir_reject(), weir_retry()): its text is what the dead letter shows. */
+        /* Handle one event. Lane thread. @event and @tx: until the return. @reterr comes empty.
+         * Returns enum weir_outcome; on RETRY and REJECT fill @reterr (weir_reject(),
+         * weir_retry()): its text is what the dead letter shows. The < 0 of a failed weir_tx_*()
+         * call may be returned as it is. Any other number counts as WEIR_REJECT. */
         int (*handle)(void *self, struct weir_tx *tx, const struct weir_event *event,
                       struct weir_error *reterr);
 
@@ -58,7 +69,8 @@ struct weir_worker {
         /* Handle @count fresh events of one partition, in order, in one transaction. Optional;
          * used instead of handle() where set. outcomes[i] = enum weir_outcome of event i
          * (preset to WEIR_DONE). Returns 0, or an outcome that holds for the whole batch. When
-         * anything but DONE and SKIP comes back, weir rolls back and calls again with count 1. */
+         * anything but DONE and SKIP comes back, weir rolls back and calls again with count 1,
+         * event by event. */
         int (*handle_batch)(void *self, struct weir_tx *tx, const struct weir_event *const *events,
                             size_t count, int *outcomes, struct weir_error *reterr);
         /* ABI 1 ends here. Append below; never reorder, retype or reuse a slot. */
@@ -70,13 +82,15 @@ struct weir_worker {
 #define WEIR_WORKER_LINKAGE_ extern
 #endif
 
-/* Define the plugin. C: WEIR_WORKER(.name = "x", .version = "1", .handle = f). C++17 has no
- * designated initialisers: WEIR_WORKER("x", "1", open_or_nullptr, f, close_or_nullptr, nullptr). */
-#define WEIR_WORKER(...)                                                                        \
-        WEIR_WORKER_LINKAGE_ __attribute__((visibility("default"))) const struct weir_worker    \
-                weir_worker;                                                                    \
-        const struct weir_worker weir_worker = { WEIR_WORKER_ABI,                               \
-                                                 (uint32_t)sizeof(struct weir_worker),          \
+/* Define the plugin; no semicolon behind it.
+ * C:     WEIR_WORKER(.name = "x", .version = "1", .open = o, .handle = h, .close = c)
+ * C++17: has no designated initialisers:
+ *   WEIR_WORKER("x", "1", open_or_nullptr, f, close_or_nullptr, nullptr) */
+#define WEIR_WORKER(...)                                                                           \
+        WEIR_WORKER_LINKAGE_ __attribute__((visibility("default")))                                \
+        const struct weir_worker weir_worker;                                                      \
+        const struct weir_worker weir_worker = { WEIR_WORKER_ABI,                                  \
+                                                 (uint32_t)sizeof(struct weir_worker),             \
                                                  __VA_ARGS__ };
 
 #ifdef __cplusplus

@@ -37,9 +37,9 @@ struct weir_conf_worker {
         uint64_t batch_max_bytes;
         int64_t batch_linger_us;
         int64_t retry_first_delay_ms, retry_max_delay_ms;
-        bool accept_json_batch; /* Kafka records of application/cloudevents-batch+json */
+        bool accept_json_batch;      /* Kafka records of application/cloudevents-batch+json */
         struct weir_option *options; /* the plugin's own group; NULL when absent */
-        const char *where; /* "file:line" of the group */
+        const char *where;           /* "file:line" of the group */
 };
 
 struct weir_conf {
@@ -76,8 +76,8 @@ struct weir_conf_problems {
  * (RELIABILITY: an @include of a directory), so a bad file never hurts the caller.
  * Errors   WEIR_ECONF: @ret_problems holds every problem; reterr->text the first.
  */
-int weir_conf_load(const char *path, struct weir_conf **ret, struct weir_conf_problems *ret_problems,
-                   struct weir_error *reterr);
+int weir_conf_load(const char *path, struct weir_conf **ret,
+                   struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 void weir_conf_free(struct weir_conf *conf);
 WEIR_DEFINE_FREEP(struct weir_conf, weir_conf_free)
 void weir_conf_problems_fini(struct weir_conf_problems *problems);
@@ -89,9 +89,17 @@ int weir_conf_parse(const char *name, const char *text, size_t size, struct weir
 /* The table of keys in three other forms. */
 int weir_conf_print_reference(FILE *out); /* equals config/reference.cfg */
 int weir_conf_print_markdown(FILE *out);  /* equals docs/CONFIGURATION.md */
-int weir_conf_explain(FILE *out, const char *key); /* 0; WEIR_EUSAGE: no such key, near ones printed */
+int weir_conf_explain(FILE *out,
+                      const char *key); /* 0; WEIR_EUSAGE: no such key, near ones printed */
+
+/* The values that took effect, one "key = value" a line; secrets and plugin options are not
+ * printed. @conf must come from weir_conf_load() or weir_conf_parse(). The printers return 0, or
+ * WEIR_ESYS: @out failed. */
+int weir_conf_show(FILE *out, const struct weir_conf *conf);
 
 /* Why a librdkafka property may not be set; NULL = it may. */
 const char *weir_conf_property_refused(const char *name);
+
+const char *weir_conf_library_version(void); /* libconfig this was built with */
 
 #endif

@@ -8,8 +8,14 @@
 
 #include "base/error.h"
 
-enum weir_option_type { WEIR_OPTION_GROUP, WEIR_OPTION_LIST, WEIR_OPTION_TEXT, WEIR_OPTION_INT,
-                        WEIR_OPTION_FLOAT, WEIR_OPTION_BOOL };
+enum weir_option_type {
+        WEIR_OPTION_GROUP,
+        WEIR_OPTION_LIST,
+        WEIR_OPTION_TEXT,
+        WEIR_OPTION_INT,
+        WEIR_OPTION_FLOAT,
+        WEIR_OPTION_BOOL
+};
 
 struct weir_option {
         int type;
@@ -19,17 +25,21 @@ struct weir_option {
         int64_t number;
         double real;
         bool truth;
-        bool known; /* read or declared by the plugin */
+        bool known;                   /* read or declared by the plugin */
         struct weir_option *children; /* of a group or list */
         size_t count;
 };
 
-/* Follow a dotted path, "rules.[0].type". NULL = not there. @root may be NULL. Marks it as known. */
+/* Follow a dotted path, "rules.[0].type". NULL = not there. @root may be NULL. Marks it as known.
+ */
 struct weir_option *weir_option_at(struct weir_option *root, const char *path);
 /* 1 found, 0 absent, WEIR_ECONF: another type; the text names file, line and what is expected. */
-int weir_option_text(struct weir_option *root, const char *path, const char **ret, struct weir_error *reterr);
-int weir_option_int(struct weir_option *root, const char *path, int64_t *ret, struct weir_error *reterr);
-int weir_option_bool(struct weir_option *root, const char *path, bool *ret, struct weir_error *reterr);
+int weir_option_text(struct weir_option *root, const char *path, const char **ret,
+                     struct weir_error *reterr);
+int weir_option_int(struct weir_option *root, const char *path, int64_t *ret,
+                    struct weir_error *reterr);
+int weir_option_bool(struct weir_option *root, const char *path, bool *ret,
+                     struct weir_error *reterr);
 /* Nodes that nobody asked for: WEIR_ECONF names each with file and line; 0 = none. */
 int weir_option_unknown(const struct weir_option *root, struct weir_error *reterr);
 

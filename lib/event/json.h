@@ -12,4 +12,6 @@ int weir_json_check(struct weir_view text, const struct weir_limits *limits, str
 int weir_json_parse(struct weir_view text, const struct weir_limits *limits, struct cJSON **ret, struct weir_refusal *ret_refusal);
 void weir_json_free(struct cJSON *tree);
 
+const char *weir_json_library_version(void); /* cJSON in use */
+
 #endif

@@ -38,6 +38,7 @@ struct weir_record {
         struct weir_header *headers; /* filled into the caller's array by weir_record_headers() */
         size_t header_count;
         void *message; /* librdkafka's */
+        struct weir_partition *from; /* counts it until release; NULL: a reader's */
 };
 
 /* Where the log begins and ends (read_committed: the last stable offset), as the broker said. */

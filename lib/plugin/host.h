@@ -11,10 +11,10 @@
 
 struct weir_handler;
 
-/* Open the plugin for @worker. @pool serves weir_host.table(). Options that the plugin neither reads nor
- * declares: WEIR_ECONF with file and line. */
-int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker *worker, struct weir_pool *pool,
-                      struct weir_handler **ret, struct weir_error *reterr);
+/* Open the plugin for @worker. @pool serves weir_host.table(). Options that the plugin neither
+ * reads nor declares: WEIR_ECONF with file and line. */
+int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker *worker,
+                      struct weir_pool *pool, struct weir_handler **ret, struct weir_error *reterr);
 void weir_handler_close(struct weir_handler *handler);
 WEIR_DEFINE_FREEP(struct weir_handler, weir_handler_close)
 const struct weir_worker *weir_handler_worker(const struct weir_handler *handler);

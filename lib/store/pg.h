@@ -71,4 +71,6 @@ enum weir_sql_class {
 };
 int weir_pg_classify(const struct weir_error *error);
 
+int weir_pg_library_version(void); /* libpq in use: 150018 */
+
 #endif

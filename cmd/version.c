@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* version - what a bug report starts with: the versions of everything that decides how weir behaves */
+#include <getopt.h>
+#include <stdio.h>
+
+#include <weir/worker.h>
+
+#include "base/version.h"
+#include "cmd.h"
+#include "event/json.h"
+#include "kafka/cluster.h"
+#include "store/pg.h"
+
+static const char help[] = "usage: weir version [--json]\n\n"
+                           "Prints the versions of weir, its plugin ABI and the libraries in use.\n\n"
+                           "example:\n  weir version --json\n";
+
+int cmd_version(int argc, char **argv)
+{
+        static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+                                                 { "help", no_argument, NULL, 'h' },
+                                                 { 0 } };
+        bool json = false;
+        int pq = weir_pg_library_version();
+        int c;
+
+        while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1)
+                switch (c) {
+                case 'j':
+                        json = true;
+                        break;
+                case 'h':
+                        fputs(help, stdout);
+                        return CMD_DONE;
+                default:
+                        return cmd_usage("version");
+                }
+        printf(json ? "{\"weir\":\"%s\",\"plugin_abi\":%u,\"librdkafka\":\"%s\",\"libpq\":\"%d.%d\",\"cjson\":\"%s\",\"libconfig\":\"%s\"}\n"
+                    : "weir %s (plugin ABI %u)\nlibrdkafka %s\nlibpq %d.%d\ncJSON %s\nlibconfig %s\n",
+               WEIR_VERSION, WEIR_WORKER_ABI, weir_kafka_version(), pq / 10000, pq % 10000, weir_json_library_version(),
+               weir_conf_library_version());
+        return CMD_DONE;
+}

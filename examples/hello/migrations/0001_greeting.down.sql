@@ -1,0 +1,2 @@
+DROP TABLE hello.greeting;
+DROP SCHEMA hello;

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf - from a path to a checked configuration, or to the list of everything that is wrong with it
+ *
+ * The order is the safety: scan (source.c: nothing dangerous is left), parse in a child (guard.c:
+ * for the danger nobody knows yet), parse here, read through the table. A file that the grammar
+ * refuses gives its syntax problems only: what the table would say about half a tree is noise.
+ *
+ * One arena holds the result, weir_conf itself included; weir_conf_free() wipes the secrets in it
+ * first.
+ */
+#include "conf/conf.h"
+
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/guard.h"
+#include "conf/read.h"
+
+#define PARSE_TIMEOUT_MS 5000
+
+static void free_arena(struct weir_arena *arena)
+{
+        if (!arena)
+                return;
+        weir_arena_fini(arena);
+        free(arena);
+}
+WEIR_DEFINE_FREEP(struct weir_arena, free_arena)
+
+static void wipe(const char *secret)
+{
+        if (secret)
+                explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
+}
+
+void weir_conf_free(struct weir_conf *conf)
+{
+        if (!conf)
+                return;
+        wipe(conf->store_password);
+        for (size_t i = 0; i < conf->property_count; i++)
+                if (conf->properties[i].secret)
+                        wipe(conf->properties[i].value);
+        free_arena(conf->memory);
+}
+
+static void try_parse(void *arg)
+{
+        const struct weir_source *source = arg;
+        config_t config;
+
+        config_init(&config);
+        config_read_string(&config, source->flat);
+        config_destroy(&config);
+}
+
+static void note_syntax(const config_t *config, const struct weir_source *source,
+                        struct weir_problem_list *problems)
+{
+        const struct weir_source_line *line = weir_source_line(source,
+                                                               (size_t)config_error_line(config));
+        const char *text = config_error_text(config);
+
+        if (text && !strcmp(text, "duplicate setting name"))
+                text = "a key is given twice in one group";
+        else if (text && !strcmp(text, "mismatched element type in array"))
+                text = "an array [ ] holds values of one type; a list ( ) may mix them";
+        else
+                text = "not understood here or just before; a setting is name = value; strings, "
+                       "durations and sizes "
+                       "have double quotes, groups { }, lists ( ) and arrays [ ]";
+        weir_problem_add(problems, &line->place, "syntax", "%s", text);
+}
+
+/* Parse what was scanned and read it. WEIR_ESYS: no child could be made. */
+static int parse_tree(const struct weir_source *source, struct weir_reading *reading,
+                      struct weir_error *reterr)
+{
+        struct weir_error verdict;
+        config_t config;
+        int r;
+
+        r = weir_guard_try(try_parse, (void *)(uintptr_t)source, PARSE_TIMEOUT_MS, &verdict);
+        if (r < 0) {
+                if (reterr)
+                        *reterr = verdict;
+                return weir_error_prefix(reterr, "%s: trying the file in a child process: ",
+                                         reading->base->conf.path),
+                       r;
+        }
+        if (r > 0) {
+                struct weir_place place = { .file = reading->base->conf.path };
+
+                weir_problem_add(reading->problems, &place, NULL,
+                                 "libconfig %s on this file; nothing was read", verdict.text);
+                return 0;
+        }
+        config_init(&config);
+        if (config_read_string(&config, source->flat) == CONFIG_TRUE)
+                weir_read_tree(reading, config_root_setting(&config));
+        else
+                note_syntax(&config, source, reading->problems);
+        config_destroy(&config);
+        return 0;
+}
+
+/* @text NULL: read the file. */
+static int load(const char *path, const char *text, size_t size, struct weir_conf **ret,
+                struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(free_arenap) struct weir_arena *arena = malloc(sizeof *arena);
+        WEIR_CLEANUP(weir_source_fini) struct weir_source source = { 0 };
+        struct weir_problem_list problems = { 0 };
+        struct weir_reading reading = { .source = &source, .arena = arena, .problems = &problems };
+        struct weir_conf *conf;
+        int r = 0, listed;
+
+        if (ret_problems)
+                *ret_problems = (struct weir_conf_problems){ 0 };
+        if (!arena)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "reading %s", path);
+        weir_arena_init(arena, 4096);
+        reading.base = weir_read_alloc(&reading, sizeof *reading.base);
+        if (!reading.base)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "reading %s", path);
+        conf = &reading.base->conf;
+        conf->path = weir_read_copy(&reading, path);
+        if (text)
+                weir_source_take(&source, path, text, size, arena, &problems);
+        else
+                weir_source_read(&source, path, arena, &problems);
+        if (source.no_memory)
+                problems.no_memory = true;
+        if (!source.broken && !problems.no_memory)
+                r = parse_tree(&source, &reading, reterr);
+        listed = weir_problem_finish(&problems, r < 0 ? NULL : ret_problems, r < 0 ? NULL : reterr);
+        if (r == 0)
+                r = listed;
+        conf->memory = WEIR_TAKE(arena);
+        if (r < 0) {
+                weir_conf_free(conf); /* wipes what was read of the secrets */
+                return r;
+        }
+        *ret = conf;
+        return 0;
+}
+
+int weir_conf_load(const char *path, struct weir_conf **ret,
+                   struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+{
+        if (!path)
+                path = getenv("WEIR_CONFIG");
+        if (!path || !*path)
+                path = "weir.cfg";
+        return load(path, NULL, 0, ret, ret_problems, reterr);
+}
+
+int weir_conf_parse(const char *name, const char *text, size_t size, struct weir_conf **ret,
+                    struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+{
+        return load(name, text, size, ret, ret_problems, reterr);
+}
+
+const char *weir_conf_library_version(void)
+{
+        return WEIR_STR_(LIBCONFIG_VER_MAJOR) "." WEIR_STR_(LIBCONFIG_VER_MINOR) "." WEIR_STR_(LIBCONFIG_VER_REVISION);
+}

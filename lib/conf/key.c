@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * key - one table, many readers
+ *
+ * A key that is parsed but not documented, or documented with yesterday's default, is worse than
+ * none. So nothing about a key stands anywhere else: parser (read.c), reference file, documentation
+ * and `weir config explain` (print.c) all walk this table, and a new key is a new row.
+ *
+ * Order   that of the reference file: what everybody sets first. A group stands before its keys.
+ */
+#include "conf/key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KIB(n) ((int64_t)(n) << 10)
+#define MIB(n) ((int64_t)(n) << 20)
+#define MS(n) ((int64_t)(n)*1000)
+#define SEC(n) MS((int64_t)(n)*1000)
+#define TOP(m) .offset = offsetof(struct weir_key_base, m)
+#define CONF(m) .offset = offsetof(struct weir_key_base, conf.m)
+#define WORKER(m) .offset = offsetof(struct weir_conf_worker, m)
+
+const struct weir_key weir_keys[] = {
+        { "kafka", WEIR_KEY_GROUP, .help = "The Kafka cluster that events come from." },
+        { "kafka.brokers", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED, CONF(kafka_brokers),
+          .example = "127.0.0.1:9092", .check = weir_check_brokers,
+          .allowed = "host:port, several separated by commas",
+          .help = "Brokers to ask first. One that answers is enough; two or three survive the loss "
+                  "of one." },
+        { "kafka.properties", WEIR_KEY_PROPERTIES,
+          .allowed = "\"name=value\"; names of librdkafka's CONFIGURATION.md",
+          .help = "Properties for librdkafka, such as \"security.protocol=SASL_SSL\" or "
+                  "\"ssl.ca.location=/etc/weir/ca.pem\". "
+                  "Those that weir owns, and those that hold a secret, are refused with the "
+                  "reason." },
+        { "kafka.secrets", WEIR_KEY_SECRETS, .allowed = "groups of property and either file or env",
+          .help = "Properties whose value is a secret, such as ( { property = \"sasl.password\"; "
+                  "file = "
+                  "\"/etc/weir/kafka-password\"; } ). The file belongs to root or to the user of "
+                  "weir, has mode 600 or 400 "
+                  "and at most 64 KiB; its last newline is cut off. env names an environment "
+                  "variable instead." },
+
+        { "store", WEIR_KEY_GROUP,
+          .help = "The PostgreSQL database that holds positions, claims and the workers' tables." },
+        { "store.url", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED, CONF(store_url),
+          .example = "postgresql:///weir", .check = weir_check_store_url,
+          .allowed =
+                  "postgresql://user@host:port/database?… or key=value pairs, as libpq reads them",
+          .help = "Where the database is. A password in it is refused; see the next two keys." },
+        { "store.password_file", WEIR_KEY_TEXT, WEIR_KEY_PATH, TOP(password_file), .fallback = "",
+          .check = weir_check_plain, .allowed = "a path; empty for none",
+          .help = "File that holds the password of the database, under the same rules as "
+                  "kafka.secrets." },
+        { "store.password_env", WEIR_KEY_TEXT, 0, TOP(password_env), .fallback = "",
+          .allowed = "a name; empty for none",
+          .help = "Environment variable that holds the password instead of a file." },
+        { "store.connections", WEIR_KEY_COUNT, 0, CONF(store_connections), .fallback = "8",
+          .min = 1, .max = 256,
+          .help = "Connections of one worker at most. A lane holds one only while it has a "
+                  "transaction to run, so many "
+                  "idle partitions need few." },
+
+        { "memory", WEIR_KEY_GROUP, .help = "What weir may hold in memory." },
+        { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "4MiB",
+          .min = KIB(256), .max = MIB(1024),
+          .help = "Records fetched ahead, per lane (one lane for each assigned partition)." },
+
+        { "stop", WEIR_KEY_GROUP, .help = "What happens on SIGTERM." },
+        { "stop.deadline", WEIR_KEY_DURATION, 0, CONF(stop_deadline_ms), .fallback = "5s",
+          .min = MS(100), .max = SEC(3600), .unit_us = 1000,
+          .help = "The process is gone by then, whatever hangs. Nothing is lost: what was not "
+                  "committed "
+                  "is done again at the next start." },
+        { "stop.drain", WEIR_KEY_DURATION, 0, CONF(stop_drain_ms), .fallback = "3s", .min = MS(10),
+          .max = SEC(3600), .unit_us = 1000, .allowed = "shorter than stop.deadline",
+          .help = "How long lanes may take to finish the batch in hand before it is rolled back, "
+                  "at a stop and when "
+                  "the group takes partitions away." },
+
+        { "log", WEIR_KEY_GROUP, .help = "What weir writes to standard error." },
+        { "log.level", WEIR_KEY_CHOICE, 0, CONF(log_level), .fallback = "info",
+          .allowed = "error|warn|info|debug",
+          .help = "The least important kind of line that is written." },
+        { "log.form", WEIR_KEY_CHOICE, 0, CONF(log_form), .fallback = "text",
+          .allowed = "text|json",
+          .help = "text: time level event=name key=value. json: one object a line." },
+
+        { "plugin_path", WEIR_KEY_TEXTS, WEIR_KEY_PATH, CONF(plugin_path),
+          .count_offset = offsetof(struct weir_conf, plugin_path_count), .max = 64,
+          .check = weir_check_plain, .allowed = "directories",
+          .help = "Where plugins are looked for, in this order, before the directory that weir was "
+                  "installed with." },
+
+        { "workers", WEIR_KEY_WORKERS, WEIR_KEY_REQUIRED, .min = 1, .max = 64,
+          .help = "One group for each worker: a plugin, the topics that it handles, and how." },
+        { "workers.name", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED, WORKER(name), .example = "audit",
+          .check = weir_check_name, .allowed = "a-z, 0-9 and _, a letter first, up to 63, unique",
+          .help = "Part of every position and claim: a worker with another name begins anew." },
+        { "workers.plugin", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED | WEIR_KEY_SLASH, WORKER(plugin),
+          .example = "audit", .check = weir_check_group,
+          .allowed = "a name, or a path with a slash in it",
+          .help = "The handler: NAME.so in the plugin directories, or the file itself." },
+        { "workers.group", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED, WORKER(group), .example = "audit",
+          .check = weir_check_group, .allowed = "1 to 255 bytes",
+          .help = "Kafka consumer group. Processes of one group share the partitions." },
+        { "workers.topics", WEIR_KEY_TEXTS, WEIR_KEY_REQUIRED, WORKER(topics),
+          .count_offset = offsetof(struct weir_conf_worker, topic_count), .example = "audit",
+          .min = 1, .max = 1024, .check = weir_check_topic,
+          .allowed = "letters, digits, dot, _ and -, up to 249",
+          .help = "Topics to handle, each by its name." },
+        { "workers.start", WEIR_KEY_START, 0, .fallback = "earliest",
+          .allowed = "earliest, latest, or a time such as 2026-01-31T08:00:00Z",
+          .help = "Where a partition begins that has no position yet. Afterwards the position "
+                  "decides, and this key nothing." },
+        { "workers.accept_json_batch", WEIR_KEY_BOOL, 0, WORKER(accept_json_batch),
+          .fallback = "false",
+          .help = "Accept Kafka records of type application/cloudevents-batch+json, several events "
+                  "in one record. The CloudEvents Kafka "
+                  "binding does not know them, some producers send them." },
+        { "workers.options", WEIR_KEY_OPTIONS, 0, WORKER(options),
+          .allowed = "what the plugin knows",
+          .help = "The plugin's own settings. It checks them when it is opened; one that it does "
+                  "not know stops the start." },
+        { "workers.batch", WEIR_KEY_GROUP,
+          .help = "Events that share a transaction. The first bound that is reached closes the "
+                  "batch." },
+        { "workers.batch.max_events", WEIR_KEY_COUNT, 0, WORKER(batch_max_events),
+          .fallback = "1000", .min = 1, .max = 100000, .help = "Events in a transaction at most." },
+        { "workers.batch.max_bytes", WEIR_KEY_SIZE, 0, WORKER(batch_max_bytes), .fallback = "4MiB",
+          .min = KIB(1), .max = MIB(256),
+          .help = "Bytes of records in a transaction at most; one larger record still makes a "
+                  "batch of its own." },
+        { "workers.batch.linger", WEIR_KEY_DURATION, 0, WORKER(batch_linger_us), .fallback = "5ms",
+          .min = 0, .max = SEC(10), .unit_us = 1,
+          .help = "How long a batch that is not full waits for more. Longer: fewer transactions. "
+                  "Shorter: events are applied sooner." },
+        { "workers.retry", WEIR_KEY_GROUP, .help = "Waiting after a failure that may pass." },
+        { "workers.retry.first_delay", WEIR_KEY_DURATION, 0, WORKER(retry_first_delay_ms),
+          .fallback = "200ms", .min = MS(1), .max = SEC(3600), .unit_us = 1000,
+          .help = "Wait before the second try; doubled each time, a little shortened at random." },
+        { "workers.retry.max_delay", WEIR_KEY_DURATION, 0, WORKER(retry_max_delay_ms),
+          .fallback = "30s", .min = MS(1), .max = SEC(86400), .unit_us = 1000,
+          .allowed = "not shorter than first_delay", .help = "Longest wait between two tries." },
+};
+const size_t weir_key_count = WEIR_COUNT_OF(weir_keys);
+_Static_assert(WEIR_COUNT_OF(weir_keys) <= WEIR_KEYS_MAX, "raise WEIR_KEYS_MAX");
+
+bool weir_key_of_worker(const struct weir_key *key)
+{
+        return !strncmp(key->path, "workers.", 8);
+}
+
+const char *weir_key_name(const struct weir_key *key)
+{
+        const char *dot = strrchr(key->path, '.');
+
+        return dot ? dot + 1 : key->path;
+}
+
+const struct weir_key *weir_key_find(const char *path)
+{
+        char plain[160];
+        size_t size = 0;
+
+        for (const char *p = path; *p && size < sizeof plain - 1;) {
+                if (p[0] == '.' && p[1] == '[' && strchr(p, ']')) {
+                        p = strchr(p, ']') + 1;
+                        continue;
+                }
+                plain[size++] = *p++;
+        }
+        plain[size] = '\0';
+        for (size_t i = 0; i < weir_key_count; i++)
+                if (!strcmp(weir_keys[i].path, plain))
+                        return &weir_keys[i];
+        return NULL;
+}
+
+const struct weir_key *weir_key_nearest(const char *path)
+{
+        const struct weir_key *best = NULL;
+        const char *name = strrchr(path, '.');
+        size_t least = SIZE_MAX;
+
+        name = name ? name + 1 : path;
+        for (size_t i = 0; i < weir_key_count; i++) {
+                const char *own = weir_key_name(&weir_keys[i]);
+                size_t whole = weir_text_distance(path, weir_keys[i].path);
+                size_t last = weir_text_distance(name, own);
+                size_t room = strlen(own) / 3;
+
+                if (whole > 2 && last > room)
+                        continue; /* neither the path nor the last name looks alike */
+                /* the same name in another group is nearer than another name in this one */
+                if (last * 100 + whole < least) {
+                        least = last * 100 + whole;
+                        best = &weir_keys[i];
+                }
+        }
+        return best;
+}
+
+void weir_key_allowed(const struct weir_key *key, char ret[160])
+{
+        char from[32], to[32];
+
+        switch (key->type) {
+        case WEIR_KEY_COUNT:
+                snprintf(ret, 160, "%lld..%lld", (long long)key->min, (long long)key->max);
+                return;
+        case WEIR_KEY_SIZE:
+                weir_size_write(from, key->min);
+                weir_size_write(to, key->max);
+                break;
+        case WEIR_KEY_DURATION:
+                weir_duration_write(from, key->min);
+                weir_duration_write(to, key->max);
+                break;
+        case WEIR_KEY_BOOL: snprintf(ret, 160, "true, false"); return;
+        case WEIR_KEY_WORKERS:
+                snprintf(ret, 160, "%lld to %lld groups", (long long)key->min, (long long)key->max);
+                return;
+        case WEIR_KEY_CHOICE: {
+                size_t size = 0;
+
+                for (const char *p = key->allowed; *p && size < 156; p++) {
+                        if (*p == '|')
+                                ret[size++] = ',';
+                        ret[size++] = *p == '|' ? ' ' : *p;
+                }
+                ret[size] = '\0';
+                return;
+        }
+        default: snprintf(ret, 160, "%s", key->allowed ? key->allowed : ""); return;
+        }
+        snprintf(ret, 160, "%s..%s%s%s", from, to, key->allowed ? ", " : "",
+                 key->allowed ? key->allowed : "");
+}
+
+const char *weir_key_type_name(const struct weir_key *key)
+{
+        switch (key->type) {
+        case WEIR_KEY_GROUP:
+        case WEIR_KEY_OPTIONS: return "a group { }";
+        case WEIR_KEY_WORKERS:
+        case WEIR_KEY_SECRETS: return "a list of groups ( { }, { } )";
+        case WEIR_KEY_COUNT: return "a whole number";
+        case WEIR_KEY_SIZE: return "a size such as \"4MiB\", or a whole number of bytes";
+        case WEIR_KEY_DURATION: return "a duration such as \"200ms\", \"5s\", \"5min\" or \"1h\"";
+        case WEIR_KEY_BOOL: return "true or false";
+        case WEIR_KEY_TEXTS:
+        case WEIR_KEY_PROPERTIES: return "a list of strings [ \"…\", \"…\" ]";
+        default: return "a string";
+        }
+}
+
+void weir_key_default(const struct weir_key *key, char ret[80])
+{
+        switch (key->type) {
+        case WEIR_KEY_TEXTS:
+        case WEIR_KEY_PROPERTIES:
+                snprintf(ret, 80, "%s", key->flags & WEIR_KEY_REQUIRED ? "" : "[ ]");
+                return;
+        case WEIR_KEY_SECRETS: snprintf(ret, 80, "( )"); return;
+        case WEIR_KEY_OPTIONS: snprintf(ret, 80, "{ }"); return;
+        case WEIR_KEY_COUNT:
+        case WEIR_KEY_BOOL: snprintf(ret, 80, "%s", key->fallback); return;
+        default:
+                if (key->fallback)
+                        snprintf(ret, 80, "\"%s\"", key->fallback);
+                else
+                        *ret = '\0';
+        }
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_CONF_KEY_H
+#define WEIR_CONF_KEY_H
+/* key - the table of keys: parser, defaults, range checks, reference file and documentation read it
+ */
+#include "conf/conf.h"
+#include "conf/value.h"
+
+enum weir_key_type {
+        WEIR_KEY_GROUP,      /* holds keys; no value of its own */
+        WEIR_KEY_WORKERS,    /* the list of groups, one a worker */
+        WEIR_KEY_TEXT,       /* const char * */
+        WEIR_KEY_CHOICE,     /* const char *, one of @allowed, "a|b|c" */
+        WEIR_KEY_COUNT,      /* uint32_t */
+        WEIR_KEY_SIZE,       /* uint64_t, bytes */
+        WEIR_KEY_DURATION,   /* int64_t in units of @unit_us */
+        WEIR_KEY_BOOL,       /* bool */
+        WEIR_KEY_START,      /* start and start_time_ms of a worker */
+        WEIR_KEY_TEXTS,      /* const char *const *, and size_t at @count_offset */
+        WEIR_KEY_PROPERTIES, /* into weir_conf.properties */
+        WEIR_KEY_SECRETS,    /* into weir_conf.properties */
+        WEIR_KEY_OPTIONS     /* struct weir_option * */
+};
+
+#define WEIR_KEY_REQUIRED 1u
+#define WEIR_KEY_PATH 2u  /* a relative path is meant from the directory of the file */
+#define WEIR_KEY_SLASH 4u /* the same, but a text without a slash is a name and no path */
+
+struct weir_key {
+        const char *path; /* "workers.batch.linger"; "workers." = once a worker */
+        int type;         /* enum weir_key_type */
+        unsigned flags;
+        size_t offset, count_offset; /* in weir_key_base or weir_conf_worker */
+        const char *fallback;        /* default in file syntax, without quotes; NULL = none */
+        const char *example;         /* for the reference file where there is no default */
+        int64_t min, max;            /* count, bytes or microseconds; texts: how many */
+        int64_t unit_us;
+        weir_text_check *check;
+        const char *allowed; /* in words, where min and max do not say it */
+        const char *help;
+};
+
+/* What keys outside of workers are read into. */
+struct weir_key_base {
+        struct weir_conf conf;
+        const char *password_file, *password_env;
+};
+
+extern const struct weir_key weir_keys[];
+extern const size_t weir_key_count;
+#define WEIR_KEYS_MAX 64
+
+bool weir_key_of_worker(const struct weir_key *key);
+/* The last component of the path. */
+const char *weir_key_name(const struct weir_key *key);
+/* NULL = no such key. "workers.[0].name" finds "workers.name". */
+const struct weir_key *weir_key_find(const char *path);
+/* The key that was probably meant; NULL = nothing near. */
+const struct weir_key *weir_key_nearest(const char *path);
+/* "1..256", "64KiB..1GiB", "earliest | latest | …"; @ret of 160 bytes. */
+void weir_key_allowed(const struct weir_key *key, char ret[160]);
+/* "a whole number", "a string: …". */
+const char *weir_key_type_name(const struct weir_key *key);
+/* The default in file syntax, with its quotes; "" when there is none. @ret of 80 bytes. */
+void weir_key_default(const struct weir_key *key, char ret[80]);
+
+#endif

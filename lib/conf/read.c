@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read - walk the tree against the table, note what does not fit, go on
+ *
+ * Two walks over one scope (the file, or one worker): over the settings, to find the unknown and
+ * the wrong, then over the table, to find the missing. A setting that is there but wrong is not
+ * missing too: one mistake is one problem. For the same reason the checks between keys run only
+ * when both sides are good.
+ */
+#include "conf/read.h"
+
+#include <assert.h>
+#include <libconfig.h>
+#include <string.h>
+
+struct scope {
+        struct weir_reading *reading;
+        void *fields;           /* weir_key_base or weir_conf_worker */
+        config_setting_t *root; /* where "missing" is reported when its group is missing too */
+        bool worker;
+        const char *worker_name;               /* NULL = not known */
+        config_setting_t *seen[WEIR_KEYS_MAX]; /* by index of the key */
+        bool good[WEIR_KEYS_MAX];              /* value or default is in the field */
+};
+
+static size_t index_of(const struct weir_key *key)
+{
+        return (size_t)(key - weir_keys);
+}
+
+static const struct weir_key *key_named(const char *path)
+{
+        const struct weir_key *key = weir_key_find(path);
+
+        assert(key);
+        return key;
+}
+
+static void note_unknown(struct weir_reading *reading, config_setting_t *setting, const char *path)
+{
+        struct weir_place place = weir_read_place(reading, setting);
+        const struct weir_key *near = weir_problem_full(reading->problems) ? NULL
+                                                                           : weir_key_nearest(path);
+
+        weir_problem_add(reading->problems, &place, path,
+                         "unknown key%s%s%s; see weir config reference",
+                         near ? "; did you mean " : "", near ? near->path : "", near ? "?" : "");
+}
+
+static void note_type(struct weir_reading *reading, config_setting_t *setting,
+                      const struct weir_key *key)
+{
+        struct weir_place place = weir_read_place(reading, setting);
+
+        weir_problem_add(reading->problems, &place, key->path, "is %s, must be %s",
+                         weir_read_type_name(setting), weir_key_type_name(key));
+}
+
+static void read_workers(struct weir_reading *reading, config_setting_t *list,
+                         const struct weir_key *key);
+
+static void read_group(struct scope *scope, config_setting_t *group, const char *prefix)
+{
+        for (int i = 0; i < config_setting_length(group); i++) {
+                config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+                const struct weir_key *key;
+                char path[160];
+                int n = snprintf(path, sizeof path, "%s%s", prefix, config_setting_name(setting));
+
+                if (n < 0 || n >= (int)sizeof path) /* a cut name could be taken for another's */
+                        memcpy(path + sizeof path - 4, "...", 4);
+                key = weir_key_find(path);
+                if (!key || strcmp(key->path, path) != 0) {
+                        note_unknown(scope->reading, setting, path);
+                        continue;
+                }
+                scope->seen[index_of(key)] = setting;
+                if (key->type == WEIR_KEY_GROUP) {
+                        if (!config_setting_is_group(setting)) {
+                                note_type(scope->reading, setting, key);
+                                continue;
+                        }
+                        n = snprintf(path, sizeof path, "%s.", key->path);
+                        assert(n < (int)sizeof path);
+                        scope->good[index_of(key)] = true;
+                        read_group(scope, setting, path);
+                } else if (key->type == WEIR_KEY_WORKERS) {
+                        if (config_setting_is_list(setting))
+                                read_workers(scope->reading, setting, key);
+                        else
+                                note_type(scope->reading, setting, key);
+                } else {
+                        scope->good[index_of(key)] = weir_read_value(scope->reading, key,
+                                                                     scope->fields, setting);
+                }
+        }
+}
+
+/* The nearest thing that exists around a missing key. */
+static config_setting_t *place_of_missing(const struct scope *scope, const struct weir_key *key)
+{
+        char parent[160];
+        char *dot;
+
+        snprintf(parent, sizeof parent, "%s", key->path);
+        dot = strrchr(parent, '.');
+        if (dot) {
+                const struct weir_key *group;
+
+                *dot = '\0';
+                group = weir_key_find(parent);
+                if (group && scope->seen[index_of(group)])
+                        return scope->seen[index_of(group)];
+        }
+        return scope->root;
+}
+
+/* Is the group around @key there, but not a group? Then its keys are not "missing". */
+static bool inside_wrong(const struct scope *scope, const struct weir_key *key)
+{
+        for (size_t i = 0; i < weir_key_count; i++) {
+                size_t size = strlen(weir_keys[i].path);
+
+                if (weir_keys[i].type == WEIR_KEY_GROUP && scope->seen[i] && !scope->good[i] &&
+                    !strncmp(weir_keys[i].path, key->path, size) && key->path[size] == '.')
+                        return true;
+        }
+        return false;
+}
+
+static void fill_missing(struct scope *scope)
+{
+        for (size_t i = 0; i < weir_key_count; i++) {
+                const struct weir_key *key = &weir_keys[i];
+
+                if (weir_key_of_worker(key) != scope->worker || scope->seen[i] ||
+                    key->type == WEIR_KEY_GROUP)
+                        continue;
+                if (key->flags & WEIR_KEY_REQUIRED) {
+                        struct weir_place place = weir_read_place(scope->reading,
+                                                                  place_of_missing(scope, key));
+
+                        if (inside_wrong(scope, key))
+                                continue;
+                        if (scope->worker_name)
+                                weir_problem_add(scope->reading->problems, &place, key->path,
+                                                 "is missing in worker %s; must be %s",
+                                                 scope->worker_name, weir_key_type_name(key));
+                        else
+                                weir_problem_add(scope->reading->problems, &place, key->path,
+                                                 "is missing; must be %s", weir_key_type_name(key));
+                } else {
+                        weir_read_default(scope->reading, key, scope->fields);
+                        scope->good[i] = true;
+                }
+        }
+}
+
+/* Both good, and @a was given or @b was: then the line to name is that of the given one. */
+static bool comparable(const struct scope *scope, const char *a, const char *b,
+                       struct weir_place *ret_place, const char **ret_key)
+{
+        size_t i = index_of(key_named(a)), j = index_of(key_named(b));
+
+        if (!scope->good[i] || !scope->good[j] || (!scope->seen[i] && !scope->seen[j]))
+                return false;
+        *ret_key = scope->seen[i] ? a : b;
+        *ret_place = weir_read_place(scope->reading,
+                                     scope->seen[i] ? scope->seen[i] : scope->seen[j]);
+        return true;
+}
+
+static void check_worker(struct scope *scope, const struct weir_conf_worker *workers, size_t index)
+{
+        const struct weir_conf_worker *worker = &workers[index];
+        struct weir_reading *reading = scope->reading;
+        struct weir_place place;
+        const char *key;
+        char a[32], b[32];
+
+        if (comparable(scope, "workers.retry.max_delay", "workers.retry.first_delay", &place,
+                       &key) &&
+            worker->retry_max_delay_ms < worker->retry_first_delay_ms) {
+                weir_duration_write(a, worker->retry_first_delay_ms * 1000);
+                weir_duration_write(b, worker->retry_max_delay_ms * 1000);
+                weir_problem_add(
+                        reading->problems, &place, key,
+                        "first_delay is %s and max_delay %s; max_delay must not be shorter", a, b);
+        }
+        if (!worker->name)
+                return;
+        for (size_t i = 0; i < index; i++) {
+                if (!workers[i].name || strcmp(workers[i].name, worker->name) != 0)
+                        continue;
+                place = weir_read_place(reading, scope->seen[index_of(key_named("workers.name"))]);
+                weir_problem_add(
+                        reading->problems, &place, "workers.name",
+                        "%s is the name of the worker at %s too; each worker has a name of its own",
+                        worker->name, workers[i].where);
+                break;
+        }
+}
+
+static void read_workers(struct weir_reading *reading, config_setting_t *list,
+                         const struct weir_key *key)
+{
+        struct weir_conf *conf = &reading->base->conf;
+        int count = config_setting_length(list);
+
+        if (count < key->min || count > key->max) {
+                struct weir_place place = weir_read_place(reading, list);
+                char allowed[160];
+
+                weir_key_allowed(key, allowed);
+                weir_problem_add(reading->problems, &place, key->path, "has %d groups; allowed: %s",
+                                 count, allowed);
+                return;
+        }
+        conf->workers = weir_read_alloc(reading, (size_t)count * sizeof *conf->workers);
+        if (!conf->workers)
+                return;
+        for (int i = 0; i < count; i++) {
+                config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
+                struct weir_conf_worker *worker = &conf->workers[i];
+                struct scope scope = {
+                        .reading = reading, .fields = worker, .root = group, .worker = true
+                };
+
+                if (!config_setting_is_group(group)) {
+                        struct weir_place place = weir_read_place(reading, group);
+
+                        weir_problem_add(reading->problems, &place, key->path,
+                                         "is %s, must be a group { }", weir_read_type_name(group));
+                        continue;
+                }
+                worker->where = weir_read_where(reading, group);
+                read_group(&scope, group, "workers.");
+                scope.worker_name = worker->name;
+                fill_missing(&scope);
+                check_worker(&scope, conf->workers, (size_t)i);
+        }
+        conf->worker_count = (size_t)count;
+}
+
+void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
+{
+        struct scope scope = { .reading = reading, .fields = reading->base, .root = root };
+        const struct weir_conf *conf = &reading->base->conf;
+        struct weir_place place;
+        const char *key;
+        char a[32], b[32];
+
+        read_group(&scope, root, "");
+        fill_missing(&scope);
+        if (comparable(&scope, "stop.drain", "stop.deadline", &place, &key) &&
+            conf->stop_drain_ms >= conf->stop_deadline_ms) {
+                weir_duration_write(a, conf->stop_drain_ms * 1000);
+                weir_duration_write(b, conf->stop_deadline_ms * 1000);
+                weir_problem_add(reading->problems, &place, key,
+                                 "drain is %s and deadline %s; drain must be shorter than deadline",
+                                 a, b);
+        }
+        weir_read_store_password(reading, scope.seen[index_of(key_named("store.password_file"))],
+                                 scope.seen[index_of(key_named("store.password_env"))]);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * secret - refuse a password that others can read, at the start, where somebody is looking
+ *
+ * Checked on the open file, not on its name: regular, no symbolic link at the end of the path,
+ * owned by root or by us, nothing for group and others. A link is refused because its target can be
+ * swapped by whoever owns the directory; mounted secrets that are links (Kubernetes) come through
+ * the environment.
+ *
+ * The one newline at the end is the editor's, not the password's; anything more belongs to it.
+ */
+#include "conf/secret.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/file.h"
+
+#define SECRET_BYTES_MAX ((size_t)64 * 1024)
+
+static int check(const struct stat *st, const char *text, size_t size, struct weir_error *reterr)
+{
+        if (st->st_uid != 0 && st->st_uid != geteuid())
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "belongs to user %u, must belong to root or to user %u "
+                                 "who runs weir (chown)",
+                                 (unsigned)st->st_uid, (unsigned)geteuid());
+        if (st->st_mode & 077)
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "has mode %04o, others must have no access: chmod 600",
+                                 (unsigned)st->st_mode & 07777);
+        if (size == 0)
+                return weir_fail(reterr, WEIR_ECONF, 0, "is empty; write the secret into it");
+        if (memchr(text, '\0', size))
+                return weir_fail(reterr, WEIR_ECONF, 0, "holds a NUL byte, must be text");
+        return 0;
+}
+
+int weir_secret_file(const char *path, struct weir_arena *arena, const char **ret,
+                     struct weir_error *reterr)
+{
+        struct stat st;
+        char *text;
+        size_t size, length;
+        int r;
+
+        r = weir_file_read(path, SECRET_BYTES_MAX, O_NOFOLLOW, &text, &size, &st, reterr);
+        if (r == 0) {
+                length = size;
+                if (length > 0 && text[length - 1] == '\n')
+                        length--;
+                if (length > 0 && text[length - 1] == '\r')
+                        length--;
+                r = check(&st, text, length, reterr);
+                if (r == 0) {
+                        *ret = weir_arena_copy(arena, text, length);
+                        if (!*ret)
+                                r = weir_fail(reterr, WEIR_ENOMEM, 0, "secret");
+                }
+                weir_file_free(text, size);
+        }
+        return r < 0 ? weir_error_prefix(reterr, "%s ", path) : 0;
+}
+
+int weir_secret_env(const char *name, struct weir_arena *arena, const char **ret,
+                    struct weir_error *reterr)
+{
+        const char *value = getenv(name);
+
+        if (!value || !*value)
+                return weir_fail(
+                        reterr, WEIR_ECONF, 0,
+                        "the environment variable that it names is %s; it must hold the secret",
+                        value ? "empty" : "not set");
+        *ret = weir_arena_copy(arena, value, strlen(value));
+        return *ret ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "secret");
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * value - a number without its unit is how a 5 s deadline becomes 5 ms
+ *
+ * So durations always carry a unit; sizes may be plain bytes, because there is only one thing they
+ * can mean. MB and M are refused: half of the world reads them as 1000, the other half as 1024.
+ *
+ * A value may be a password in the wrong place. No check here repeats the text in its answer.
+ */
+#include "conf/value.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+struct unit {
+        const char *name;
+        int64_t factor;
+};
+
+static const struct unit durations[] = { /* the largest first, so that writing finds the shortest */
+                                         { "h", 3600000000LL },
+                                         { "min", 60000000LL },
+                                         { "s", 1000000LL },
+                                         { "ms", 1000LL },
+                                         { "us", 1LL }
+};
+static const struct unit sizes[] = { { "GiB", 1LL << 30 },
+                                     { "MiB", 1LL << 20 },
+                                     { "KiB", 1LL << 10 },
+                                     { "B", 1LL },
+                                     { "", 1LL } };
+
+static bool read_units(const char *text, const struct unit *units, size_t count, int64_t max,
+                       int64_t *ret)
+{
+        int64_t number = 0;
+        const char *p = text;
+
+        for (; *p >= '0' && *p <= '9'; p++) {
+                if (number > max / 10)
+                        return false;
+                number = number * 10 + (*p - '0');
+        }
+        if (p == text)
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                if (strcmp(p, units[i].name) != 0)
+                        continue;
+                if (number > max / units[i].factor)
+                        return false;
+                *ret = number * units[i].factor;
+                return true;
+        }
+        return false;
+}
+
+bool weir_duration_read(const char *text, int64_t *ret_us)
+{
+        return read_units(text, durations, WEIR_COUNT_OF(durations), 10000 * 3600000000LL, ret_us);
+}
+
+bool weir_size_read(const char *text, int64_t *ret_bytes)
+{
+        return read_units(text, sizes, WEIR_COUNT_OF(sizes), INT64_MAX / 16, ret_bytes);
+}
+
+static void write_units(char ret[32], int64_t value, const struct unit *units, size_t count,
+                        const char *zero)
+{
+        if (value == 0) {
+                snprintf(ret, 32, "%s", zero);
+                return;
+        }
+        for (size_t i = 0; i < count; i++) {
+                if (value % units[i].factor != 0)
+                        continue;
+                snprintf(ret, 32, "%lld%s", (long long)(value / units[i].factor), units[i].name);
+                return;
+        }
+}
+
+void weir_duration_write(char ret[32], int64_t us)
+{
+        write_units(ret, us, durations, WEIR_COUNT_OF(durations), "0ms");
+}
+
+void weir_size_write(char ret[32], int64_t bytes)
+{
+        write_units(ret, bytes, sizes, WEIR_COUNT_OF(sizes), "0B");
+}
+
+/* Exactly @count digits, then @stop (0 = anything). */
+static bool read_digits(const char **p, int count, char stop, int *ret)
+{
+        *ret = 0;
+        for (; count > 0; count--, (*p)++) {
+                if (**p < '0' || **p > '9')
+                        return false;
+                *ret = *ret * 10 + (**p - '0');
+        }
+        if (!stop)
+                return true;
+        if (**p != stop)
+                return false;
+        (*p)++;
+        return true;
+}
+
+static int64_t days_since_1970(int year, int month, int day)
+{
+        static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+        int64_t y = year - 1;
+        int64_t days = y * 365 + y / 4 - y / 100 + y / 400 - 719162 + before[month - 1] + day - 1;
+
+        if (month > 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0))
+                days++;
+        return days;
+}
+
+static int days_of_month(int year, int month)
+{
+        static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+        return month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0)
+                       ? 29
+                       : days[month - 1];
+}
+
+bool weir_start_time_read(const char *text, int64_t *ret_ms)
+{
+        int year, month, day, hour, minute, second, off_hour = 0, off_minute = 0, sign = 1;
+        int64_t ms = 0;
+        const char *p = text;
+
+        if (!read_digits(&p, 4, '-', &year) || !read_digits(&p, 2, '-', &month) ||
+            !read_digits(&p, 2, 0, &day))
+                return false;
+        if (*p != 'T' && *p != 't')
+                return false;
+        p++;
+        if (!read_digits(&p, 2, ':', &hour) || !read_digits(&p, 2, ':', &minute) ||
+            !read_digits(&p, 2, 0, &second))
+                return false;
+        if (*p == '.') {
+                const char *begin = ++p;
+
+                for (int weight = 100; *p >= '0' && *p <= '9'; p++, weight /= 10)
+                        ms += (*p - '0') * weight;
+                if (p == begin)
+                        return false;
+        }
+        if (*p == 'Z' || *p == 'z') {
+                p++;
+        } else if (*p == '+' || *p == '-') {
+                sign = *p++ == '-' ? -1 : 1;
+                if (!read_digits(&p, 2, ':', &off_hour) || !read_digits(&p, 2, 0, &off_minute))
+                        return false;
+        } else {
+                return false;
+        }
+        if (*p || year < 1970 || month < 1 || month > 12 || day < 1 ||
+            day > days_of_month(year, month) || hour > 23 || minute > 59 || second > 59 ||
+            off_hour > 23 || off_minute > 59)
+                return false;
+        ms += ((days_since_1970(year, month, day) * 24 + hour - sign * off_hour) * 60 + minute -
+               sign * off_minute) *
+                      60000 +
+              second * 1000;
+        if (ms < 0)
+                return false;
+        *ret_ms = ms;
+        return true;
+}
+
+/* ---- checks ------------------------------------------------------------------------- */
+
+static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+const char *weir_check_plain(const char *text)
+{
+        for (; *text; text++)
+                if ((unsigned char)*text < 0x20 || *text == 0x7f)
+                        return "holds a control character";
+        return NULL;
+}
+
+const char *weir_check_name(const char *text)
+{
+        if (!*text || !strchr(lower, *text))
+                return "does not begin with a small letter";
+        if (text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_")])
+                return "holds something else than small letters, digits and _";
+        return strlen(text) > 63 ? "is longer than 63 characters" : NULL;
+}
+
+const char *weir_check_topic(const char *text)
+{
+        if (!*text)
+                return "is empty";
+        if (*text == '^')
+                return "is a pattern; topics are named one by one";
+        if (text[strspn(text, ALNUM "._-")])
+                return "holds something else than letters, digits, dot, _ and -";
+        if (!strcmp(text, ".") || !strcmp(text, ".."))
+                return "is not a name that Kafka allows";
+        return strlen(text) > 249 ? "is longer than 249 characters" : NULL;
+}
+
+const char *weir_check_group(const char *text)
+{
+        if (!*text)
+                return "is empty";
+        return strlen(text) > 255 ? "is longer than 255 bytes" : weir_check_plain(text);
+}
+
+/* One address of a list: "host", "host:port", "[::1]:9092", "SSL://host:port". */
+static const char *check_broker(const char *begin, const char *end)
+{
+        const char *scheme = memmem(begin, (size_t)(end - begin), "://", 3);
+        const char *colon, *bracket;
+        long port = 0;
+
+        if (scheme)
+                begin = scheme + 3;
+        if (begin == end)
+                return "holds an empty address";
+        bracket = memrchr(begin, ']', (size_t)(end - begin));
+        colon = memrchr(begin, ':', (size_t)(end - begin));
+        if (!colon || (bracket && colon < bracket))
+                return NULL; /* librdkafka adds :9092 */
+        if (colon == begin)
+                return "holds an address without a host";
+        if (colon + 1 == end || end - colon > 6)
+                return "holds a port that is not 1..65535";
+        for (const char *p = colon + 1; p < end; p++) {
+                if (*p < '0' || *p > '9')
+                        return "holds a port that is not 1..65535";
+                port = port * 10 + (*p - '0');
+        }
+        return port < 1 || port > 65535 ? "holds a port that is not 1..65535" : NULL;
+}
+
+const char *weir_check_brokers(const char *text)
+{
+        const char *wrong = weir_check_plain(text);
+
+        if (!wrong && strchr(text, '@'))
+                wrong = "holds an @; a user goes into kafka.properties, a password into "
+                        "kafka.secrets";
+        for (const char *p = text; !wrong; p++) {
+                const char *end = strchrnul(p, ','), *last = end;
+
+                while (*p == ' ')
+                        p++;
+                while (last > p && last[-1] == ' ')
+                        last--;
+                if (last > p && memchr(p, ' ', (size_t)(last - p)))
+                        return "holds a blank inside an address";
+                wrong = check_broker(p, last);
+                p = end;
+                if (!*p)
+                        break;
+        }
+        return wrong;
+}
+
+const char *weir_check_env(const char *text)
+{
+        if (!*text || (*text >= '0' && *text <= '9') || text[strspn(text, ALNUM "_")])
+                return "is not the name of an environment variable";
+        return NULL;
+}
+
+/* ---- store.url: no password inside -------------------------------------------------- */
+
+static const char password_inside[] =
+        "holds a password, which would show up in backups and reviews; put it into "
+        "store.password_file or store.password_env and leave it out here";
+
+static bool secret_keyword(const char *begin, size_t size)
+{
+        return (size == 8 && !strncasecmp(begin, "password", 8)) ||
+               (size == 11 && !strncasecmp(begin, "sslpassword", 11)) ||
+               (size == 19 && !strncasecmp(begin, "oauth_client_secret", 19));
+}
+
+static int hex_digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Names of a query are %-encoded: pass%77ord is a password too. */
+static bool secret_in_query(const char *p)
+{
+        while (*p) {
+                char name[24];
+                size_t size = 0;
+
+                for (; *p && *p != '=' && *p != '&'; p++) {
+                        char c = *p;
+
+                        if (c == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
+                                c = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
+                                p += 2;
+                        }
+                        if (size < sizeof name)
+                                name[size] = c;
+                        size++;
+                }
+                if (size < sizeof name && secret_keyword(name, size))
+                        return true;
+                while (*p && *p != '&')
+                        p++;
+                if (*p)
+                        p++;
+        }
+        return false;
+}
+
+/* key = value key='va lue' …: libpq's form, read the way libpq reads it. */
+static bool secret_in_pairs(const char *p)
+{
+        for (;;) {
+                const char *begin;
+                size_t size;
+
+                p += strspn(p, " \t\r\n\f\v");
+                begin = p;
+                p += strcspn(p, "= \t\r\n\f\v");
+                size = (size_t)(p - begin);
+                p += strspn(p, " \t\r\n\f\v");
+                if (*p != '=')
+                        return secret_keyword(begin, size);
+                if (secret_keyword(begin, size))
+                        return true;
+                p++;
+                p += strspn(p, " \t\r\n\f\v");
+                if (*p == '\'') {
+                        for (p++; *p && *p != '\''; p++)
+                                if (*p == '\\' && p[1])
+                                        p++;
+                        if (*p)
+                                p++;
+                } else {
+                        for (; *p && !strchr(" \t\r\n\f\v", *p); p++)
+                                if (*p == '\\' && p[1])
+                                        p++;
+                }
+                if (!*p)
+                        return false;
+        }
+}
+
+const char *weir_check_store_url(const char *text)
+{
+        const char *wrong = weir_check_plain(text);
+        const char *rest, *at;
+
+        if (wrong)
+                return wrong;
+        rest = !strncmp(text, "postgresql://", 13) ? text + 13
+               : !strncmp(text, "postgres://", 11) ? text + 11
+                                                   : NULL;
+        if (!rest) {
+                if (secret_in_pairs(text))
+                        return password_inside;
+                if (strstr(text, "://") || !strchr(text, '='))
+                        return "is neither postgresql://… nor key=value pairs";
+                return NULL;
+        }
+        /* where libpq sees a user: everything before an @ that comes before any slash */
+        at = rest + strcspn(rest, "@/");
+        if (*at == '@' && memchr(rest, ':', (size_t)(at - rest)))
+                return password_inside;
+        /* a password with a slash in it does not parse, but is a password all the same */
+        at = memrchr(rest, '@', strcspn(rest, "?"));
+        if (at && memchr(rest, ':', (size_t)(at - rest)))
+                return password_inside;
+        rest = strchr(rest, '?');
+        return rest && secret_in_query(rest + 1) ? password_inside : NULL;
+}
+
+/* ---- nearness ----------------------------------------------------------------------- */
+
+#define DISTANCE_MAX 64
+
+size_t weir_text_distance(const char *a, const char *b)
+{
+        size_t rows[3][DISTANCE_MAX + 1];
+        size_t n = strlen(a), m = strlen(b);
+        size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+        if (n > DISTANCE_MAX || m > DISTANCE_MAX)
+                return DISTANCE_MAX;
+        for (size_t j = 0; j <= m; j++)
+                above[j] = before[j] = j;
+        for (size_t i = 1; i <= n; i++) {
+                size_t *spare = before;
+
+                row[0] = i;
+                for (size_t j = 1; j <= m; j++) {
+                        size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+
+                        if (above[j] + 1 < best)
+                                best = above[j] + 1;
+                        if (row[j - 1] + 1 < best)
+                                best = row[j - 1] + 1;
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                            before[j - 2] + 1 < best)
+                                best = before[j - 2] + 1;
+                        row[j] = best;
+                }
+                before = above;
+                above = row;
+                row = spare;
+        }
+        return above[m];
+}

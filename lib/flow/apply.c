@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply - everything between BEGIN and COMMIT
+ *
+ * Always true   I2  a handler's effects and its claim are in one transaction: both or none.
+ *               I4  the dead letter and the step over its offset are in one transaction.
+ *               I5  the position moves by compare-and-set, from what this lane wrote or read last.
+ * The race      1. COMMIT is sent  2. the connection breaks  3. a second transaction for the same records
+ *               starts: its fence waits for the row lock of the first, then sees next_offset moved, and
+ *               updates nothing. Even a caller that forgot to look cannot double an effect.
+ * A handler is never called for an event whose key was claimed before: duplicates cost no rollback.
+ * Not chosen    SAVEPOINT per event (slow on the good path); claiming a condemned event: requeueing it
+ *               later would find its own claim and do nothing.
+ */
+#include "flow/apply.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/worker.h>
+
+#include "store/deadletter.h"
+
+static int fault(struct weir_fault *ret, int outcome, uint32_t item)
+{
+        ret->outcome = outcome;
+        ret->item = item;
+        return WEIR_FAULT;
+}
+
+/* One event through handle(), or through handle_batch() alone. */
+static int handle_one(struct weir_applier *applier, const struct weir_event *event, struct weir_error *reterr)
+{
+        int outcome = WEIR_DONE;
+        int r;
+
+        if (!applier->plugin->handle_batch)
+                return weir_handler_tx_call(applier->tx, event, reterr);
+        r = weir_handler_tx_call_batch(applier->tx, &event, 1, &outcome, reterr);
+        return r == WEIR_DONE || r == WEIR_SKIP ? outcome : r;
+}
+
+/* @careful: rows are sent after each event, so that a failing COPY has a name. */
+static int handle_each(struct weir_applier *applier, struct weir_batch *batch, bool careful, struct weir_fault *ret)
+{
+        struct weir_claims *claims = &applier->claims;
+
+        for (size_t i = 0; i < claims->count; i++) {
+                int outcome;
+
+                if (!claims->fresh[i])
+                        continue;
+                outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
+                if (careful && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
+                        outcome = weir_handler_tx_flush(applier->tx, &ret->error);
+                if (outcome != WEIR_DONE && outcome != WEIR_SKIP)
+                        return fault(ret, outcome, claims->items[i]);
+        }
+        return WEIR_APPLIED;
+}
+
+static int make_room(struct weir_applier *applier, size_t need)
+{
+        if (need <= applier->room)
+                return 0;
+        free(applier->events);
+        free(applier->outcomes);
+        applier->events = calloc(need, sizeof *applier->events);
+        applier->outcomes = calloc(need, sizeof *applier->outcomes);
+        applier->room = applier->events && applier->outcomes ? need : 0;
+        return applier->room ? 0 : WEIR_ENOMEM;
+}
+
+/* Which event of a batch call failed: the first whose outcome says so. */
+static uint32_t culprit(const struct weir_applier *applier, int *ret_outcome)
+{
+        const struct weir_claims *claims = &applier->claims;
+
+        for (size_t i = 0, k = 0; i < claims->count; i++) {
+                if (!claims->fresh[i])
+                        continue;
+                if (applier->outcomes[k] != WEIR_DONE && applier->outcomes[k] != WEIR_SKIP) {
+                        if (*ret_outcome >= 0)
+                                *ret_outcome = applier->outcomes[k];
+                        return claims->items[i];
+                }
+                k++;
+        }
+        return WEIR_NO_ITEM;
+}
+
+static int handle_together(struct weir_applier *applier, struct weir_batch *batch, struct weir_fault *ret)
+{
+        struct weir_claims *claims = &applier->claims;
+        size_t count = 0;
+        uint32_t item;
+        int outcome;
+
+        if (make_room(applier, claims->count) < 0) {
+                weir_fail(&ret->error, WEIR_ENOMEM, 0, "batch of %zu events", claims->count);
+                return fault(ret, WEIR_ENOMEM, WEIR_NO_ITEM);
+        }
+        for (size_t i = 0; i < claims->count; i++)
+                if (claims->fresh[i]) {
+                        applier->events[count] = &batch->items[claims->items[i]].event;
+                        applier->outcomes[count++] = WEIR_DONE;
+                }
+        if (count == 0)
+                return WEIR_APPLIED;
+        outcome = weir_handler_tx_call_batch(applier->tx, applier->events, count, applier->outcomes, &ret->error);
+        item = culprit(applier, &outcome);
+        return outcome == WEIR_DONE || outcome == WEIR_SKIP ? WEIR_APPLIED : fault(ret, outcome, item);
+}
+
+static struct weir_deadletter letter_of(const struct weir_applier *applier, const struct weir_batch_record *entry,
+                                        const struct weir_position *position)
+{
+        return (struct weir_deadletter){
+                .position = position->id,
+                .worker = applier->worker,
+                .topic = entry->record.topic,
+                .partition = entry->record.partition,
+                .offset = entry->record.offset,
+                .record_time_ms = entry->record.time_ms,
+                .key = entry->record.key,
+                .value = entry->record.value,
+                .headers = entry->record.headers,
+                .header_count = entry->record.header_count,
+                .at_byte = -1,
+                .attempts = 1,
+                .plugin_version = applier->version,
+        };
+}
+
+/* I4: in the transaction that passes the offset. */
+static int keep_dead(struct weir_applier *applier, struct weir_pg *pg, const struct weir_batch *batch,
+                     size_t first, size_t count, const struct weir_position *position, struct weir_fault *ret)
+{
+        for (size_t i = first; i < first + count; i++) {
+                const struct weir_batch_record *entry = &batch->records[i];
+
+                if (entry->refusal) {
+                        struct weir_deadletter letter = letter_of(applier, entry, position);
+
+                        letter.klass = "decode";
+                        letter.reason = weir_refusal_name(entry->refusal->klass);
+                        letter.text = entry->refusal->reason;
+                        letter.at_byte = (int64_t)entry->refusal->at;
+                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
+                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
+                }
+                for (uint32_t k = 0; k < entry->item_count; k++) {
+                        const struct weir_item *item = &batch->items[entry->first_item + k];
+                        struct weir_deadletter letter;
+
+                        if (!item->dead)
+                                continue;
+                        letter = letter_of(applier, entry, position);
+                        letter.klass = "reject";
+                        letter.reason = item->reason;
+                        letter.text = item->text ? item->text : "";
+                        letter.attempts = item->attempts + 1;
+                        letter.source = item->event.source;
+                        letter.id = item->event.id;
+                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
+                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
+                }
+        }
+        return WEIR_APPLIED;
+}
+
+static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch, size_t first,
+                  size_t count, const struct weir_position *position, struct weir_fault *ret)
+{
+        int r;
+
+        weir_handler_tx_attach(applier->tx, pg);
+        r = applier->plugin->handle_batch && count > 1 ? handle_together(applier, batch, ret)
+                                                       : handle_each(applier, batch, count == 1, ret);
+        if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
+                r = fault(ret, ret->error.code, WEIR_NO_ITEM);
+        weir_handler_tx_detach(applier->tx);
+        if (r == WEIR_APPLIED && applier->claims.dead_count)
+                r = keep_dead(applier, pg, batch, first, count, position, ret);
+        return r;
+}
+
+/* The position as it will be behind records [first, first + count). */
+static int describe(const struct weir_batch *batch, size_t first, size_t count, struct weir_apply *ret)
+{
+        const struct weir_record *last = &batch->records[first + count - 1].record;
+
+        ret->first_offset = batch->records[first].record.offset;
+        ret->next_offset = last->offset + 1;
+        ret->last_offset = last->offset;
+        ret->last_time_ms = last->time_ms;
+        return weir_key_fingerprint(last->time_ms, last->key, last->value, &ret->last_fingerprint);
+}
+
+void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count, struct weir_position *position)
+{
+        struct weir_apply apply = { 0 };
+
+        describe(batch, first, count, &apply);
+        assert(apply.next_offset > position->next_offset); /* I5: never back */
+        position->next_offset = apply.next_offset;
+        position->last_offset = apply.last_offset;
+        position->last_time_ms = apply.last_time_ms;
+        position->last_fingerprint = apply.last_fingerprint;
+}
+
+int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                     size_t first, size_t count, struct weir_position *position,
+                     struct weir_applied_counts *counts, struct weir_fault *ret_fault)
+{
+        struct weir_claims *claims = &applier->claims;
+        struct weir_apply apply = { .position = position, .record_count = (uint32_t)count,
+                                    .plugin_version = applier->version };
+        int r;
+
+        memset(ret_fault, 0, sizeof *ret_fault);
+        ret_fault->item = WEIR_NO_ITEM;
+        if (weir_claims_collect(claims, batch, first, count, &ret_fault->error) < 0)
+                return fault(ret_fault, WEIR_ENOMEM, WEIR_NO_ITEM);
+        if (describe(batch, first, count, &apply) < 0) {
+                weir_fail(&ret_fault->error, WEIR_ENOMEM, 0, "fingerprint");
+                return fault(ret_fault, WEIR_ENOMEM, WEIR_NO_ITEM);
+        }
+        apply.event_count = claims->event_count;
+        apply.dead_count = claims->dead_count;
+        apply.keys = claims->keys;
+        apply.offsets = claims->offsets;
+        apply.key_count = claims->count;
+        ret_fault->next_offset = apply.next_offset;
+
+        r = weir_apply_begin(pg, &apply, claims->fresh, &ret_fault->error);
+        if (r > 0)
+                return WEIR_FENCED;
+        if (r < 0)
+                return fault(ret_fault, r, WEIR_NO_ITEM);
+        r = inside(applier, pg, batch, first, count, position, ret_fault);
+        if (r != WEIR_APPLIED) {
+                weir_pg_rollback(pg);
+                return r;
+        }
+        r = weir_pg_commit(pg, &ret_fault->error);
+        if (r < 0)
+                return fault(ret_fault, r, WEIR_NO_ITEM);
+        weir_applier_advance(batch, first, count, position);
+        counts->events += claims->event_count;
+        counts->dead += claims->dead_count;
+        for (size_t i = 0; i < claims->count; i++)
+                counts->fresh += claims->fresh[i];
+        return WEIR_APPLIED;
+}
+
+void weir_applier_fini(struct weir_applier *applier)
+{
+        weir_claims_fini(&applier->claims);
+        free(applier->events);
+        free(applier->outcomes);
+}

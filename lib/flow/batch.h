@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_FLOW_BATCH_H
+#define WEIR_FLOW_BATCH_H
+/*
+ * batch - the records a lane has in hand, and the events they decode into
+ *
+ * Owner    one lane. Every event view lives until weir_batch_reset().
+ *  B1  records are in offset order, each offset greater than the one before.
+ *  B2  a record has one outcome: its events (perhaps none), or a refusal.
+ */
+#include "event/decode.h"
+#include "event/key.h"
+#include "kafka/consumer.h"
+
+/* One event of a record, with what the flow needs to know of it. */
+struct weir_item {
+        struct weir_event event;
+        struct weir_key key;
+        uint32_t record; /* index into records */
+        int32_t attempts; /* times the handler asked for a retry */
+        bool dead;        /* condemned: goes to the dead letters, not to the handler */
+        char reason[8];   /* SQLSTATE, or "handler" */
+        char *text;       /* the handler's words; in the arena */
+};
+
+struct weir_batch_record {
+        struct weir_record record; /* .headers in the arena */
+        uint32_t first_item, item_count;
+        struct weir_refusal *refusal; /* in the arena; NULL = decoded */
+};
+
+struct weir_batch {
+        struct weir_arena arena;
+        struct weir_decoder decoder;
+        struct weir_view worker; /* goes into every key */
+        struct weir_batch_record *records;
+        size_t record_count, record_room;
+        struct weir_item *items;
+        size_t item_count, item_room;
+        uint64_t bytes;
+};
+
+void weir_batch_init(struct weir_batch *batch, const char *worker, const struct weir_limits *limits,
+                     bool accept_json_batch);
+void weir_batch_fini(struct weir_batch *batch);
+/* Take the record (ownership from a return of 0 on) and decode it. < 0: WEIR_ENOMEM. */
+int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct weir_error *reterr);
+/* Release the records; keep the memory. */
+void weir_batch_reset(struct weir_batch *batch);
+
+/* Distinct keys of the live events of records [first, first + count), in order. */
+struct weir_claims {
+        struct weir_key *keys;
+        int64_t *offsets;
+        uint32_t *items; /* index of the first item with that key */
+        bool *fresh;     /* filled by weir_apply_begin() */
+        size_t count, room;
+        uint32_t *slots; /* hash of keys: index + 1 */
+        size_t slot_count;
+        uint32_t event_count; /* live events, duplicates included */
+        uint32_t dead_count;  /* refused records and condemned events */
+};
+int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *batch, size_t first,
+                        size_t count, struct weir_error *reterr);
+void weir_claims_fini(struct weir_claims *claims);
+
+#endif

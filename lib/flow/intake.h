@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_FLOW_INTAKE_H
+#define WEIR_FLOW_INTAKE_H
+/*
+ * intake - from the partition queue into a batch: count, bytes and linger bound it
+ *
+ * Lane thread only.
+ */
+#include "conf/conf.h"
+#include "flow/batch.h"
+#include "store/position.h"
+
+struct weir_intake {
+        struct weir_batch batch;
+        const struct weir_conf_worker *worker;
+        int64_t idle_since_us; /* 0 = not idle */
+        bool idle;
+        bool identity_checked; /* the record before the position was compared, or cannot be */
+        bool foreign_log;      /* it was another record: the topic was recreated */
+};
+
+void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker);
+void weir_intake_fini(struct weir_intake *intake);
+/* Fetching was started anew: the first record may be the one that proves the log's identity. */
+void weir_intake_restart(struct weir_intake *intake);
+/* Collect a batch. 0: there may be records, see count. < 0: the partition is broken or its log is another one; what was
+ * collected before is still good. */
+int weir_intake_collect(struct weir_intake *intake, struct weir_partition *partition,
+                        const struct weir_position *position, struct weir_error *reterr);
+size_t weir_intake_count(const struct weir_intake *intake);
+struct weir_batch *weir_intake_batch(struct weir_intake *intake);
+bool weir_intake_idle(const struct weir_intake *intake); /* the queue was empty for the whole wait */
+void weir_intake_drop(struct weir_intake *intake);
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lane - the life of one assigned partition
+ *
+ *      take ──▶ locate ──▶ consume ──▶ (fenced | broken | halted | stop)
+ *       ▲          ▲           │
+ *       │          └─ broken ──┤   the client yields nothing more: start anew at our own next_offset
+ *       └──── fenced, halted ──┘   another epoch, or an operator's word, is needed
+ *
+ * take     bumps the epoch: from here on every older holder of the partition updates zero rows.
+ * locate   compares the position with the log and says where fetching starts (locate.h).
+ * consume  reads a batch, runs it, tells Kafka, for ever.
+ *
+ * Always true   I1  a record is passed only by a committed transaction that applied or kept it.
+ *               I6  only the holder of the current epoch commits (the fence in store/apply).
+ *               I7  Kafka is told an offset only after the COMMIT that passed it.
+ * The race      1. revoked, the lane is inside a handler  2. the drain deadline passes, the partition is given up
+ *               3. another member takes it, epoch 4 -> 5  4. the handler returns, the lane sends its
+ *               fence with epoch 4: never happens, the fence was sent before the handler; its row lock makes
+ *               the other's take wait until this transaction ends. With the interrupt set it is rolled back.
+ * Not chosen    pausing the partition while the database is away: not reading is enough, and a
+ *               resume costs a second and the prefetch.
+ */
+#include "flow/lane.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "flow/intake.h"
+#include "flow/locate.h"
+#include "flow/run.h"
+
+#define WAIT_FIRST_MS 100
+#define WAIT_MAX_MS 1000
+#define FENCED_WAIT_MS 5000
+#define HALTED_LOOK_MS 5000
+#define BROKEN_MAX 5 /* damage at one offset, tried so often, is no accident */
+
+struct weir_lane {
+        atomic_int references;
+        const struct weir_lane_env *env;
+        struct weir_partition *partition;
+        pthread_t thread;
+        bool joined;
+
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;
+        bool finished;            /* @mutex */
+        atomic_int stop;          /* enum weir_lane_stop, 0 = go on */
+        struct weir_latch waker;  /* set by any stop: ends waits between tries */
+        struct weir_latch abort;  /* set by ABORT only: ends waits inside PostgreSQL */
+
+        struct weir_position position; /* lane thread: the state it believes */
+        struct weir_runner runner;
+        struct weir_intake intake;
+        uint32_t broken_count;    /* in a row, at broken_offset */
+        int64_t broken_offset;
+        char halt_text[WEIR_ERROR_TEXT_BYTES]; /* why it stands still; "" = it does not */
+};
+
+static atomic_int running_count;
+
+int weir_lane_count(void)
+{
+        return running_count;
+}
+
+static int stopping(void *context)
+{
+        struct weir_lane *lane = context;
+
+        return lane->stop;
+}
+
+/* Wait between tries. false = stop. */
+static bool rest(struct weir_lane *lane, int64_t ms)
+{
+        return !weir_latch_wait(&lane->waker, ms) && !lane->stop;
+}
+
+#define LANE_FIELDS(lane)                                                                       \
+        LOG_S("worker", (lane)->env->worker->name), LOG_S("topic", weir_partition_topic((lane)->partition)), \
+                LOG_I("partition", weir_partition_number((lane)->partition))
+
+/* ---- take --------------------------------------------------------------------------------- */
+
+static int take_once(struct weir_lane *lane, struct weir_error *reterr)
+{
+        struct weir_pg *pg;
+        int r = weir_pool_acquire(lane->env->pool, &lane->abort, &pg, reterr);
+
+        if (r < 0)
+                return r;
+        r = weir_position_take(pg, lane->env->worker->name, weir_partition_topic(lane->partition),
+                               weir_partition_number(lane->partition), lane->env->owner, &lane->position,
+                               reterr);
+        weir_pool_release(lane->env->pool, pg);
+        return r;
+}
+
+/* false = stop. */
+static bool take(struct weir_lane *lane)
+{
+        struct weir_error error;
+
+        for (uint32_t attempt = 1;; attempt++) {
+                int64_t wait_ms = weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt);
+
+                if (lane->stop)
+                        return false;
+                if (take_once(lane, &error) == 0)
+                        return true;
+                if (attempt == 1 || attempt % 30 == 0)
+                        weir_log(WEIR_LOG_WARN, "lane.waits", LANE_FIELDS(lane), LOG_S("for", "position"),
+                                 LOG_S("error", error.text), LOG_I("attempt", attempt), LOG_S("action", "retry"));
+                if (!rest(lane, wait_ms))
+                        return false;
+        }
+}
+
+/* ---- locate ------------------------------------------------------------------------------- */
+
+/* An operator moved the row, or another process took it. */
+static bool epoch_changed(struct weir_lane *lane)
+{
+        struct weir_position now = { .id = lane->position.id };
+        struct weir_error error;
+        struct weir_pg *pg;
+        int r;
+
+        if (weir_pool_acquire(lane->env->pool, &lane->abort, &pg, &error) < 0)
+                return false;
+        r = weir_position_look(pg, lane->position.id, &now, &error);
+        weir_pool_release(lane->env->pool, pg);
+        return r > 0 || (r == 0 && now.epoch != lane->position.epoch);
+}
+
+enum next { NEXT_TAKE, NEXT_LOCATE, NEXT_CONSUME, NEXT_STOP };
+
+/* The partition stands still, the others go on. What ends it: an operator who sets the position, or a log that
+ * fits again. The state is checked quietly; only a new reason is logged. */
+static enum next halted(struct weir_lane *lane, const struct weir_error *why)
+{
+        weir_partition_halt(lane->partition);
+        if (strcmp(lane->halt_text, why->text)) {
+                weir_log(WEIR_LOG_ERROR, "lane.halted", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
+                         LOG_S("error", why->text), LOG_S("action", "halt"));
+                snprintf(lane->halt_text, sizeof lane->halt_text, "%s", why->text);
+        }
+        if (!rest(lane, HALTED_LOOK_MS))
+                return NEXT_STOP;
+        return epoch_changed(lane) ? NEXT_TAKE : NEXT_LOCATE;
+}
+
+/* ---- consume ------------------------------------------------------------------------------ */
+
+static bool repeated_damage(struct weir_lane *lane, const struct weir_error *error)
+{
+        if (lane->broken_offset != lane->position.next_offset)
+                lane->broken_count = 0;
+        lane->broken_offset = lane->position.next_offset;
+        lane->broken_count++;
+        return error->code == WEIR_ELOG && lane->broken_count >= BROKEN_MAX;
+}
+
+static enum next broken(struct weir_lane *lane, struct weir_error *error)
+{
+        if (repeated_damage(lane, error)) {
+                weir_error_prefix(error, "%s/%d cannot be read at offset %lld after %d tries; to go on behind the damage: "
+                                  "weir position set %s %s/%d OFFSET --reason WHY: ",
+                                  weir_partition_topic(lane->partition), weir_partition_number(lane->partition),
+                                  (long long)lane->position.next_offset, BROKEN_MAX, lane->env->worker->name,
+                                  weir_partition_topic(lane->partition), weir_partition_number(lane->partition));
+                return halted(lane, error);
+        }
+        weir_log(WEIR_LOG_WARN, "lane.broken", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
+                 LOG_S("error", error->text), LOG_I("attempt", lane->broken_count), LOG_S("action", "retry"));
+        return rest(lane, weir_backoff_ms(500, 10000, lane->broken_count)) ? NEXT_LOCATE : NEXT_STOP;
+}
+
+static enum next fenced(struct weir_lane *lane)
+{
+        weir_log(WEIR_LOG_WARN, "lane.fenced", LANE_FIELDS(lane), LOG_I("epoch", lane->position.epoch),
+                 LOG_I("offset", lane->position.next_offset), LOG_S("action", "retry"));
+        weir_partition_halt(lane->partition);
+        /* Either the group tells us meanwhile that the partition is gone, or it is ours and was taken by a
+         * member that did not know yet (or by an operator): then take it back. */
+        return rest(lane, FENCED_WAIT_MS) ? NEXT_TAKE : NEXT_STOP;
+}
+
+static enum next consume(struct weir_lane *lane, struct weir_error *error, bool *ret_broken)
+{
+        *ret_broken = false;
+        for (;;) {
+                int r;
+
+                if (lane->stop)
+                        return NEXT_STOP;
+                r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
+                if (r < 0 && weir_intake_count(&lane->intake) == 0) {
+                        *ret_broken = true;
+                        return NEXT_LOCATE;
+                }
+                if (weir_intake_count(&lane->intake))
+                        switch (weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake), &lane->position)) {
+                        case WEIR_RUN_DONE:
+                                lane->broken_count = 0;
+                                lane->halt_text[0] = '\0';
+                                break;
+                        case WEIR_RUN_FENCED:
+                                weir_intake_drop(&lane->intake);
+                                return NEXT_TAKE;
+                        case WEIR_RUN_STOPPED:
+                                weir_intake_drop(&lane->intake);
+                                return NEXT_STOP;
+                        }
+                else if (weir_intake_idle(&lane->intake) &&
+                         weir_runner_pass_markers(&lane->runner, &lane->position) == WEIR_RUN_FENCED)
+                        return NEXT_TAKE;
+                weir_intake_drop(&lane->intake);
+                if (r < 0) {
+                        *ret_broken = true;
+                        return NEXT_LOCATE;
+                }
+        }
+}
+
+static enum next live_once(struct weir_lane *lane, enum next step)
+{
+        struct weir_locate locate = { .worker = lane->env->worker, .pool = lane->env->pool, .partition = lane->partition,
+                                      .abort = &lane->abort, .waker = &lane->waker, .stopping = stopping, .context = lane };
+        struct weir_error error;
+        bool is_broken = false;
+
+        switch (step) {
+        case NEXT_TAKE:
+                return take(lane) ? NEXT_LOCATE : NEXT_STOP;
+        case NEXT_LOCATE:
+                switch (weir_locate_start(&locate, &lane->position, &error)) {
+                case WEIR_LOCATED:
+                        if (!lane->halt_text[0])
+                                weir_log(WEIR_LOG_INFO, "lane.runs", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
+                                         LOG_I("epoch", lane->position.epoch));
+                        weir_intake_restart(&lane->intake);
+                        return NEXT_CONSUME;
+                case WEIR_LOCATE_FENCED:
+                        return fenced(lane);
+                case WEIR_LOCATE_HALT:
+                        return halted(lane, &error);
+                default:
+                        return NEXT_STOP;
+                }
+        case NEXT_CONSUME:
+                step = consume(lane, &error, &is_broken);
+                if (is_broken)
+                        return lane->intake.foreign_log ? halted(lane, &error) : broken(lane, &error);
+                return step == NEXT_TAKE ? fenced(lane) : step;
+        default:
+                return NEXT_STOP;
+        }
+}
+
+/* ---- thread and references ----------------------------------------------------------------- */
+
+static void put(struct weir_lane *lane)
+{
+        if (atomic_fetch_sub(&lane->references, 1) != 1)
+                return;
+        weir_intake_fini(&lane->intake);
+        weir_runner_fini(&lane->runner);
+        weir_latch_fini(&lane->waker);
+        weir_latch_fini(&lane->abort);
+        pthread_cond_destroy(&lane->cond);
+        pthread_mutex_destroy(&lane->mutex);
+        if (lane->partition)
+                weir_partition_unref(lane->partition);
+        free(lane);
+}
+
+static void *lane_main(void *arg)
+{
+        struct weir_lane *lane = arg;
+        enum next step = NEXT_TAKE;
+
+        WEIR_ON(WEIR_ROLE_LANE);
+        while (step != NEXT_STOP)
+                step = live_once(lane, step);
+        weir_intake_drop(&lane->intake); /* no record in hand when we are out: the client could not close */
+        weir_log(WEIR_LOG_INFO, "lane.stopped", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
+                 LOG_I("events", lane->runner.counts.events), LOG_I("applied", lane->runner.counts.fresh),
+                 LOG_I("dead", lane->runner.counts.dead));
+        pthread_mutex_lock(&lane->mutex);
+        lane->finished = true;
+        pthread_cond_broadcast(&lane->cond);
+        pthread_mutex_unlock(&lane->mutex);
+        atomic_fetch_sub(&running_count, 1);
+        put(lane);
+        return NULL;
+}
+
+int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *partition,
+                    struct weir_lane **ret, struct weir_error *reterr)
+{
+        struct weir_lane *lane = calloc(1, sizeof *lane);
+        char name[16];
+        int r;
+
+        if (!lane) {
+                weir_partition_unref(partition);
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "lane");
+        }
+        lane->references = 2; /* the caller's and the thread's */
+        lane->env = env;
+        lane->partition = partition;
+        lane->waker.fd = lane->abort.fd = -1;
+        pthread_mutex_init(&lane->mutex, NULL);
+        weir_cond_init(&lane->cond);
+        weir_intake_init(&lane->intake, env->worker);
+        r = weir_latch_init(&lane->waker);
+        if (r == 0)
+                r = weir_latch_init(&lane->abort);
+        if (r < 0) {
+                weir_fail(reterr, WEIR_ESYS, -r, "eventfd: %s", strerror(-r));
+                goto fail;
+        }
+        if (weir_runner_init(&lane->runner, env, partition, &lane->abort, &lane->waker, stopping, lane, reterr) < 0)
+                goto fail;
+        snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
+        atomic_fetch_add(&running_count, 1);
+        r = weir_thread_start(&lane->thread, WEIR_ROLE_LANE, name, lane_main, lane);
+        if (r) {
+                atomic_fetch_sub(&running_count, 1);
+                weir_fail(reterr, WEIR_ESYS, r, "thread for %s/%d: %s", weir_partition_topic(partition),
+                          weir_partition_number(partition), strerror(r));
+                goto fail;
+        }
+        *ret = lane;
+        return 0;
+fail:
+        r = reterr->code;
+        lane->references = 1;
+        put(lane);
+        return r;
+}
+
+void weir_lane_stop(struct weir_lane *lane, enum weir_lane_stop how)
+{
+        if (lane->stop < (int)how)
+                lane->stop = (int)how;
+        weir_latch_set(&lane->waker);
+        if (how == WEIR_LANE_ABORT)
+                weir_latch_set(&lane->abort);
+        weir_partition_wake(lane->partition);
+}
+
+bool weir_lane_wait(struct weir_lane *lane, int64_t deadline_us)
+{
+        bool finished;
+
+        pthread_mutex_lock(&lane->mutex);
+        while (!lane->finished && weir_cond_wait_until(&lane->cond, &lane->mutex, deadline_us))
+                ;
+        finished = lane->finished;
+        pthread_mutex_unlock(&lane->mutex);
+        return finished;
+}
+
+void weir_lane_unref(struct weir_lane *lane)
+{
+        bool finished;
+
+        if (!lane)
+                return;
+        pthread_mutex_lock(&lane->mutex);
+        finished = lane->finished;
+        pthread_mutex_unlock(&lane->mutex);
+        if (finished)
+                pthread_join(lane->thread, NULL);
+        else
+                pthread_detach(lane->thread);
+        put(lane);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * member - the poll thread and the book of lanes
+ *
+ * The poll thread does every group call and nothing that waits for a database: lanes take their positions and
+ * say where to fetch, the poll thread only starts and stops them.
+ *
+ * Revocation    drain first, fence after: lanes finish the transaction in hand and store its offset; only a
+ *               lane that is not out at the drain deadline is interrupted (its connection is closed, PostgreSQL
+ *               rolls back), and one that hangs in its handler is given up. It can do no harm: the next owner
+ *               bumps the epoch. A partition lost (somebody else may own it) is not drained: what is in hand would
+ *               be fenced at best.
+ */
+#include "flow/member.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+#define SERVE_MS 500
+#define ABORT_GRACE_US 500000
+#define UNSTARTED_CLOSE_US 2000000
+
+struct weir_member {
+        const struct weir_conf *conf;
+        const struct weir_lane_env *env;
+        struct weir_consumer *consumer;
+        pthread_t thread;
+        bool started;
+
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;
+        bool stop;               /* @mutex */
+        int64_t stop_at_us;      /* @mutex */
+        int end;                 /* @mutex enum weir_member_end */
+        struct weir_error error; /* @mutex */
+};
+
+static void on_assigned(void *context, struct weir_partition *partition)
+{
+        struct weir_member *member = context;
+        struct weir_lane *lane = NULL;
+        struct weir_error error;
+
+        WEIR_ON(WEIR_ROLE_POLL);
+        if (weir_lane_start(member->env, partition, &lane, &error) < 0)
+                /* The partition stays assigned and unread: loud, and healed by the next rebalance. */
+                weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name), LOG_S("error", error.text),
+                         LOG_S("action", "halt"));
+        else
+                weir_partition_set_owner(partition, lane);
+}
+
+static bool wait_all(struct weir_partition *const *partitions, size_t count, int64_t deadline_us)
+{
+        bool all = true;
+
+        for (size_t i = 0; i < count; i++) {
+                struct weir_lane *lane = weir_partition_owner(partitions[i]);
+
+                if (lane && !weir_lane_wait(lane, deadline_us))
+                        all = false;
+        }
+        return all;
+}
+
+static void stop_all(struct weir_partition *const *partitions, size_t count, enum weir_lane_stop how)
+{
+        for (size_t i = 0; i < count; i++)
+                if (weir_partition_owner(partitions[i]))
+                        weir_lane_stop(weir_partition_owner(partitions[i]), how);
+}
+
+static void on_revoked(void *context, struct weir_partition *const *partitions, size_t count, bool lost, int64_t deadline_us)
+{
+        struct weir_member *member = context;
+        int64_t began_us = weir_clock_us();
+        const char *how = lost ? "lost" : "drained";
+
+        WEIR_ON(WEIR_ROLE_POLL);
+        stop_all(partitions, count, lost ? WEIR_LANE_ABORT : WEIR_LANE_DRAIN);
+        if (!wait_all(partitions, count, deadline_us - ABORT_GRACE_US)) {
+                how = "interrupted";
+                stop_all(partitions, count, WEIR_LANE_ABORT);
+                if (!wait_all(partitions, count, deadline_us))
+                        how = "given up";
+        }
+        for (size_t i = 0; i < count; i++) {
+                weir_lane_unref(weir_partition_owner(partitions[i]));
+                weir_partition_set_owner(partitions[i], NULL);
+        }
+        weir_log(WEIR_LOG_INFO, "group.revoked", LOG_S("worker", member->env->worker->name), LOG_I("partitions", count),
+                 LOG_S("lanes", how), LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
+}
+
+static const struct weir_consumer_events member_events = { .assigned = on_assigned, .revoked = on_revoked };
+
+int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env, struct weir_member **ret,
+                    struct weir_error *reterr)
+{
+        struct weir_member *member = calloc(1, sizeof *member);
+        struct weir_consumer_conf consumer = {
+                .brokers = conf->kafka_brokers,
+                .group = env->worker->group,
+                .client_id = env->owner,
+                .properties = conf->properties,
+                .property_count = conf->property_count,
+                .topics = env->worker->topics,
+                .topic_count = env->worker->topic_count,
+                .queue_bytes = conf->memory_queue_bytes,
+                .drain_ms = conf->stop_drain_ms,
+                .events = &member_events,
+                .context = member,
+        };
+        int r;
+
+        if (!member)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "worker %s", env->worker->name);
+        member->conf = conf;
+        member->env = env;
+        member->end = WEIR_MEMBER_RUNS;
+        pthread_mutex_init(&member->mutex, NULL);
+        weir_cond_init(&member->cond);
+        r = weir_consumer_new(&consumer, &member->consumer, reterr);
+        if (r < 0) {
+                weir_error_prefix(reterr, "worker %s: ", env->worker->name);
+                weir_member_free(member);
+                return r;
+        }
+        *ret = member;
+        return 0;
+}
+
+static bool told_to_stop(struct weir_member *member, int64_t *ret_deadline_us)
+{
+        bool stop;
+
+        pthread_mutex_lock(&member->mutex);
+        stop = member->stop;
+        *ret_deadline_us = member->stop_at_us;
+        pthread_mutex_unlock(&member->mutex);
+        return stop;
+}
+
+static void *member_main(void *arg)
+{
+        struct weir_member *member = arg;
+        struct weir_error error = { 0 };
+        int64_t deadline_us = 0;
+        int end = WEIR_MEMBER_ENDED;
+
+        while (!told_to_stop(member, &deadline_us))
+                if (weir_consumer_serve(member->consumer, SERVE_MS, &error) < 0) {
+                        end = WEIR_MEMBER_FAILED;
+                        deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
+                        weir_log(WEIR_LOG_ERROR, "group.failed", LOG_S("worker", member->env->worker->name),
+                                 LOG_S("group", member->env->worker->group), LOG_S("error", error.text), LOG_S("action", "stop"));
+                        break;
+                }
+        if (weir_consumer_close(member->consumer, deadline_us) != 0) {
+                weir_log(WEIR_LOG_WARN, "group.not_left", LOG_S("worker", member->env->worker->name),
+                         LOG_S("group", member->env->worker->group), LOG_I("lanes", weir_lane_count()),
+                         LOG_S("hint", "the group notices after session.timeout.ms; nothing is lost"));
+                if (end == WEIR_MEMBER_ENDED)
+                        end = WEIR_MEMBER_STUCK;
+        } else {
+                weir_log(WEIR_LOG_INFO, "group.left", LOG_S("worker", member->env->worker->name),
+                         LOG_S("group", member->env->worker->group));
+        }
+        pthread_mutex_lock(&member->mutex);
+        member->end = end;
+        member->error = error;
+        pthread_cond_broadcast(&member->cond);
+        pthread_mutex_unlock(&member->mutex);
+        return NULL;
+}
+
+int weir_member_start(struct weir_member *member, struct weir_error *reterr)
+{
+        int r = weir_thread_start(&member->thread, WEIR_ROLE_POLL, "poll", member_main, member);
+
+        if (r)
+                return weir_fail(reterr, WEIR_ESYS, r, "poll thread of worker %s: %s", member->env->worker->name, strerror(r));
+        member->started = true;
+        return 0;
+}
+
+void weir_member_stop(struct weir_member *member, int64_t deadline_us)
+{
+        pthread_mutex_lock(&member->mutex);
+        if (!member->stop || deadline_us < member->stop_at_us)
+                member->stop_at_us = deadline_us;
+        member->stop = true;
+        pthread_mutex_unlock(&member->mutex);
+        weir_consumer_wake(member->consumer);
+}
+
+int weir_member_wait(struct weir_member *member, int timeout_ms, struct weir_error *reterr)
+{
+        int64_t deadline_us = weir_clock_us() + (int64_t)timeout_ms * 1000;
+        int end;
+
+        pthread_mutex_lock(&member->mutex);
+        while (member->end == WEIR_MEMBER_RUNS && weir_cond_wait_until(&member->cond, &member->mutex, deadline_us))
+                ;
+        end = member->end;
+        if (end == WEIR_MEMBER_FAILED && reterr)
+                *reterr = member->error;
+        pthread_mutex_unlock(&member->mutex);
+        return end;
+}
+
+void weir_member_free(struct weir_member *member)
+{
+        if (!member)
+                return;
+        if (member->started)
+                pthread_join(member->thread, NULL);
+        else if (member->consumer) /* never served: it has joined nothing yet */
+                weir_consumer_close(member->consumer, weir_clock_us() + UNSTARTED_CLOSE_US);
+        weir_consumer_free(member->consumer);
+        pthread_cond_destroy(&member->cond);
+        pthread_mutex_destroy(&member->mutex);
+        free(member);
+}

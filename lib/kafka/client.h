@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_KAFKA_CLIENT_H
+#define WEIR_KAFKA_CLIENT_H
+/*
+ * client - what consumer, producer, reader and cluster share: settings, log, words for errors
+ *
+ * Only files of lib/kafka include this.
+ */
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct weir_conf_property;
+
+#define WEIR_CLIENT_RECENT 16
+
+/* The log of one librdkafka handle; its rd_kafka_conf opaque points here, so it outlives the handle. */
+struct weir_client_log {
+        pthread_mutex_t mutex;
+        const char *who; /* client id; for log lines */
+        struct {
+                uint64_t hash;
+                int64_t at_us;
+        } recent[WEIR_CLIENT_RECENT]; /* @mutex  texts said lately */
+        int64_t window_us;            /* @mutex  start of the current window */
+        uint32_t window_count;        /* @mutex  lines in it */
+        uint64_t suppressed_count;    /* @mutex  lines not written since the last one */
+        char error[200];              /* @mutex  last error of the connection, explained; "" none */
+};
+
+void weir_client_log_init(struct weir_client_log *log, const char *who);
+void weir_client_log_fini(struct weir_client_log *log);
+
+/* Remember and log an error of the connection, once per change. Any thread. */
+void weir_client_log_error(struct weir_client_log *log, rd_kafka_resp_err_t err, const char *text);
+/* The connection works again. Any thread. */
+void weir_client_log_clear(struct weir_client_log *log);
+/* Copy the last error. Any thread. */
+void weir_client_log_last(struct weir_client_log *log, char *ret, size_t room);
+
+struct weir_client_setting {
+        const char *name, *value; /* @value NULL = skip */
+        bool optional;            /* newer libraries only: skipped where unknown */
+};
+
+/**
+ * Make the settings of a handle: @defaults, then the user's @properties, then @fixed, which nobody
+ * overrides; log and error callbacks end in @log.
+ *
+ * Owner    the caller owns *ret until rd_kafka_new() took it.
+ * Errors   WEIR_ECONF names the property and repeats librdkafka's reason; the value of a secret is
+ *          never shown. WEIR_ENOMEM.
+ */
+int weir_client_conf(const struct weir_client_setting *defaults, size_t default_count,
+                     const struct weir_conf_property *properties, size_t property_count,
+                     const struct weir_client_setting *fixed, size_t fixed_count,
+                     struct weir_client_log *log, rd_kafka_conf_t **ret, struct weir_error *reterr);
+/* Take *conf, make the handle. WEIR_ECONF with librdkafka's reason. */
+int weir_client_open(rd_kafka_type_t type, rd_kafka_conf_t **conf, rd_kafka_t **ret,
+                     struct weir_error *reterr);
+
+/* Say in words what to look at when librdkafka reports @err with @text (REALKAFKA: a wrong CA, a
+ * wrong host name and an expired certificate have one text). */
+void weir_client_explain(rd_kafka_resp_err_t err, const char *text, char *ret, size_t room);
+
+/* WEIR_EKAFKA: "@what: reason", with the last connection error of @log where it says more. */
+int weir_client_fail(struct weir_client_log *log, rd_kafka_resp_err_t err, struct weir_error *reterr,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* True: what an unreachable or busy cluster answers; asking again may help. */
+bool weir_client_transient(rd_kafka_resp_err_t err);
+
+/* Property given by the user, NULL = not given. */
+const char *weir_client_property(const struct weir_conf_property *properties, size_t count,
+                                 const char *name);
+
+/**
+ * Ask the offsets of @list for the times in its elements (-2 log start, -1 log end) and write them
+ * there. Elements that are refused for a leader that moves are asked again until @deadline_us.
+ *
+ * Blocks   up to @deadline_us; *stop (may be NULL) is looked at between slices of a second.
+ * Errors   WEIR_EKAFKA names topic, partition and reason; WEIR_ESTOP when *stop was seen.
+ */
+int weir_client_offsets(rd_kafka_t *rk, struct weir_client_log *log,
+                        rd_kafka_topic_partition_list_t *list, int64_t deadline_us,
+                        const _Atomic bool *stop, struct weir_error *reterr);
+
+/* rd_kafka_destroy*() in a helper thread. 0; 1: not done at @deadline_us, the helper goes on. */
+int weir_client_destroy(rd_kafka_t *rk, int flags, int64_t deadline_us);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_KAFKA_MEMBER_H
+#define WEIR_KAFKA_MEMBER_H
+/*
+ * member - the insides that consumer.c (poll thread), assign.c and partition.c (lanes) share
+ *
+ * Who touches what is written on each field: @poll the poll thread only, @lane the lane only,
+ * @mutex under the partition's (or consumer's) mutex, atomic from anywhere.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "kafka/client.h"
+#include "kafka/consumer.h"
+#include "kafka/group.h"
+
+enum weir_phase {
+        WEIR_PHASE_IDLE,     /* not fetching: never asked, or halted                        */
+        WEIR_PHASE_WAITING,  /* fetch asked for; the poll thread has not assigned it yet     */
+        WEIR_PHASE_FETCHING, /* read() may take from the queue                               */
+        WEIR_PHASE_BROKEN    /* an error was read; the queue is not touched until a new fetch */
+};
+
+enum weir_want { WEIR_WANT_NOTHING, WEIR_WANT_FETCH, WEIR_WANT_HALT };
+
+struct weir_partition {
+        _Atomic uint32_t refs;
+        struct weir_consumer *consumer; /* counted */
+        char *topic;
+        int32_t number;
+        void *_Atomic owner;
+
+        /* Leaving: the poll thread sets gone and then looks at inside; a thread that wants to call
+         * librdkafka raises inside and then looks at gone. One of the two sees the other. */
+        _Atomic uint32_t inside; /* threads inside librdkafka for this partition */
+        _Atomic bool revoked;    /* lanes stop                                   */
+        _Atomic bool lost;       /* somebody else may own it: store nothing       */
+        _Atomic bool gone;       /* no call reaches librdkafka any more          */
+        _Atomic int64_t held;    /* records not released yet                     */
+
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;        /* phase, woken, revoked                                 */
+        _Atomic bool attention;     /* written under @mutex; read() must take the slow path   */
+        enum weir_phase phase;      /* @mutex */
+        bool woken;                 /* @mutex */
+        enum weir_want want;        /* @mutex */
+        int64_t want_offset;        /* @mutex */
+        uint64_t request;           /* @mutex  number of the last fetch or halt              */
+        rd_kafka_queue_t *queue;    /* @mutex to change; the lane reads through it            */
+        rd_kafka_queue_t *renewed;  /* @mutex  the lane takes it over before its next read    */
+        struct weir_error broken;   /* @mutex  what read() says while BROKEN                  */
+        rd_kafka_topic_partition_list_t *stored; /* @mutex  one element, reused (see store)   */
+        int64_t owed_offset;        /* @mutex  stored during an assign, to be said again; -1  */
+
+        rd_kafka_topic_partition_list_t *asked; /* @lane  for position                        */
+        _Atomic int64_t next_offset; /* lowest offset read() may return; -1 before any fetch  */
+        _Atomic int64_t end_offset;  /* log end as last heard, -1 unknown                     */
+        _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
+
+        bool in_client;         /* @poll  part of librdkafka's assignment                     */
+        enum weir_want plan;    /* @poll  what the assign under way does with it              */
+        int64_t plan_offset;    /* @poll */
+        uint64_t plan_request;  /* @poll */
+        struct weir_partition *next_parting; /* @poll */
+};
+
+struct weir_consumer {
+        _Atomic uint32_t refs; /* the owner's, and one per partition */
+        struct weir_client_log log;
+        char *client_id;
+        const struct weir_consumer_events *events;
+        void *context;
+        int64_t drain_us;
+        bool cooperative;
+
+        rd_kafka_t *rk;          /* until close; lanes reach it between enter and leave only  */
+        pthread_mutex_t mutex;
+        rd_kafka_queue_t *queue; /* @mutex for wake; else @poll */
+
+        enum weir_group_state group;       /* @poll */
+        bool polled;                       /* @poll */
+        struct weir_partition **partitions; /* @poll  assigned, each counted */
+        struct weir_partition **taken;      /* @poll  scratch of a revocation, as large */
+        size_t partition_count, partition_room;
+        struct weir_partition *parting; /* @poll  revoked, not yet free of lanes or records; counted */
+        int64_t assign_due_us;          /* @poll  not before */
+        int64_t kick_due_us;            /* @poll  next refresh of log ends */
+        int64_t kick_allowed_us;        /* @poll  no kick before: pace, or the broker is away */
+        int64_t owed_due_us;            /* @poll */
+        char fatal[320];                /* @poll */
+
+        _Atomic bool requests; /* some partition wants something */
+        _Atomic bool starving;
+        _Atomic bool owing;
+        _Atomic bool joined;
+        _Atomic uint32_t assigned_count;
+        _Atomic uint64_t rebalances;
+};
+
+void weir_consumer_unref(struct weir_consumer *consumer);
+
+/* ---- partition.c, for the poll thread ------------------------------------------------------- */
+
+/* One reference for the registry, none for the owner yet. NULL = no memory. */
+struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const char *topic,
+                                          int32_t number);
+/* Take what the lane wants into plan, plan_offset, plan_request. True = it wants something. */
+bool weir_partition_take(struct weir_partition *partition);
+/* The plan was carried out: a waiting read goes on. */
+void weir_partition_planned(struct weir_partition *partition);
+/* Get the partition's queue un-forwarded before an assign. < 0: WEIR_EKAFKA. */
+int weir_partition_renew(struct weir_partition *partition, struct weir_error *reterr);
+/* Free what librdkafka had prefetched for a partition that is not assigned any more. */
+void weir_partition_purge(struct weir_partition *partition);
+/* Say again what an assign under way made librdkafka ignore. True = still owed. */
+bool weir_partition_repay(struct weir_partition *partition);
+void weir_partition_revoke(struct weir_partition *partition, bool lost);
+void weir_partition_leave(struct weir_partition *partition); /* sets gone */
+/* Give back every librdkafka handle if no lane is inside and no record is out. True = done. */
+bool weir_partition_strip(struct weir_partition *partition);
+
+/* ---- rebalance.c, poll thread --------------------------------------------------------------- */
+
+/* Do what the table says to a rebalance event and answer it. No drain goes past @limit_us. */
+void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *event,
+                           int64_t limit_us);
+/* Call lanes back, bounded; then answer. @list NULL = everything. @answer false: the client is
+ * dead and hears no answer. */
+void weir_rebalance_drain(struct weir_consumer *consumer,
+                          const rd_kafka_topic_partition_list_t *list, bool lost, bool answer,
+                          int64_t deadline_us);
+/* Free what revoked partitions still hold of librdkafka, as far as lanes let go of it. */
+void weir_rebalance_sweep(struct weir_consumer *consumer);
+
+/* ---- assign.c, poll thread ------------------------------------------------------------------ */
+
+/* Carry out what lanes asked for, in one assign. Returns when to look again (weir_clock_us). */
+int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us);
+/* Complete a rebalance: nothing fetches yet. */
+void weir_assign_begin(struct weir_consumer *consumer);
+/* Answer a revocation of @taken (eager: everything). */
+void weir_assign_revoke(struct weir_consumer *consumer, struct weir_partition *const *taken,
+                        size_t count);
+/* Refresh log ends, and wake the broker threads of starving partitions. Returns when next. */
+int64_t weir_assign_kick(struct weir_consumer *consumer, int64_t now_us);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * producer - every record handed in gets exactly one outcome, and the owner hears it
+ *
+ * Idempotent with acks=all: a retry inside librdkafka makes no double and keeps the order of a
+ * partition. Keys are hashed as the Java client does (murmur2_random), so a key stays in its
+ * partition whoever writes; records without a key are spread.
+ *
+ * Always true   D1  done() is called once for each send() that returned 0, at the latest in free().
+ *               D2  what send() refused never reaches a broker.
+ * Not chosen    events instead of a report callback: one allocation more per batch, same thread.
+ * Threads       one owner; reports are served inside send and flush.
+ */
+#include "kafka/producer.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "kafka/client.h"
+#include "kafka/cluster.h"
+
+#define SERVE_EVERY 64     /* sends between two looks at the reports */
+#define FREE_WAIT_MS 5000
+
+struct weir_producer {
+        struct weir_client_log log;
+        rd_kafka_t *rk;
+        char *client_id;
+        struct weir_producer_conf conf; /* done and context only */
+        uint32_t since_served_count;
+};
+
+static void report_cb(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+        struct weir_client_log *log = opaque;
+        struct weir_producer *producer = (struct weir_producer *)log; /* its first member */
+        char text[420], last[sizeof log->error] = "";
+        const char *error = NULL;
+
+        (void)rk;
+        if (!producer->conf.done)
+                return;
+        if (message->err) {
+                if (weir_client_transient(message->err))
+                        weir_client_log_last(log, last, sizeof last);
+                snprintf(text, sizeof text, "%s%s%s", rd_kafka_err2str(message->err),
+                         last[0] ? ": " : "", last);
+                error = text;
+        }
+        producer->conf.done(producer->conf.context, message->_private,
+                            rd_kafka_topic_name(message->rkt), message->partition, message->offset,
+                            error);
+}
+
+_Static_assert(offsetof(struct weir_producer, log) == 0, "report_cb finds the producer by its log");
+
+int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret,
+                      struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_producer_freep) struct weir_producer *producer =
+                calloc(1, sizeof *producer);
+        char timeout_text[24];
+        const struct weir_client_setting defaults[] = {
+                { "client.id", conf->client_id ? conf->client_id : "weir", false },
+                { "linger.ms", "5", false },
+                { "batch.size", "1000000", false },
+                { "batch.num.messages", "10000", false },
+                { "queue.buffering.max.messages", "500000", false },
+                { "queue.buffering.max.kbytes", "131072", false },
+                { "compression.type", conf->compression, false },
+                { "partitioner", "murmur2_random", false },
+                { "reconnect.backoff.ms", "50", false },
+                { "reconnect.backoff.max.ms", "500", false },
+                { "enable.metrics.push", "false", true },
+                { "message.timeout.ms", conf->timeout_ms > 0 ? timeout_text : NULL, false },
+        };
+        const struct weir_client_setting fixed[] = {
+                { "bootstrap.servers", conf->brokers, false },
+                { "enable.idempotence", "true", false },
+                { "acks", "all", false },
+        };
+        rd_kafka_conf_t *rk_conf;
+        int r;
+
+        if (!producer)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "producer");
+        snprintf(timeout_text, sizeof timeout_text, "%lld", (long long)conf->timeout_ms);
+        producer->client_id = strdup(conf->client_id ? conf->client_id : "weir");
+        weir_client_log_init(&producer->log, producer->client_id);
+        producer->conf.done = conf->done;
+        producer->conf.context = conf->context;
+        if (!producer->client_id)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "producer");
+        r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
+        if (r < 0)
+                return r;
+        r = weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
+                             conf->property_count, fixed, WEIR_COUNT_OF(fixed), &producer->log,
+                             &rk_conf, reterr);
+        if (r < 0)
+                return r;
+        rd_kafka_conf_set_dr_msg_cb(rk_conf, report_cb);
+        r = weir_client_open(RD_KAFKA_PRODUCER, &rk_conf, &producer->rk, reterr);
+        if (r < 0)
+                return r;
+        *ret = WEIR_TAKE(producer);
+        return 0;
+}
+
+static int make_headers(const struct weir_header *headers, size_t count, rd_kafka_headers_t **ret,
+                        struct weir_error *reterr)
+{
+        rd_kafka_headers_t *list;
+
+        if (!count) {
+                *ret = NULL;
+                return 0;
+        }
+        list = rd_kafka_headers_new(count);
+        if (!list)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu headers", count);
+        for (size_t i = 0; i < count; i++) {
+                rd_kafka_resp_err_t err =
+                        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
+                                            headers[i].value ? (ssize_t)headers[i].size : 0);
+
+                if (err) {
+                        rd_kafka_headers_destroy(list);
+                        return weir_client_fail(NULL, err, reterr, "header %s", headers[i].name);
+                }
+        }
+        *ret = list;
+        return 0;
+}
+
+static int fail_send(struct weir_producer *producer, rd_kafka_resp_err_t err, const char *topic,
+                     size_t size, struct weir_error *reterr)
+{
+        char text[300];
+
+        switch (err) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+                return weir_fail(reterr, WEIR_EUSAGE, (int)err,
+                                 "topic %s: a record of %zu bytes is over message.max.bytes; raise "
+                                 "it here and max.message.bytes of the topic",
+                                 topic, size);
+        case RD_KAFKA_RESP_ERR__FATAL:
+                err = rd_kafka_fatal_error(producer->rk, text, sizeof text);
+                return weir_fail(reterr, WEIR_EFATAL, (int)err,
+                                 "topic %s: the producer is at its end: %s: %s", topic,
+                                 rd_kafka_err2name(err), text);
+        default:
+                return weir_client_fail(&producer->log, err, reterr, "topic %s: send", topic);
+        }
+}
+
+int weir_producer_send(struct weir_producer *producer, const char *topic, int32_t partition,
+                       struct weir_view key, struct weir_view value,
+                       const struct weir_header *headers, size_t header_count, int64_t time_ms,
+                       void *tag, struct weir_error *reterr)
+{
+        rd_kafka_headers_t *list = NULL;
+        rd_kafka_resp_err_t err;
+        int r = make_headers(headers, header_count, &list, reterr);
+
+        if (r < 0)
+                return r;
+        if (++producer->since_served_count >= SERVE_EVERY) {
+                producer->since_served_count = 0;
+                rd_kafka_poll(producer->rk, 0);
+        }
+        for (;;) {
+                /* A null key or value is absent; an empty one is not: the pointer tells. */
+                rd_kafka_vu_t with[] = {
+                        { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic },
+                        { .vtype = RD_KAFKA_VTYPE_PARTITION,
+                          .u.i32 = partition < 0 ? RD_KAFKA_PARTITION_UA : partition },
+                        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+                        { .vtype = RD_KAFKA_VTYPE_KEY,
+                          .u.mem = { .ptr = (void *)key.ptr, .size = key.ptr ? key.size : 0 } },
+                        { .vtype = RD_KAFKA_VTYPE_VALUE,
+                          .u.mem = { .ptr = (void *)value.ptr,
+                                     .size = value.ptr ? value.size : 0 } },
+                        { .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = time_ms },
+                        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = tag },
+                        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = list },
+                };
+                size_t count = WEIR_COUNT_OF(with) - (list ? 0 : 1);
+                rd_kafka_error_t *error = rd_kafka_produceva(producer->rk, with, count);
+
+                if (!error)
+                        return 0; /* the headers are librdkafka's now */
+                err = rd_kafka_error_code(error);
+                rd_kafka_error_destroy(error);
+                if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                        break;
+                rd_kafka_poll(producer->rk, 100); /* message.timeout.ms empties it at the latest */
+        }
+        if (list)
+                rd_kafka_headers_destroy(list);
+        return fail_send(producer, err, topic, key.size + value.size, reterr);
+}
+
+int weir_producer_flush(struct weir_producer *producer, int timeout_ms)
+{
+        producer->since_served_count = 0;
+        return rd_kafka_flush(producer->rk, timeout_ms) ? 1 : 0;
+}
+
+void weir_producer_free(struct weir_producer *producer)
+{
+        if (!producer)
+                return;
+        if (producer->rk) {
+                /* What is still open gets its outcome (D1): purged. */
+                rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+                if (rd_kafka_flush(producer->rk, FREE_WAIT_MS))
+                        weir_log(WEIR_LOG_WARN, "producer.unreported",
+                                 LOG_S("client", producer->client_id),
+                                 LOG_I("records", rd_kafka_outq_len(producer->rk)));
+                rd_kafka_destroy(producer->rk);
+        }
+        weir_client_log_fini(&producer->log);
+        free(producer->client_id);
+        free(producer);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_PLUGIN_VERDICT_H
+#define WEIR_PLUGIN_VERDICT_H
+/*
+ * verdict - the inside of a handler's transaction, and what a handler's answer means for it
+ *
+ * Shared by tx.c (the calls that a handler makes) and verdict.c (what its return value is worth).
+ */
+#include "plugin/tx.h"
+
+struct weir_handler_tx {
+        struct weir_tx public; /* first: the plugin's pointer is ours */
+        const struct weir_worker *worker;
+        void *self;
+        struct weir_limits limits;
+        struct weir_pg *pg; /* NULL = detached */
+
+        struct weir_table **tables;
+        struct weir_rowbuffer **buffers; /* of the same index; made on first use */
+        size_t table_count;
+        size_t unsent_bytes;
+
+        bool failed; /* T1 */
+        struct weir_error failure;
+
+        /* of the call in hand */
+        const struct weir_event *const *events;
+        size_t event_count;
+        size_t event_hint; /* where the last event asked for was found */
+        struct cJSON **trees;
+        size_t tree_room;
+        struct weir_pg_rows *rows;
+        bool guarded; /* T2: the connection was given out */
+};
+
+/* T1: remember @error as the first failure of the transaction, give the first one out. Returns its
+ * code. */
+int weir_verdict_lose(struct weir_handler_tx *tx, struct weir_error *error,
+                      struct weir_error *reterr);
+/* The failure that is remembered. */
+int weir_verdict_failed(const struct weir_handler_tx *tx, struct weir_error *reterr);
+
+/* What the handler returned and @said -> what weir_handler_tx_call() returns, @reterr filled unless
+ * DONE or SKIP. */
+int weir_verdict_judge(struct weir_handler_tx *tx, int outcome, struct weir_error *said,
+                       struct weir_error *reterr);
+
+static inline bool weir_verdict_good(int outcome)
+{
+        return outcome == WEIR_DONE || outcome == WEIR_SKIP;
+}
+
+static inline bool weir_verdict_known(int outcome)
+{
+        return outcome >= WEIR_DONE && outcome <= WEIR_REJECT;
+}
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime - the only file that knows everyone
+ *
+ * Order of a start: configuration, plugins (ABI), database, schema, plugins' open, groups. What can be refused without
+ * touching the world is refused first. Order of an end: groups (lanes drain), plugins' close, connections.
+ */
+#include "runtime.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/member.h"
+#include "kafka/cluster.h"
+#include "store/schema.h"
+
+#define STORE_WAIT_MAX_MS 1000
+
+struct slot { /* one configured worker */
+        const struct weir_conf_worker *worker;
+        struct weir_plugin *plugin;
+        struct weir_handler *handler;
+        struct weir_lane_env env;
+        struct weir_member *member;
+};
+
+struct weir_runtime {
+        struct weir_conf *conf;
+        char *migrations_path;
+        char owner[96]; /* "host:pid" */
+        struct slot *slots;
+        size_t count;
+        struct weir_pool *pool;
+        struct weir_latch stop; /* ends the waiting of start() */
+        atomic_bool stopping, started; /* stop() may come from another thread in the middle of start() */
+        struct weir_error failure;
+        bool failed;
+};
+
+static void name_owner(struct weir_runtime *runtime)
+{
+        char host[64] = "?";
+
+        gethostname(host, sizeof host - 1);
+        snprintf(runtime->owner, sizeof runtime->owner, "%s:%ld", host, (long)getpid());
+}
+
+static int load_plugins(struct weir_runtime *runtime, const char *only, struct weir_error *reterr)
+{
+        struct weir_conf *conf = runtime->conf;
+
+        runtime->slots = calloc(conf->worker_count ? conf->worker_count : 1, sizeof *runtime->slots);
+        if (!runtime->slots)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu workers", conf->worker_count);
+        for (size_t i = 0; i < conf->worker_count; i++) {
+                const struct weir_conf_worker *worker = &conf->workers[i];
+                struct slot *slot = &runtime->slots[runtime->count];
+                int r;
+
+                if (only && strcmp(only, worker->name))
+                        continue;
+                slot->worker = worker;
+                r = weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count, &slot->plugin, reterr);
+                if (r < 0)
+                        return weir_error_prefix(reterr, "%s: worker %s: ", worker->where, worker->name);
+                runtime->count++;
+        }
+        if (only && runtime->count == 0)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: no worker named '%s'", conf->path, only);
+        return 0;
+}
+
+int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options, struct weir_runtime **ret,
+                      struct weir_error *reterr)
+{
+        struct weir_runtime *runtime = calloc(1, sizeof *runtime);
+        int r;
+
+        if (!runtime) {
+                weir_conf_free(conf);
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
+        }
+        runtime->conf = conf;
+        runtime->stop.fd = -1;
+        name_owner(runtime);
+        r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
+        if (r == 0 && options->migrations_path && !(runtime->migrations_path = strdup(options->migrations_path)))
+                r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
+        if (r == 0 && weir_latch_init(&runtime->stop) < 0)
+                r = weir_fail(reterr, WEIR_ESYS, 0, "eventfd");
+        if (r == 0)
+                r = load_plugins(runtime, options->worker, reterr);
+        if (r < 0) {
+                weir_runtime_free(runtime);
+                return r;
+        }
+        *ret = runtime;
+        return 0;
+}
+
+int weir_runtime_new(const struct weir_runtime_options *options, struct weir_runtime **ret, struct weir_error *reterr)
+{
+        struct weir_conf_problems problems = { 0 };
+        struct weir_conf *conf;
+        int r = weir_conf_load(options->config_path, &conf, &problems, reterr);
+
+        weir_conf_problems_fini(&problems);
+        return r < 0 ? r : weir_runtime_with(conf, options, ret, reterr);
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+static int wait_for_store(struct weir_runtime *runtime, struct weir_pg **ret, struct weir_error *reterr)
+{
+        for (uint32_t attempt = 1;; attempt++) {
+                int r = weir_pool_acquire(runtime->pool, &runtime->stop, ret, reterr);
+
+                if (r == 0 || !weir_error_transient(r) || r == WEIR_ESTOP)
+                        return r;
+                if (attempt == 1 || attempt % 30 == 0)
+                        weir_log(WEIR_LOG_WARN, "store.unreachable", LOG_S("error", reterr->text), LOG_I("attempt", attempt),
+                                 LOG_S("action", "retry"));
+                if (weir_latch_wait(&runtime->stop, weir_backoff_ms(100, STORE_WAIT_MAX_MS, attempt)))
+                        return weir_fail(reterr, WEIR_ESTOP, 0, "stopped while waiting for PostgreSQL");
+        }
+}
+
+static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct weir_error *reterr)
+{
+        struct weir_migrations *sets = calloc(runtime->count + 1, sizeof *sets);
+        size_t count = 0;
+        int r;
+
+        if (!sets)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "schema check");
+        r = weir_migrations_read("weir", runtime->migrations_path, &sets[count], reterr);
+        if (r == 0)
+                count++;
+        for (size_t i = 0; r == 0 && i < runtime->count; i++) {
+                const char *directory = weir_plugin_migrations(runtime->slots[i].plugin);
+
+                if (!directory)
+                        continue;
+                r = weir_migrations_read(weir_plugin_worker(runtime->slots[i].plugin)->name, directory, &sets[count], reterr);
+                count += r == 0;
+        }
+        if (r == 0)
+                r = weir_schema_check(pg, sets, count, reterr);
+        while (count)
+                weir_migrations_fini(&sets[--count]);
+        free(sets);
+        return r;
+}
+
+static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
+{
+        int r = weir_handler_open(slot->plugin, slot->worker, runtime->pool, &slot->handler, reterr);
+
+        if (r < 0)
+                return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where, slot->worker->name);
+        slot->env = (struct weir_lane_env){ .worker = slot->worker, .handler = slot->handler, .pool = runtime->pool,
+                                            .owner = runtime->owner };
+        return weir_member_new(runtime->conf, &slot->env, &slot->member, reterr);
+}
+
+int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
+{
+        struct weir_pg_conf store = { .url = runtime->conf->store_url, .password = runtime->conf->store_password,
+                                      .application_name = "weir" };
+        struct weir_pg *pg = NULL;
+        int r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
+
+        if (r == 0)
+                r = wait_for_store(runtime, &pg, reterr);
+        if (r == 0 && runtime->migrations_path)
+                r = check_schema(runtime, pg, reterr);
+        if (pg)
+                weir_pool_release(runtime->pool, pg);
+        for (size_t i = 0; r == 0 && i < runtime->count; i++)
+                r = open_slot(runtime, &runtime->slots[i], reterr);
+        for (size_t i = 0; r == 0 && i < runtime->count; i++) {
+                struct slot *slot = &runtime->slots[i];
+
+                r = weir_member_start(slot->member, reterr);
+                if (r == 0)
+                        weir_log(WEIR_LOG_INFO, "worker.started", LOG_S("worker", slot->worker->name),
+                                 LOG_S("plugin", weir_plugin_worker(slot->plugin)->name),
+                                 LOG_S("version", weir_handler_version(slot->handler)), LOG_S("group", slot->worker->group));
+        }
+        runtime->started = true;
+        if (runtime->stopping)
+                weir_runtime_stop(runtime, 0);
+        return r;
+}
+
+/* ---- wait and end --------------------------------------------------------------------------- */
+
+int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_error *reterr)
+{
+        bool running = false, stuck = false;
+        int share_ms = runtime->count ? timeout_ms / (int)runtime->count + 1 : 0;
+
+        for (size_t i = 0; i < runtime->count; i++) {
+                struct weir_error error;
+
+                if (!runtime->slots[i].member)
+                        continue;
+                switch (weir_member_wait(runtime->slots[i].member, share_ms, &error)) {
+                case WEIR_MEMBER_RUNS:
+                        running = true;
+                        break;
+                case WEIR_MEMBER_STUCK:
+                        stuck = true;
+                        break;
+                case WEIR_MEMBER_FAILED:
+                        if (runtime->failed)
+                                break;
+                        runtime->failed = true;
+                        runtime->failure = error;
+                        weir_runtime_stop(runtime, 0); /* the others drain: a half worker helps nobody */
+                        break;
+                default:
+                        break;
+                }
+        }
+        if (running)
+                return 1;
+        if (runtime->failed) {
+                *reterr = runtime->failure;
+                return runtime->failure.code;
+        }
+        return stuck || weir_lane_count() > 0 ? 2 : 0;
+}
+
+void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms)
+{
+        int64_t deadline_us = weir_clock_us() + (deadline_ms > 0 ? deadline_ms : runtime->conf->stop_deadline_ms) * 1000;
+
+        runtime->stopping = true;
+        weir_latch_set(&runtime->stop);
+        if (!runtime->started)
+                return;
+        for (size_t i = 0; i < runtime->count; i++)
+                if (runtime->slots[i].member)
+                        weir_member_stop(runtime->slots[i].member, deadline_us);
+}
+
+void weir_runtime_free(struct weir_runtime *runtime)
+{
+        if (!runtime)
+                return;
+        for (size_t i = 0; i < runtime->count; i++)
+                weir_member_free(runtime->slots[i].member);
+        for (size_t i = 0; i < runtime->count; i++) {
+                weir_handler_close(runtime->slots[i].handler);
+                weir_plugin_unload(runtime->slots[i].plugin);
+        }
+        weir_pool_free(runtime->pool);
+        weir_latch_fini(&runtime->stop);
+        weir_conf_free(runtime->conf);
+        free(runtime->slots);
+        free(runtime->migrations_path);
+        free(runtime);
+}

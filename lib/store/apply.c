@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * apply - one flight of messages that fences, claims and leaves the trail
+ *
+ * BEGIN, lock, fence and claim go out together; the answers come back together. Each is a statement
+ * of its own, because under READ COMMITTED each statement then takes its own snapshot: the fence
+ * reads the version of the claim generations after the shared lock was granted, so from there to
+ * COMMIT the set of generations stands still. The claim statement was made for one version; if the
+ * fence reads another, the flight is rolled back, the statement is made anew, and it flies again.
+ * (One statement that locks and reads would read with a snapshot from before the lock.)
+ *
+ * Always true   A1 A2 A3, see apply.h.
+ *               A4  answers are judged in the order fence, version, claim: a stale worker is told that
+ *                   it is fenced even when its claim failed as well, and a claim that failed because
+ *                   its generation is gone is not an error but a stale version.
+ * Sorted keys   claims of one statement go in in the order of their keys. Two lanes with common keys
+ *               then wait for each other in one direction and not in a circle, the index is walked
+ *               from left to right, and matching RETURNING is a binary search. 40P01 stays possible
+ *               against handlers' own locks; the caller tries again.
+ */
+#include "store/apply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "store/wire.h"
+
+enum { STALE = 2, MAX_FLIGHTS = 5, KEPT_BYTES = 1024 * 1024 };
+
+struct claim_order {
+        struct weir_key key;
+        uint32_t index; /* into apply->keys */
+};
+
+static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+static const char lock_sql[] =
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared(" WEIR_STR_(WEIR_LOCK_SPACE) ", "
+        WEIR_STR_(WEIR_LOCK_CLAIMS) ")";
+static const char fence_sql[] =
+        "UPDATE weir.position SET next_offset = $4, last_offset = $5, last_time_ms = $6,"
+        " last_fingerprint = $7, updated_at = now()"
+        " WHERE id = $1 AND epoch = $2 AND next_offset = $3"
+        " RETURNING (SELECT version FROM weir.claim_state)";
+static const Oid fence_types[] = { WEIR_OID_INT4, WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8,
+                                   WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8 };
+
+static const char claim_name[] = "weir_claim";
+static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEIR_OID_INT4,
+                                   WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_TEXT,
+                                   WEIR_OID_INT4, WEIR_OID_INT4, WEIR_OID_INT4 };
+
+/* ---- the claim statement of one version ------------------------------------------------------ */
+
+static int make_claim_sql(const struct weir_pg_rows *rows, char **ret)
+{
+        size_t count = weir_pg_rows_count(rows), size = 0;
+        FILE *out = open_memstream(ret, &size);
+
+        if (!out)
+                return -1;
+        fprintf(out, "WITH fresh AS (INSERT INTO weir.claim_%" PRId64 " (key, position, \"offset\")"
+                " SELECT t.k, $3, t.o FROM unnest($1, $2) AS t(k, o)", weir_pg_rows_int(rows, 0, 1, 0));
+        for (size_t i = 1; i < count; i++)
+                /* OFFSET 0 keeps it a probe of the index per key: as a join, the planner may read an
+                 * old generation of a hundred million keys whole to hash a thousand. */
+                fprintf(out, " %s NOT EXISTS (SELECT FROM weir.claim_%" PRId64
+                        " c WHERE c.key = t.k OFFSET 0)", i == 1 ? "WHERE" : "AND",
+                        weir_pg_rows_int(rows, i, 1, 0));
+        fprintf(out, " ON CONFLICT DO NOTHING RETURNING key), trail AS (INSERT INTO weir.batch"
+                " (position, first_offset, next_offset, epoch, plugin_version, records, events, dead, fresh)"
+                " SELECT $3, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM fresh))"
+                " SELECT key FROM fresh");
+        return fclose(out) == 0 ? 0 : -1;
+}
+
+static int refresh(struct weir_pg *pg, struct weir_error *reterr)
+{
+        static const char ask[] = "SELECT s.version, g.generation FROM weir.claim_state s,"
+                                  " weir.claim_generation g ORDER BY g.generation DESC";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        WEIR_FREE char *sql = NULL;
+        int r;
+
+        pg->claims.version = 0;
+        r = weir_pg_query(pg, ask, NULL, 0, &rows, reterr);
+        if (r < 0)
+                return r;
+        if (weir_pg_rows_count(rows) == 0)
+                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: weir.claim_generation is empty: run `weir "
+                                 "migrate up`", pg->where);
+        if (make_claim_sql(rows, &sql) < 0)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "claim statement");
+        if (pg->claims.prepared) {
+                r = weir_pg_run(pg, "DEALLOCATE weir_claim", reterr);
+                if (r < 0)
+                        return r;
+                pg->claims.prepared = false;
+        }
+        if (!PQsendPrepare(pg->conn, claim_name, sql, WEIR_COUNT_OF(claim_types), claim_types))
+                return weir_wire_fail(pg, NULL, sql, reterr);
+        r = weir_wire_finish(pg, NULL, sql, reterr);
+        if (r < 0)
+                return r;
+        pg->claims.prepared = true;
+        pg->claims.version = weir_pg_rows_int(rows, 0, 0, 0);
+        return 0;
+}
+
+/* ---- parameters --------------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+        return memcmp(((const struct claim_order *)a)->key.bytes,
+                      ((const struct claim_order *)b)->key.bytes, sizeof(struct weir_key));
+}
+
+static int sort_keys(struct weir_claims *claims, const struct weir_apply *apply)
+{
+        struct claim_order *order = claims->order;
+
+        if (apply->key_count > claims->order_count) {
+                order = realloc(order, apply->key_count * sizeof *order);
+                if (!order)
+                        return -1;
+                claims->order = order;
+                claims->order_count = apply->key_count;
+        }
+        for (size_t i = 0; i < apply->key_count; i++)
+                order[i] = (struct claim_order){ apply->keys[i], (uint32_t)i };
+        if (apply->key_count)
+                qsort(order, apply->key_count, sizeof *order, by_key);
+        for (size_t i = 1; i < apply->key_count; i++)
+                assert(by_key(&order[i - 1], &order[i]) < 0); /* A2 */
+        return 0;
+}
+
+/* Both arrays, one behind the other; *ret_split = where the second begins. */
+static int put_arrays(struct weir_claims *claims, const struct weir_apply *apply, size_t *ret_split)
+{
+        const struct claim_order *order = claims->order;
+        struct weir_bytes *bytes = &claims->arrays;
+
+        weir_bytes_reset(bytes, KEPT_BYTES);
+        weir_bytes_put_array(bytes, WEIR_OID_UUID, apply->key_count, false);
+        for (size_t i = 0; i < apply->key_count; i++) {
+                weir_bytes_put32(bytes, sizeof(struct weir_key));
+                weir_bytes_put(bytes, order[i].key.bytes, sizeof(struct weir_key));
+        }
+        *ret_split = bytes->used;
+        weir_bytes_put_array(bytes, WEIR_OID_INT8, apply->key_count, false);
+        for (size_t i = 0; i < apply->key_count; i++) {
+                weir_bytes_put32(bytes, sizeof(int64_t));
+                weir_bytes_put64(bytes, (uint64_t)apply->offsets[order[i].index]);
+        }
+        return bytes->failed ? -1 : 0;
+}
+
+/* ---- the flight --------------------------------------------------------------------------------- */
+
+/* Numbers in the byte order of the wire, and where they are. */
+struct numbers {
+        uint64_t wide[10];
+        const char *values[10];
+        int lengths[10], formats[10];
+};
+
+static void put_int8(struct numbers *numbers, size_t i, int64_t number)
+{
+        numbers->wide[i] = __builtin_bswap64((uint64_t)number);
+        numbers->values[i] = (const char *)&numbers->wide[i];
+        numbers->lengths[i] = 8;
+        numbers->formats[i] = 1;
+}
+
+static void put_int4(struct numbers *numbers, size_t i, int32_t number)
+{
+        uint32_t swapped = __builtin_bswap32((uint32_t)number);
+
+        memcpy(&numbers->wide[i], &swapped, sizeof swapped);
+        numbers->values[i] = (const char *)&numbers->wide[i];
+        numbers->lengths[i] = 4;
+        numbers->formats[i] = 1;
+}
+
+static void put_text(struct numbers *numbers, size_t i, const char *bytes, size_t size)
+{
+        numbers->values[i] = bytes;
+        numbers->lengths[i] = (int)size;
+        numbers->formats[i] = 1;
+}
+
+static int send_fence(struct weir_pg *pg, const struct weir_apply *apply, unsigned index)
+{
+        struct numbers n;
+        char name[24];
+
+        put_int4(&n, 0, apply->position->id);
+        put_int8(&n, 1, apply->position->epoch);
+        put_int8(&n, 2, apply->position->next_offset);
+        put_int8(&n, 3, apply->next_offset);
+        put_int8(&n, 4, apply->last_offset);
+        put_int8(&n, 5, apply->last_time_ms);
+        put_int8(&n, 6, apply->last_fingerprint);
+        weir_wire_statement_name(index, name);
+        return PQsendQueryPrepared(pg->conn, name, 7, n.values, n.lengths, n.formats, 0);
+}
+
+static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t split)
+{
+        const char *arrays = (const char *)pg->claims.arrays.data;
+        const char *version = apply->plugin_version ? apply->plugin_version : "";
+        struct numbers n;
+
+        put_text(&n, 0, arrays, split);
+        put_text(&n, 1, arrays + split, pg->claims.arrays.used - split);
+        put_int4(&n, 2, apply->position->id);
+        put_int8(&n, 3, apply->first_offset);
+        put_int8(&n, 4, apply->next_offset);
+        put_int8(&n, 5, apply->position->epoch);
+        put_text(&n, 6, version, strlen(version));
+        put_int4(&n, 7, (int32_t)apply->record_count);
+        put_int4(&n, 8, (int32_t)apply->event_count);
+        put_int4(&n, 9, (int32_t)apply->dead_count);
+        return PQsendQueryPrepared(pg->conn, claim_name, 10, n.values, n.lengths, n.formats, 1);
+}
+
+enum { BEGIN_ANSWER, LOCK_ANSWER, FENCE_ANSWER, CLAIM_ANSWER, ANSWERS };
+
+static void clear_answers(PGresult *(*answers)[ANSWERS])
+{
+        for (int i = 0; i < ANSWERS; i++)
+                PQclear((*answers)[i]);
+}
+
+/* Read what the flight brought: a result and a NULL per statement, then the sync. < 0: the connection
+ * is broken. */
+static int read_answers(struct weir_pg *pg, PGresult **answers, struct weir_error *reterr)
+{
+        static const char *const what[] = { begin_sql, lock_sql, fence_sql, "weir.claim" };
+        PGresult *end = NULL;
+        bool synced;
+        int r;
+
+        for (int i = 0; i < ANSWERS; i++) {
+                r = weir_wire_next(pg, &answers[i], what[i], reterr);
+                if (r == 0 && (!answers[i] || weir_pg_broken(pg)))
+                        r = weir_wire_fail(pg, answers[i], what[i], reterr);
+                if (r == 0)
+                        r = weir_wire_next(pg, &end, what[i], reterr);
+                if (r < 0) {
+                        pg->broken = true;
+                        return r;
+                }
+                assert(!end);
+        }
+        r = weir_wire_next(pg, &end, "sync", reterr);
+        if (r < 0)
+                return r;
+        synced = end && PQresultStatus(end) == PGRES_PIPELINE_SYNC;
+        PQclear(end);
+        if (!synced || PQexitPipelineMode(pg->conn) != 1) {
+                pg->broken = true;
+                return weir_wire_fail(pg, NULL, "sync", reterr);
+        }
+        return 0;
+}
+
+static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_count, bool *ret_fresh,
+                       struct weir_error *reterr)
+{
+        size_t count = (size_t)PQntuples(claimed);
+
+        if (count == key_count) { /* distinct keys in, distinct keys out: all of them */
+                for (size_t i = 0; i < key_count; i++)
+                        ret_fresh[i] = true;
+                return 0;
+        }
+        for (size_t i = 0; i < key_count; i++)
+                ret_fresh[i] = false;
+        for (size_t i = 0; i < count; i++) {
+                const struct claim_order *found = NULL;
+                struct claim_order wanted = { .index = 0 };
+
+                if (PQgetlength(claimed, (int)i, 0) == (int)sizeof wanted.key) {
+                        memcpy(wanted.key.bytes, PQgetvalue(claimed, (int)i, 0), sizeof wanted.key);
+                        found = bsearch(&wanted, pg->claims.order, key_count, sizeof wanted, by_key);
+                }
+                if (!found)
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "weir.claim returned a key that was not "
+                                         "sent; is there a trigger or a rule on the table?");
+                ret_fresh[found->index] = true;
+        }
+        return 0;
+}
+
+/* A4. 0, 1 fenced, STALE, < 0; nothing is rolled back here. */
+static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **answers, bool *ret_fresh,
+                 struct weir_error *reterr)
+{
+        int64_t version;
+
+        if (PQresultStatus(answers[BEGIN_ANSWER]) != PGRES_COMMAND_OK)
+                return weir_wire_fail(pg, answers[BEGIN_ANSWER], begin_sql, reterr);
+        if (PQresultStatus(answers[LOCK_ANSWER]) != PGRES_TUPLES_OK)
+                return weir_wire_fail(pg, answers[LOCK_ANSWER], lock_sql, reterr);
+        if (PQresultStatus(answers[FENCE_ANSWER]) != PGRES_TUPLES_OK)
+                return weir_wire_fail(pg, answers[FENCE_ANSWER], fence_sql, reterr);
+        if (PQntuples(answers[FENCE_ANSWER]) == 0)
+                return 1;
+        version = strtoll(PQgetvalue(answers[FENCE_ANSWER], 0, 0), NULL, 10);
+        if (version != pg->claims.version)
+                return STALE;
+        if (PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_TUPLES_OK)
+                return weir_wire_fail(pg, answers[CLAIM_ANSWER], "weir.claim", reterr);
+        return match_fresh(pg, answers[CLAIM_ANSWER], apply->key_count, ret_fresh, reterr);
+}
+
+static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split, bool *ret_fresh,
+               struct weir_error *reterr)
+{
+        __attribute__((cleanup(clear_answers))) PGresult *answers[ANSWERS] = { NULL };
+        unsigned lock_index, fence_index;
+        char lock_name[24];
+        int r;
+
+        r = weir_wire_prepare(pg, lock_sql, 0, NULL, &lock_index, reterr);
+        if (r == 0)
+                r = weir_wire_prepare(pg, fence_sql, WEIR_COUNT_OF(fence_types), fence_types, &fence_index,
+                                      reterr);
+        if (r != 0)
+                return r < 0 ? r : weir_fail(reterr, WEIR_EUSAGE, 0, "statement cache is full");
+        weir_wire_statement_name(lock_index, lock_name);
+        if (PQenterPipelineMode(pg->conn) != 1 ||
+            !PQsendQueryParams(pg->conn, begin_sql, 0, NULL, NULL, NULL, NULL, 0) ||
+            !PQsendQueryPrepared(pg->conn, lock_name, 0, NULL, NULL, NULL, 0) ||
+            !send_fence(pg, apply, fence_index) || !send_claim(pg, apply, split) ||
+            !PQpipelineSync(pg->conn)) {
+                pg->broken = true; /* part of the flight may be under way */
+                return weir_wire_fail(pg, NULL, "pipeline", reterr);
+        }
+        r = read_answers(pg, answers, reterr);
+        if (r < 0)
+                return r;
+        return judge(pg, apply, answers, ret_fresh, reterr);
+}
+
+int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *ret_fresh,
+                     struct weir_error *reterr)
+{
+        size_t split;
+
+        if (!weir_pg_idle(pg)) {
+                if (weir_pg_broken(pg))
+                        return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed", pg->where);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: a transaction is open already", pg->where);
+        }
+        if (apply->key_count > INT32_MAX / 32)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%zu keys in one transaction", apply->key_count);
+        if (sort_keys(&pg->claims, apply) < 0 || put_arrays(&pg->claims, apply, &split) < 0)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %zu keys", apply->key_count);
+        for (int flight = 0; flight < MAX_FLIGHTS; flight++) {
+                int r = pg->claims.version ? 0 : refresh(pg, reterr);
+
+                if (r == 0)
+                        r = fly(pg, apply, split, ret_fresh, reterr);
+                if (r != 0 && !weir_pg_idle(pg))
+                        weir_pg_rollback(pg);
+                if (r != STALE)
+                        return r;
+                pg->claims.version = 0;
+        }
+        return weir_fail(reterr, WEIR_EDB, 0, "%s: the claim generations changed %d times during one begin",
+                         pg->where, MAX_FLIGHTS);
+}
+
+int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_begin(pg, reterr);
+
+        if (r < 0)
+                return r;
+        /* New claimers queue behind the exclusive lock, so waiting for an old one is bounded: a handler
+         * that takes longer costs this attempt (55P03), not the flow of every lane. */
+        r = weir_pg_run(pg, "SET LOCAL lock_timeout = '10s'", reterr);
+        if (r == 0)
+                r = weir_pg_query(pg, "SELECT weir.claim_switch()", NULL, 0, &rows, reterr);
+        if (r < 0) {
+                weir_pg_rollback(pg);
+                return r;
+        }
+        r = weir_pg_commit(pg, reterr);
+        if (r == 0)
+                *ret_generation = (int32_t)weir_pg_rows_int(rows, 0, 0, 0);
+        return r;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * position - who may move a partition, and from where
+ *
+ * Two mechanisms, neither of which needs a clock. The epoch says who: taking adds one, and the row
+ * lock makes the taker wait for a transaction of the older holder, whose next update then finds no
+ * row. The compare-and-set on next_offset says from where: a holder that is wrong about the state
+ * (a COMMIT whose answer was lost, an operator's reset) finds no row either.
+ *
+ * The race      1. A stops between its fence and COMMIT   2. B takes: waits for A's row lock
+ *               3a. A commits: B reads A's new offset      3b. A is gone: the server rolls back, B
+ *               reads the old one. In both cases B starts where the database is.
+ * Trail         every change of next_offset leaves a row: weir.batch for offsets passed (skip: with no
+ *               records), weir.position_change for the first start and for operators. So the rows of
+ *               a partition chain without a hole, and a query can prove it.
+ * Not chosen    INSERT ... ON CONFLICT DO UPDATE for taking: it burns a number of the identity on
+ *               every rebalance; four bytes would last for years only.
+ */
+#include "store/position.h"
+
+#include "store/wire.h"
+
+#define COLUMNS "id, epoch, next_offset, last_offset, last_time_ms, last_fingerprint"
+
+static void read_row(const struct weir_pg_rows *rows, struct weir_position *ret)
+{
+        *ret = (struct weir_position){
+                .id = (int32_t)weir_pg_rows_int(rows, 0, 0, 0),
+                .epoch = weir_pg_rows_int(rows, 0, 1, 0),
+                .next_offset = weir_pg_rows_int(rows, 0, 2, -1),
+                .last_offset = weir_pg_rows_int(rows, 0, 3, -1),
+                .last_time_ms = weir_pg_rows_int(rows, 0, 4, -1),
+                .last_fingerprint = weir_pg_rows_int(rows, 0, 5, 0),
+        };
+}
+
+int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
+                       const char *owner, struct weir_position *ret, struct weir_error *reterr)
+{
+        static const char take[] =
+                "UPDATE weir.position SET epoch = epoch + 1, owner = $4, since = now(), updated_at = now()"
+                " WHERE worker = $1 AND topic = $2 AND partition = $3 RETURNING " COLUMNS;
+        static const char make[] =
+                "INSERT INTO weir.position (worker, topic, partition, epoch, owner)"
+                " VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING";
+        const struct weir_value params[] = { weir_text_z(worker), weir_text_z(topic),
+                                             weir_int4(partition), weir_text_z(owner) };
+
+        for (int attempt = 0; attempt < 3; attempt++) {
+                WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+                int r = weir_pg_query(pg, take, params, WEIR_COUNT_OF(params), &rows, reterr);
+
+                if (r == 0 && weir_pg_rows_count(rows) == 1) {
+                        read_row(rows, ret);
+                        return 0;
+                }
+                if (r == 0)
+                        r = weir_pg_query(pg, make, params, WEIR_COUNT_OF(params), NULL, reterr);
+                if (r < 0) {
+                        weir_error_prefix(reterr, "taking %s/%d for worker %s: ", topic, partition, worker);
+                        return r;
+                }
+        }
+        return weir_fail(reterr, WEIR_EDB, 0, "taking %s/%d for worker %s: the row in weir.position "
+                         "disappears; is somebody deleting it?", topic, partition, worker);
+}
+
+int weir_position_begin(struct weir_pg *pg, struct weir_position *position, int64_t next_offset,
+                        struct weir_error *reterr)
+{
+        static const char sql[] =
+                "WITH moved AS (UPDATE weir.position SET next_offset = $3, updated_at = now()"
+                " WHERE id = $1 AND epoch = $2 AND next_offset IS NULL RETURNING id, epoch, owner)"
+                " INSERT INTO weir.position_change (position, epoch, before, after, reason, by)"
+                " SELECT id, epoch, NULL, $3, 'first start', owner FROM moved";
+        const struct weir_value params[] = { weir_int4(position->id), weir_int8(position->epoch),
+                                             weir_int8(next_offset) };
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
+
+        if (r < 0)
+                return r;
+        if (weir_pg_rows_affected(rows) != 1)
+                return 1;
+        position->next_offset = next_offset;
+        return 0;
+}
+
+int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64_t next_offset,
+                       struct weir_error *reterr)
+{
+        static const char sql[] =
+                "WITH moved AS (UPDATE weir.position SET next_offset = $4, updated_at = now()"
+                " WHERE id = $1 AND epoch = $2 AND next_offset = $3 RETURNING id, epoch)"
+                " INSERT INTO weir.batch (position, first_offset, next_offset, epoch, plugin_version,"
+                " records, events, fresh, dead) SELECT id, $3, $4, epoch, '', 0, 0, 0, 0 FROM moved";
+        const struct weir_value params[] = { weir_int4(position->id), weir_int8(position->epoch),
+                                             weir_int8(position->next_offset), weir_int8(next_offset) };
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r;
+
+        if (next_offset <= position->next_offset)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "position %d: skip from %lld to %lld does not go "
+                                 "forward", position->id, (long long)position->next_offset,
+                                 (long long)next_offset);
+        r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
+        if (r < 0)
+                return r;
+        if (weir_pg_rows_affected(rows) != 1)
+                return 1;
+        position->next_offset = next_offset;
+        return 0;
+}
+
+int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,
+                       struct weir_error *reterr)
+{
+        /* The lock waits for whoever has the row in an open transaction, and reads what is left. */
+        static const char sql[] = "SELECT " COLUMNS " FROM weir.position WHERE id = $1 FOR UPDATE";
+        const struct weir_value params[] = { weir_int4(id) };
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
+
+        if (r < 0)
+                return r;
+        if (weir_pg_rows_count(rows) != 1)
+                return 1;
+        read_row(rows, ret);
+        return 0;
+}
+
+/* The steps of set inside its transaction. */
+static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t next_offset,
+                  const char *reason, int64_t *ret_before, struct weir_error *reterr)
+{
+        static const char lock[] = "SELECT id, next_offset FROM weir.position"
+                " WHERE worker = $1 AND topic = $2 AND partition = $3 FOR UPDATE";
+        /* The identity of the log goes: the offset that it described is not the one before next_offset. */
+        static const char move[] =
+                "UPDATE weir.position SET epoch = epoch + 1, next_offset = $2, last_offset = NULL,"
+                " last_time_ms = NULL, last_fingerprint = NULL, updated_at = now() WHERE id = $1";
+        static const char note[] =
+                "INSERT INTO weir.position_change (position, epoch, before, after, reason, by)"
+                " SELECT id, epoch, $2, next_offset, $3, session_user FROM weir.position WHERE id = $1";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        struct weir_value params[3];
+        int r;
+
+        r = weir_pg_query(pg, lock, names, 3, &rows, reterr);
+        if (r < 0)
+                return r;
+        if (weir_pg_rows_count(rows) != 1)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "no position of worker %s for %s/%d: it is made when "
+                                 "the worker is first given the partition; `weir position show` lists them",
+                                 (const char *)names[0].u.ptr, (const char *)names[1].u.ptr,
+                                 (int)names[2].u.i64);
+        *ret_before = weir_pg_rows_int(rows, 0, 1, -1);
+        params[0] = weir_int4((int32_t)weir_pg_rows_int(rows, 0, 0, 0));
+        params[1] = weir_int8(next_offset);
+        r = weir_pg_query(pg, move, params, 2, NULL, reterr);
+        if (r < 0)
+                return r;
+        params[1] = *ret_before < 0 ? weir_null() : weir_int8(*ret_before);
+        params[2] = weir_text_z(reason);
+        return weir_pg_query(pg, note, params, 3, NULL, reterr);
+}
+
+int weir_position_set(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
+                      int64_t next_offset, const char *reason, int64_t *ret_before,
+                      struct weir_error *reterr)
+{
+        const struct weir_value names[] = { weir_text_z(worker), weir_text_z(topic), weir_int4(partition) };
+        int64_t before = -1;
+        int r;
+
+        if (next_offset < 0)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: offset %lld is negative", topic, partition,
+                                 (long long)next_offset);
+        if (!reason || !*reason)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: moving a position needs a reason", topic,
+                                 partition);
+        r = weir_pg_begin(pg, reterr);
+        if (r < 0)
+                return r;
+        r = set_it(pg, names, next_offset, reason, &before, reterr);
+        if (r < 0) {
+                weir_pg_rollback(pg);
+                return r;
+        }
+        r = weir_pg_commit(pg, reterr);
+        if (r < 0)
+                return r;
+        *ret_before = before;
+        return 0;
+}

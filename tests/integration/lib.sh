@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120 # names are for the tests; arguments have defaults
+# lib - what an integration test is written in; sourced first, runs the test through run.sh where needed
+#
+#   new_topic 4              $topic $group   a topic with 4 partitions, created and known
+#   new_db                   $url            a database of its own
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= options= properties= extra= group=
+#   migrate                                  weir migrate up
+#   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
+#   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
+#   weir_stop a [TERM]       $status         signal, wait, exit status
+#   weir_kill a                              SIGKILL, and wait
+#   caught_up                                every partition's position is at its log's end
+#   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
+#
+# A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
+# sleeps for a time. What was started is killed at the end, however the test ends.
+[ -n "${TEST:-}" ] || exec "$(dirname "$0")/run.sh" "$(basename "$0" .sh)"
+set -euo pipefail
+# shellcheck source=tests/support/common.sh
+. "$SUPPORT/common.sh"
+cd "$TEST_DIR"
+export PGPASSFILE=$PG_DIR/pgpass
+declare -A pid=()
+topic_count=0
+status=0
+touch produced
+
+lib_finish() {
+        local name
+        for name in "${!pid[@]}"; do kill -KILL "${pid[$name]}" 2>/dev/null || true; done
+        kill_jobs
+}
+kill_jobs() {
+        local job
+        for job in $(jobs -p); do kill -KILL "$job" 2>/dev/null || true; done
+        wait 2>/dev/null || true
+}
+trap lib_finish EXIT
+trap 'exit 143' TERM INT
+trap 'echo "$TEST: line $LINENO failed: $BASH_COMMAND" >&2' ERR
+
+fail() {
+        echo "$TEST: $*" >&2
+        exit 1
+}
+equal() { [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"; }
+sql() { psql -XqAt -v ON_ERROR_STOP=1 "${url:-$PG}" -c "$1"; }
+kafkactl() { "$KAFKACTL" "$KAFKA" "$@"; }
+
+new_topic() {
+        topic_count=$((topic_count + 1))
+        topic=${TEST:0:40}-$topic_count
+        group=$topic
+        kafkactl create "$topic" "${1:-4}"
+        within 10s kafkactl ends "$topic" >/dev/null
+}
+
+new_db() {
+        local name=${TEST//[^a-z0-9]/_}
+        url=$PG sql "create database $name"
+        url="postgresql://weir@127.0.0.1:$(cat "$PG_DIR/port")/$name"
+        cp "$PG_DIR/password" password
+        chmod 600 password
+}
+
+configure() {
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' options='' extra='' file=weir.cfg
+        local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
+        local name=audit group=$group arg
+        for arg; do local "$arg"; done
+        config=$TEST_DIR/$file
+        cat >"$config" <<TXT
+kafka = { brokers = "$KAFKA"; properties = [ $properties ]; };
+store = { url = "$url"; password_file = "password"; };
+plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
+workers = ( {
+  name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
+  batch = { $batch }; options = { $options };
+} );
+$extra
+TXT
+}
+
+migrate() { "$WEIR" migrate up -c "$config" >>migrate.log 2>&1; }
+
+# The usual beginning, in one word.
+prepare() {
+        new_topic "${1:-4}"
+        new_db
+        shift || true
+        configure "$@"
+        migrate
+}
+
+events() { # COUNT FIRST [SUBJECTS]: JSON lines; a subject's events are numbered in order
+        awk -v count="$1" -v first="$2" -v subjects="${3:-16}" 'BEGIN {
+                for (i = first; i < first + count; i++)
+                        printf "{\"specversion\":\"1.0\",\"id\":\"e-%d\",\"source\":\"/test\",\"type\":\"test.made\"," \
+                               "\"subject\":\"s%d\",\"datacontenttype\":\"application/json\",\"data\":{\"n\":%d}}\n", i, i % subjects, i }'
+}
+
+emit() { "$WEIR" emit -c "$config" --topic "$topic" --key-from subject "$@" >>emit.log 2>&1; }
+
+produce() {
+        events "$1" "${2:-1}" "${3:-16}" | emit
+        awk -v count="$1" -v first="${2:-1}" 'BEGIN { for (i = first; i < first + count; i++) print "e-" i }' >>produced
+}
+
+weir_start() {
+        local name=$1
+        shift
+        [ -z "${pid[$name]:-}" ] || fail "weir $name runs already"
+        "$WEIR" run -c "$config" "$@" >>"$name.log" 2>&1 &
+        pid[$name]=$!
+}
+
+weir_stop() {
+        kill -"${2:-TERM}" "${pid[$1]}" 2>/dev/null || true
+        status=0
+        wait "${pid[$1]}" || status=$?
+        unset "pid[$1]"
+}
+
+weir_kill() { weir_stop "$1" KILL; }
+weir_stopped() { gone "${pid[$1]}"; }
+logged() { grep -qE "$2" "$1.log"; }
+
+rows() { sql "select count(*) from ${1:-audit.event}"; }
+rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
+positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+caught_up() { # empty partitions may have no row yet
+        local ends
+        ends=$(kafkactl ends "$topic" 2>/dev/null | awk '$2 > 0') || return 1
+        [ "$ends" = "$(positions 2>/dev/null | awk '$2 > 0')" ]
+}
+wait_caught_up() { within "${1:-60s}" caught_up || fail "not at the end: log $(kafkactl ends "$topic" | xargs), positions $(positions | xargs)"; }
+
+# For each partition: Kafka's committed offset never stands above the position in PostgreSQL.
+commits_behind() {
+        kafkactl committed "$topic" "$group" >committed.txt
+        positions | awk 'NR == FNR { at[$1] = $2; next } $2 > at[$1] + 0 { print "partition " $1 ": committed " $2 ", position " at[$1] + 0; bad = 1 }
+                END { exit bad }' - committed.txt
+}
+commits_equal() { [ "$(kafkactl committed "$topic" "$group" | awk '$2 > 0')" = "$(positions | awk '$2 > 0')" ]; }
+
+check_exactly_once() {
+        local table=${1:-audit.event} distinct applied doubled lost alien
+        wait_caught_up
+        sql "select id from $table" | LC_ALL=C sort >applied.txt
+        LC_ALL=C sort -u produced >distinct.txt
+        distinct=$(wc -l <distinct.txt)
+        applied=$(wc -l <applied.txt)
+        doubled=$(uniq -d applied.txt | wc -l)
+        lost=$(LC_ALL=C comm -13 <(uniq applied.txt) distinct.txt | wc -l)
+        alien=$(LC_ALL=C comm -23 <(uniq applied.txt) distinct.txt | wc -l)
+        printf 'produced %d, distinct %d, applied %d, doubled %d, lost %d, unknown %d\n' "$(wc -l <produced)" "$distinct" \
+                "$applied" "$doubled" "$lost" "$alien"
+        equal doubled 0 "$doubled"
+        equal lost 0 "$lost"
+        equal unknown 0 "$alien"
+        equal applied "$distinct" "$applied"
+        # a transaction is known by its xmin; per partition, later transactions hold later offsets only
+        equal 'transactions out of order' 0 "$(sql "select count(*) from (select lo, lag(hi) over (partition by partition order by x) before
+                from (select partition, xmin::text::int8 x, min(\"offset\") lo, max(\"offset\") hi from $table group by 1, 2) t) w
+                where before >= lo")"
+        equal 'holes in the trail' 0 "$(sql "select count(*) from (select first_offset, lag(next_offset) over (partition by position order by first_offset, id) before
+                from weir.batch) t where before <> first_offset")"
+        equal 'claims against rows' "$(sql "select sum(fresh) from weir.batch")" "$(sql 'select count(*) from weir.claim')"
+        commits_behind || fail 'a committed offset is ahead of its position'
+}

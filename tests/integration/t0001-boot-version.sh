@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# t0001 - the program starts, says what it is, and refuses what it does not know
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$WEIR" version >version.log
+grep -q '^weir [0-9]' version.log
+grep -qi 'librdkafka' version.log
+
+for command in run check migrate position emit tail decode dev config version; do
+        "$WEIR" "$command" --help >help.txt || fail "$command --help: exit $?"
+        grep -qi '^usage: weir' help.txt || fail "$command --help: no usage line"
+        grep -qi 'example' help.txt || fail "$command --help: no example"
+done
+
+"$WEIR" nonsense 2>err.log && status=0 || status=$?
+equal 'exit status of an unknown command' 2 "$status"
+grep -q nonsense err.log
+"$WEIR" run -c /nowhere/weir.cfg 2>err.log && status=0 || status=$?
+equal 'exit status without a configuration' 78 "$status"
+grep -q /nowhere/weir.cfg err.log

@@ -1,0 +1,2 @@
+DROP TABLE batch.event;
+DROP SCHEMA batch;

@@ -1,0 +1,2 @@
+DROP TABLE probe.event;
+DROP SCHEMA probe;

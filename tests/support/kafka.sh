@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# kafka - a throwaway Apache Kafka of one node (KRaft) in one directory
+#
+#   kafka.sh prepare       jars, class-data archive and a formatted data directory in $B/kafka, once
+#   kafka.sh start DIR     prints the bootstrap address when the broker answers
+#   kafka.sh kill DIR      SIGKILL; start brings it back on the same port with its data
+#   kafka.sh stop DIR      orderly
+#
+# In DIR: address pid properties log data/.
+#
+# Jars     come through mvn, as the machine's own settings say where from; the copies stay in $B.
+# Start    0.8 s instead of 3: only the classes a broker needs, the C1 compiler, a class-data archive (hence
+#          the sorted class path: in another order the archive is refused) and a copied, formatted log.
+# Sessions the broker forgets its own former self after 1 s instead of 9: else every restart waits that long.
+# /tmp     stays empty: no perf data file, and the codecs' native parts are unpacked below DIR.
+set -euo pipefail
+# shellcheck source=tests/support/common.sh
+. "$(dirname "$0")/common.sh"
+support=$(cd "$(dirname "$0")" && pwd -P)
+home=$(directory "${B:-$support/../../build}/kafka")
+
+java_flags=(-Xmx256m -Xss512k -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData)
+class_path() { find "$home/libs" -name '*.jar' | LC_ALL=C sort | tr '\n' ':'; }
+
+fetch() {
+        local tmp=$home/tmp
+        mkdir -p "$tmp"
+        echo "kafka.sh: fetching the broker's jars (once)" >&2
+        MAVEN_OPTS="-XX:-UsePerfData -Djava.io.tmpdir=$tmp ${MAVEN_OPTS:-}" mvn -q -B -f "$support/pom.xml" \
+                -Dmaven.repo.local="$home/../m2" dependency:copy-dependencies \
+                -DoutputDirectory="$home/libs.new" >"$home/mvn.log" 2>&1 ||
+                { tail -n 20 "$home/mvn.log" >&2; die "mvn could not fetch the jars, see above and $home/mvn.log"; }
+        rm -rf "$home/libs" "$tmp"
+        mv "$home/libs.new" "$home/libs"
+}
+
+properties() { # DIR BROKER_PORT CONTROLLER_PORT
+        cat <<TXT
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$3
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3
+advertised.listeners=PLAINTEXT://127.0.0.1:$2
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=$1/data
+num.partitions=4
+auto.create.topics.enable=true
+delete.topic.enable=true
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=100
+log.cleaner.dedupe.buffer.size=2097152
+log.retention.check.interval.ms=1000
+log.initial.task.delay.ms=100
+TXT
+}
+
+run() { # DIR ARCHIVE-FLAG: becomes the broker
+        local dir=$1
+        mkdir -p "$dir/tmp"
+        exec java "${java_flags[@]}" "$2" -Xshare:auto -Djava.io.tmpdir="$dir/tmp" \
+                -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+                -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
+                -cp "$(class_path)" kafka.Kafka "$dir/properties"
+}
+
+started() { # bytes of the log that belong to former runs
+        gone "$pid" || tail -c +$(($2 + 1)) "$1/log" | grep -q 'Kafka Server started'
+}
+
+launch() { # DIR ARCHIVE-FLAG: sets pid; 0 when the broker is up
+        local dir=$1 before
+        touch "$dir/log"
+        before=$(wc -c <"$dir/log")
+        # its own session: Ctrl-C reaches the caller, who then stops the broker in order
+        setsid "$0" run "$dir" "$2" </dev/null >>"$dir/log" 2>&1 &
+        pid=$!
+        printf '%s\n' "$pid" >"$dir/pid"
+        within 60s started "$dir" "$before" || { kill -KILL "$pid"; return 1; }
+        alive "$pid"
+}
+
+prepare() {
+        local dir=$home/template pid
+        [ ! -e "$home/ready" ] || return 0
+        command -v java >/dev/null || die "no java: run make deps-test"
+        [ -e "$home/libs" ] || fetch
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        properties "$dir" "$(free_port)" "$(free_port)" >"$dir/properties"
+        java "${java_flags[@]}" -cp "$(class_path)" kafka.tools.StorageTool format \
+                -t "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | sed 's/^/AAAA/' | cut -c1-22)" \
+                -c "$dir/properties" >"$dir/log" 2>&1 || { tail -n 20 "$dir/log" >&2; die "format failed"; }
+        cp -R "$dir/data" "$home/formatted.new"
+        rm -rf "$home/formatted"
+        mv "$home/formatted.new" "$home/formatted"
+        # the archive only makes starts faster; a JVM that cannot write one still runs brokers
+        launch "$dir" "-XX:ArchiveClassesAtExit=$home/kafka.jsa" || { tail -n 20 "$dir/log" >&2; die "no start"; }
+        kill -TERM "$pid"
+        within 60s gone "$pid" || kill -KILL "$pid"
+        rm -rf "$dir"
+        touch "$home/ready"
+}
+
+start() {
+        local dir=$1 port controller try pid
+        prepare
+        if [ -e "$dir/pid" ] && alive "$(cat "$dir/pid")"; then
+                die "$dir: a broker runs already, process $(cat "$dir/pid")"
+        fi
+        [ -e "$dir/data" ] || cp -R "$home/formatted" "$dir/data"
+        for try in 1 2 3; do
+                if [ ! -e "$dir/address" ]; then
+                        port=$(free_port) controller=$(free_port)
+                        properties "$dir" "$port" "$controller" >"$dir/properties"
+                fi
+                launch "$dir" "-XX:SharedArchiveFile=$home/kafka.jsa" && break
+                if [ -e "$dir/address" ] || [ "$try" = 3 ]; then
+                        tail -n 30 "$dir/log" >&2
+                        die "the broker did not start, see above and $dir/log"
+                fi
+        done
+        [ -e "$dir/address" ] || printf '127.0.0.1:%s\n' "$port" >"$dir/address"
+        cat "$dir/address"
+}
+
+end() { # DIR SIGNAL
+        local dir=$1 pid
+        [ -e "$dir/pid" ] || return 0
+        pid=$(cat "$dir/pid")
+        # a recycled number must not cost a stranger its life
+        if alive "$pid" && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "kafka.Kafka $dir/properties"; then
+                kill -"$2" "$pid"
+                within 20s gone "$pid" || kill -KILL "$pid"
+                within 5s gone "$pid" || die "process $pid does not end"
+        fi
+        rm -f "$dir/pid"
+}
+
+case ${1:-}:${2:-} in
+        prepare:) prepare ;;
+        start:?*) start "$(directory "$2")" ;;
+        kill:?*) end "$(directory "$2")" KILL ;;
+        stop:?*) end "$(directory "$2")" TERM ;;
+        run:?*) run "$2" "$3" ;;
+        *) die "usage: kafka.sh prepare | start DIR | kill DIR | stop DIR" ;;
+esac

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# unit - run Check test programs, one after the other, and add up what they say
+#
+#   unit.sh NAME OBJECTS PROGRAM...     T=pattern runs only programs whose name holds it
+#
+# A program that dies without a result counts as one failure, one that prints no result line too: silence
+# is never a pass. PostgreSQL is started once for those that ask for it by WEIR_TEST_PG.
+set -euo pipefail
+# shellcheck source=tests/support/common.sh
+. "$(dirname "$0")/common.sh"
+support=$(cd "$(dirname "$0")" && pwd -P)
+name=$1 objects=$(cd "$2" && pwd -P) passed=0 failed=0
+shift 2
+build=$(directory "${B:-build}")
+work=$build/$name.$$
+mkdir -p "$work"
+finish() {
+        "$support/pg.sh" stop "$work/pg" immediate
+        rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+WEIR_TEST_PG=$("$support/pg.sh" start "$work/pg")
+export WEIR_TEST_PG WEIR_TEST_PLUGINS=$objects/plugins WEIR_MIGRATIONS=$support/../../migrations
+export CK_DEFAULT_TIMEOUT=$((30 * ${TIMEOUT_FACTOR:-1})) TMPDIR=$work
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$support/lsan.supp:print_suppressions=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$support/tsan.supp:second_deadlock_stack=1}
+for program; do
+        case ${program##*/} in *"${T:-}"*) ;; *) continue ;; esac
+        began=$SECONDS status=0
+        "$program" >"$work/out" 2>&1 || status=$?
+        read -r checks bad < <(sed -n \
+                's/.*: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/\1 \2 \3/p' "$work/out" |
+                awk '{ c += $1; b += $2 + $3; n++ } END { print n ? c : 0, n ? b : 1 }')
+        [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+        good=$((checks > bad ? checks - bad : 0))
+        passed=$((passed + good)) failed=$((failed + bad))
+        if [ "$bad" = 0 ]; then
+                printf 'ok      %-24s %4d  %3d s\n' "${program##*/}" "$good" $((SECONDS - began))
+        else
+                printf 'not ok  %-24s exit %d\n' "${program##*/}" "$status"
+                tail -n 60 "$work/out" | sed 's/^/        /'
+        fi
+done
+printf '%s: %d passed, %d failed\n' "$name" "$passed" "$failed" | tee -a "$build/summary"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* conf: properties that weir owns, passwords that never stand in the file and never come out of it
+ */
+#include "conf_fixture.h"
+
+#define CANARY "hunter2canary"
+#define PROPERTIES(list) STORE WORKERS "kafka = { brokers = \"b\"; properties = [ " list " ]; };\n"
+#define SECRETS(list) STORE WORKERS "kafka = { brokers = \"b\"; secrets = ( " list " ); };\n"
+
+static const char *const owned[] = {
+        "enable.auto.commit",
+        "auto.commit.enable",
+        "auto.commit.interval.ms",
+        "enable.auto.offset.store",
+        "auto.offset.reset",
+        "offset.store.method",
+        "offset.store.path",
+        "partition.assignment.strategy",
+        "group.id",
+        "bootstrap.servers",
+        "metadata.broker.list",
+        "plugin.library.paths",
+        "enable.partition.eof",
+        "check.crcs",
+        "queued.max.messages.kbytes",
+        "queued.min.messages",
+        "group.protocol",
+        "isolation.level",
+        "acks",
+        "enable.idempotence",
+        "transactional.id",
+        "allow.auto.create.topics",
+        "ssl.engine.location",
+        "interceptors",
+        "opaque",
+        "rebalance_cb",
+        "error_cb",
+        "ssl.certificate.verify_cb",
+        "oauthbearer_token_refresh_cb",
+        "test.mock.num.brokers",
+        "enabled_events",
+};
+
+START_TEST(a_property_that_weir_owns_is_refused_with_a_reason)
+{
+        char text[400], part[160];
+
+        ck_assert_ptr_nonnull(weir_conf_property_refused(owned[_i]));
+        snprintf(part, sizeof part, "%s is refused: %s", owned[_i],
+                 weir_conf_property_refused(owned[_i]));
+        snprintf(text, sizeof text, PROPERTIES("\"client.id=x\",\n\"%s=1\""), owned[_i]);
+        refuse(text, "t.cfg:4: kafka.properties:", part);
+        setenv("WEIR_TEST_SECRET", CANARY, 1);
+        snprintf(text, sizeof text, SECRETS("{ property = \"%s\"; env = \"WEIR_TEST_SECRET\"; }"),
+                 owned[_i]);
+        refuse(text, "t.cfg:3: kafka.secrets:", part);
+}
+END_TEST
+
+static const char *const inline_secrets[] = {
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.key.pem",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+};
+
+START_TEST(a_secret_among_the_properties_is_refused_and_not_repeated)
+{
+        char text[400];
+        struct reading reading;
+
+        snprintf(text, sizeof text, PROPERTIES("\"%s=" CANARY "\""), inline_secrets[_i]);
+        reading = parse(text);
+        expect_problem(&reading, 1, 0, "t.cfg:3: kafka.properties:", "kafka.secrets");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+static const char *const free_properties[] = {
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.username",
+        "ssl.ca.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+        "ssl.certificate.pem",
+        "debug",
+        "max.poll.interval.ms",
+        "session.timeout.ms",
+        "client.id",
+        "group.instance.id",
+        "fetch.wait.max.ms",
+        "a.property.of.the.future",
+};
+
+START_TEST(any_other_property_passes_through)
+{
+        char text[400];
+        struct reading reading;
+
+        ck_assert_ptr_null(weir_conf_property_refused(free_properties[_i]));
+        snprintf(text, sizeof text, PROPERTIES("\"%s=a b=c\""), free_properties[_i]);
+        reading = parse(text);
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_str_eq(reading.conf->properties[0].name, free_properties[_i]);
+        ck_assert_str_eq(reading.conf->properties[0].value, "a b=c");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(a_property_given_twice_is_refused_under_either_name)
+{
+        setenv("WEIR_TEST_SECRET", CANARY, 1);
+        refuse(PROPERTIES("\"client.id=a\", \"client.id=a\""),
+               "t.cfg:3: kafka.properties: client.id", "twice");
+        refuse(PROPERTIES("\"sasl.mechanism=PLAIN\", \"sasl.mechanisms=PLAIN\""),
+               "t.cfg:3: kafka.properties: sasl.mechanisms", "before as sasl.mechanism");
+        refuse(SECRETS("{ property = \"sasl.password\"; env = \"WEIR_TEST_SECRET\"; },\n"
+                       "{ property = \"sasl.password\"; env = \"WEIR_TEST_SECRET\"; }"),
+               "t.cfg:4: kafka.secrets: sasl.password", "twice");
+}
+END_TEST
+
+START_TEST(a_malformed_property_is_not_repeated)
+{
+        struct reading reading = parse(
+                PROPERTIES("\"" CANARY "\", \"=" CANARY "\", \" a=" CANARY "\", \"A=" CANARY "\""));
+
+        expect_problem(&reading, 4, 0, "t.cfg:3: kafka.properties: entry 1", "name=value");
+        expect_problem(&reading, 4, 1, "t.cfg:3: kafka.properties: entry 2", "name");
+        expect_problem(&reading, 4, 3, "t.cfg:3: kafka.properties: entry 4", "small letters");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+/* ---- files -------------------------------------------------------------------------- */
+
+static struct reading with_secret_file(const char *file)
+{
+        char text[400];
+
+        snprintf(text, sizeof text, SECRETS("{ property = \"sasl.password\"; file = \"%s\"; }"),
+                 file);
+        put("main.cfg", text);
+        return load_file(in_scratch("main.cfg"));
+}
+
+START_TEST(a_secret_comes_from_a_private_file_without_its_last_newline)
+{
+        static const struct {
+                const char *content, *value;
+        } files[] = { { CANARY "\n", CANARY },
+                      { CANARY, CANARY },
+                      { CANARY "\r\n", CANARY },
+                      { " a \n\n", " a \n" } };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(files); i++) {
+                struct reading reading;
+
+                put_bytes("pw", i % 2 ? 0400 : 0600, files[i].content, strlen(files[i].content));
+                reading = with_secret_file("pw");
+                ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+                ck_assert_uint_eq(reading.conf->property_count, 1);
+                ck_assert_str_eq(reading.conf->properties[0].name, "sasl.password");
+                ck_assert_str_eq(reading.conf->properties[0].value, files[i].value);
+                ck_assert(reading.conf->properties[0].secret);
+                done(&reading);
+        }
+}
+END_TEST
+
+static void refuse_secret_file(const char *file, const char *part)
+{
+        struct reading reading = with_secret_file(file);
+        char begin[300];
+
+        snprintf(begin, sizeof begin, "%s: kafka.secrets: %s ", in_scratch("main.cfg:3"),
+                 *file == '/' ? file : in_scratch(file));
+        expect_problem(&reading, 1, 0, begin, part);
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+
+START_TEST(a_secret_file_that_others_can_read_is_refused)
+{
+        static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0644, 0666 };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(modes); i++) {
+                put_bytes("pw", modes[i], CANARY "\n", sizeof CANARY);
+                refuse_secret_file("pw", "chmod 600");
+        }
+        put_bytes("pw", 0600, CANARY "\n", sizeof CANARY);
+        if (geteuid() == 0) {
+                ck_assert_int_eq(chown(in_scratch("pw"), 12345, 0), 0);
+                refuse_secret_file("pw", "must belong to root");
+        }
+}
+END_TEST
+
+START_TEST(what_is_not_a_small_regular_file_is_no_secret)
+{
+        WEIR_FREE char *large = malloc(65537);
+        struct reading reading;
+
+        put_bytes("target", 0600, CANARY, strlen(CANARY));
+        ck_assert_int_eq(symlink("target", in_scratch("pwlink")), 0);
+        ck_assert_int_eq(mkfifo(in_scratch("pw.fifo"), 0600), 0);
+        refuse_secret_file("pwlink", "symbolic link");
+        refuse_secret_file("pw.fifo", "FIFO");
+        refuse_secret_file("absent", "No such file");
+        refuse_secret_file("/", "directory");
+        put_bytes("pw", 0600, "\n", 1);
+        refuse_secret_file("pw", "is empty");
+        put_bytes("pw", 0600, "a\0b", 3);
+        refuse_secret_file("pw", "NUL");
+        memset(large, 'x', 65537);
+        put_bytes("pw", 0600, large, 65537);
+        refuse_secret_file("pw", "65536");
+        put_bytes("pw", 0600, large, 65536); /* the edge */
+        reading = with_secret_file("pw");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+}
+END_TEST
+
+/* ---- environment -------------------------------------------------------------------- */
+
+START_TEST(a_secret_comes_from_the_environment)
+{
+        struct reading reading;
+
+        setenv("WEIR_TEST_SECRET", CANARY "\n", 1);
+        reading = parse(SECRETS(
+                "{ property = \"sasl.password\"; env = \"WEIR_TEST_SECRET\"; file = \"\"; }"));
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_str_eq(reading.conf->properties[0].value, CANARY "\n");
+        done(&reading);
+        setenv("WEIR_TEST_SECRET", "", 1);
+        refuse(SECRETS("{ property = \"sasl.password\"; env = \"WEIR_TEST_SECRET\"; }"),
+               "t.cfg:3: kafka.secrets:", "empty");
+}
+END_TEST
+
+START_TEST(a_password_in_the_place_of_the_variables_name_is_not_repeated)
+{
+        struct reading reading = parse(
+                SECRETS("{ property = \"sasl.password\"; env = \"" CANARY "\"; },\n"
+                        "{ property = \"ssl.key.password\"; env = \"" CANARY "!\"; }"));
+
+        expect_problem(&reading, 2, 0, "t.cfg:3: kafka.secrets:", "not set");
+        expect_problem(&reading, 2, 1, "t.cfg:4: kafka.secrets:", "not the name");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+START_TEST(a_secret_has_a_property_and_one_place_to_come_from)
+{
+        refuse(SECRETS("{ property = \"sasl.password\"; }"),
+               "t.cfg:3: kafka.secrets: needs property", "one of file and env");
+        refuse(SECRETS("{ property = \"sasl.password\"; file = \"a\"; env = \"B\"; }"),
+               "t.cfg:3: kafka.secrets: needs", "");
+        refuse(SECRETS("{ file = \"a\"; }"), "t.cfg:3: kafka.secrets: needs", "");
+        refuse(SECRETS("{ property = \"sasl.password\"; value = \"x\"; }"),
+               "t.cfg:3: kafka.secrets: unknown key value", "property, file, env");
+        refuse(SECRETS("{ property = 3; file = \"a\"; }"),
+               "t.cfg:3: kafka.secrets: property is a whole number", "string");
+        refuse(SECRETS("\"sasl.password=x\""), "t.cfg:3: kafka.secrets: holds a string", "group");
+        refuse(SECRETS("{ property = \"Sasl\"; file = \"a\"; }"),
+               "t.cfg:3: kafka.secrets: property is not a name", "");
+}
+END_TEST
+
+/* ---- the database's password -------------------------------------------------------- */
+
+static const struct {
+        const char *url;
+        bool good;
+} urls[] = {
+        { "postgresql://u:" CANARY "@h/d", false },
+        { "postgres://:" CANARY "@h/d", false },
+        { "postgresql://u:a/" CANARY "@h/d", false },
+        { "postgresql://u:a?" CANARY "@h/d", false },
+        { "postgresql://h/d?password=" CANARY, false },
+        { "postgresql://h/d?sslmode=require&pass%77ord=" CANARY, false },
+        { "postgresql://h/d?sslpassword=" CANARY, false },
+        { "host=h password=" CANARY, false },
+        { "password = '" CANARY "' host=h", false },
+        { "host='a b' sslpassword\t=" CANARY, false },
+        { "host='a\\' b' PASSWORD=" CANARY, false },
+        { "mysql://" CANARY "/d", false },
+        { "" CANARY, false },
+        { "postgresql://u@h:5432/d?sslmode=verify-full&passfile=/x", true },
+        { "postgresql://h:5432/d?application_name=a@b", true },
+        { "postgresql:///d", true },
+        { "postgresql://[::1]:5432/d", true },
+        { "host=h dbname='password=x' user=u", true },
+        { "service=weir", true },
+};
+
+START_TEST(a_url_holds_no_password)
+{
+        char text[400];
+        struct reading reading;
+
+        snprintf(text, sizeof text, KAFKA WORKERS "store = { url = \"%s\"; };", urls[_i].url);
+        for (char *p = text; *p; p++) /* the file needs its backslash twice */
+                if (p[0] == '\\' && p[1] == '\'') {
+                        memmove(p + 1, p, strlen(p) + 1);
+                        p++;
+                }
+        reading = parse(text);
+        ck_assert_msg((reading.r == 0) == urls[_i].good, "%s", urls[_i].url);
+        if (!urls[_i].good)
+                expect_problem(&reading, 1, 0, "t.cfg:3: store.url:", "");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+static struct reading with_password(const char *keys)
+{
+        char text[500];
+
+        snprintf(text, sizeof text, KAFKA WORKERS "store = { url = \"postgresql:///d\";\n%s };",
+                 keys);
+        put("main.cfg", text);
+        return load_file(in_scratch("main.cfg"));
+}
+
+START_TEST(the_password_of_the_database_comes_from_a_file_or_the_environment)
+{
+        struct reading reading;
+
+        put_bytes("pgpw", 0600, CANARY "\n", strlen(CANARY) + 1);
+        setenv("WEIR_TEST_SECRET", CANARY "2", 1);
+        reading = with_password("password_file = \"pgpw\"; password_env = \"\";");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_str_eq(reading.conf->store_password, CANARY);
+        done(&reading);
+        reading = with_password("password_env = \"WEIR_TEST_SECRET\";");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_str_eq(reading.conf->store_password, CANARY "2");
+        done(&reading);
+        reading = with_password("password_env = \"WEIR_TEST_SECRET\"; password_file = \"pgpw\";");
+        expect_problem(&reading, 1, 0, in_scratch("main.cfg:4: store.password_file:"), "keep one");
+        done(&reading);
+        reading = with_password("password_env = \"" CANARY "\";");
+        expect_problem(&reading, 1, 0, in_scratch("main.cfg:4: store.password_env:"), "not set");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+        chmod(in_scratch("pgpw"), 0644);
+        reading = with_password("password_file = \"pgpw\";");
+        expect_problem(&reading, 1, 0, in_scratch("main.cfg:4: store.password_file:"), "chmod 600");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+START_TEST(what_is_shown_of_a_configuration_holds_no_secret)
+{
+        struct reading reading;
+        WEIR_FREE char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        setenv("WEIR_TEST_SECRET", CANARY, 1);
+        reading = parse(
+                "store = { url = \"postgresql:///d\"; password_env = \"WEIR_TEST_SECRET\"; };\n"
+                "kafka = { brokers = \"b\"; secrets = ( { property = \"sasl.password\"; env = "
+                "\"WEIR_TEST_SECRET\"; } ); };\n"
+                "workers = ( { " WORKER_KEYS " options = { token = \"" CANARY "\"; }; } );");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_str_eq(reading.conf->properties[0].value, CANARY);
+        ck_assert_int_eq(weir_conf_show(out, reading.conf), 0);
+        fclose(out);
+        ck_assert_ptr_nonnull(strstr(text, "sasl.password=(secret)"));
+        ck_assert_ptr_nonnull(strstr(text, "store.connections = 8\n"));
+        ck_assert_ptr_null(strstr(text, CANARY));
+        done(&reading);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("conf_secret");
+        TCase *tcase = tcase_create("secret");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
+        tcase_add_loop_test(tcase, a_property_that_weir_owns_is_refused_with_a_reason, 0,
+                            WEIR_COUNT_OF(owned));
+        tcase_add_loop_test(tcase, a_secret_among_the_properties_is_refused_and_not_repeated, 0,
+                            WEIR_COUNT_OF(inline_secrets));
+        tcase_add_loop_test(tcase, any_other_property_passes_through, 0,
+                            WEIR_COUNT_OF(free_properties));
+        tcase_add_test(tcase, a_property_given_twice_is_refused_under_either_name);
+        tcase_add_test(tcase, a_malformed_property_is_not_repeated);
+        tcase_add_test(tcase, a_secret_comes_from_a_private_file_without_its_last_newline);
+        tcase_add_test(tcase, a_secret_file_that_others_can_read_is_refused);
+        tcase_add_test(tcase, what_is_not_a_small_regular_file_is_no_secret);
+        tcase_add_test(tcase, a_secret_comes_from_the_environment);
+        tcase_add_test(tcase, a_password_in_the_place_of_the_variables_name_is_not_repeated);
+        tcase_add_test(tcase, a_secret_has_a_property_and_one_place_to_come_from);
+        tcase_add_loop_test(tcase, a_url_holds_no_password, 0, WEIR_COUNT_OF(urls));
+        tcase_add_test(tcase, the_password_of_the_database_comes_from_a_file_or_the_environment);
+        tcase_add_test(tcase, what_is_shown_of_a_configuration_holds_no_secret);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

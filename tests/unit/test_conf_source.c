@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* conf/source: what libconfig would swallow, hang on or die of is a problem with a line */
+#include "conf_fixture.h"
+
+START_TEST(an_integer_never_wraps)
+{
+        struct reading reading;
+
+        refuse(KAFKA WORKERS "store = { url = \"postgresql:///d\";\n connections = 4294967297; };",
+               "t.cfg:4: store.connections: 4294967297 is out of range", "1..256");
+        refuse(KAFKA WORKERS
+               "store = { url = \"postgresql:///d\";\n connections = 99999999999999999999; };",
+               "t.cfg:4: number: an integer is out of range", "9223372036854775807");
+        refuse(KAFKA WORKERS "store = { url = \"postgresql:///d\";\n connections = 0x100000008; };",
+               "t.cfg:4: store.connections: 4294967304 is out of range", "");
+        refuse(KAFKA WORKERS
+               "store = { url = \"postgresql:///d\";\n connections = 18446744073709551624L; };",
+               "t.cfg:4: number: an integer is out of range", "");
+        refuse(MINIMAL "memory = { queue = -99999999999999999999; };", "t.cfg:4: number:", "");
+        reading = parse(KAFKA STORE
+                        "workers = ( { " WORKER_KEYS
+                        "\n options = {\n n = [ 1, 2,\n 99999999999999999999 ]; }; } );");
+        expect_problem(&reading, 1, 0, "t.cfg:6: number: an integer is out of range", "");
+        done(&reading);
+        accept_text(KAFKA WORKERS "store = { url = \"postgresql:///d\"; connections = 0x10; };");
+        accept_text(KAFKA WORKERS "store = { url = \"postgresql:///d\"; connections = +8; };");
+        accept_text(KAFKA WORKERS "store = { url = \"postgresql:///d\"; connections = 8LL; };");
+}
+END_TEST
+
+START_TEST(digits_in_strings_and_comments_are_no_integers)
+{
+        accept_text("/* 99999999999999999999 @include \"/etc\"\n */ # 99999999999999999999\n"
+                    "// 99999999999999999999 \"\n" KAFKA STORE "workers = ( { " WORKER_KEYS
+                    " options = { a = \"99999999999999999999 /* # \\\" \"; }; } );");
+}
+END_TEST
+
+static const struct {
+        const char *text, *begin, *part;
+} broken[] = {
+        { MINIMAL "a = \"open;\nb = 1;", "t.cfg:4: syntax:", "not closed" },
+        { MINIMAL "\n/* open\n\n", "t.cfg:5: syntax:", "never closed" },
+        { MINIMAL "a = \"x\\x00y\";", "t.cfg:4: syntax:", "NUL" },
+        { MINIMAL "a = $;", "t.cfg:4: syntax: unexpected character $", "" },
+        { MINIMAL "a = \x01;", "t.cfg:4: syntax: unexpected byte 0x01", "" },
+        { MINIMAL "a = .;", "t.cfg:4: syntax: unexpected character .", "" },
+        { MINIMAL "a = {\n b = [ 1 };", "t.cfg:5: syntax: this } closes what was opened in t.cfg:5",
+          "]" },
+        { MINIMAL "a = {\n b = (\n", "t.cfg:5: syntax: what is opened here is never closed", ")" },
+        { MINIMAL "};", "t.cfg:4: syntax: this } closes nothing", "" },
+        { MINIMAL "a = 5s;", "t.cfg:4: syntax: not understood", "quotes" },
+        { MINIMAL "a = ;", "t.cfg:4: syntax: not understood", "" },
+        { MINIMAL "a = 1.0e999;", "t.cfg:4: syntax:", "fraction" },
+        { MINIMAL "kafka = { };", "t.cfg:4: syntax:", "twice" },
+        { MINIMAL "a = [ 1, \"x\" ];", "t.cfg:4: syntax:", "one type" },
+        { MINIMAL "a = ((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))));",
+          "t.cfg:4: syntax:", "deep" },
+        { MINIMAL "a = 1; @include \"x.cfg\"", "t.cfg:4: syntax: unexpected @", "line of its own" },
+        { MINIMAL "@include x.cfg", "t.cfg:4: syntax: unexpected @", "" },
+        { MINIMAL "@include \"x.cfg", "t.cfg:4: syntax: unexpected @", "" },
+        { MINIMAL "@includes \"x.cfg\"", "t.cfg:4: syntax: unexpected @", "" },
+        { MINIMAL "@", "t.cfg:4: syntax: unexpected @", "" },
+};
+
+START_TEST(broken_grammar_is_one_problem_at_the_line_that_is_at_fault)
+{
+        size_t index = 0;
+        struct reading reading = parse(broken[_i].text);
+
+        /* of nested brackets, each that stays open is named */
+        if (reading.problems.count == 2)
+                index = 1;
+        expect_problem(&reading, reading.problems.count > 1 ? 2 : 1, index, broken[_i].begin,
+                       broken[_i].part);
+        done(&reading);
+}
+END_TEST
+
+START_TEST(a_nul_byte_does_not_shorten_the_file)
+{
+        static const char text[] = MINIMAL "a = 1;\0 b = 2;";
+        struct reading reading = { .r = 1 };
+
+        reading.r = weir_conf_parse("t.cfg", text, sizeof text - 1, &reading.conf,
+                                    &reading.problems, &reading.error);
+        expect_problem(&reading, 1, 0, "t.cfg:4: syntax: a NUL byte", "");
+        done(&reading);
+        reading = load_file(put_bytes("nul.cfg", 0644, text, sizeof text - 1));
+        expect_problem(&reading, 1, 0, in_scratch("nul.cfg:4: syntax: a NUL byte"), "");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(more_than_a_mebibyte_is_refused)
+{
+        size_t size = 1024 * 1024 + 1;
+        WEIR_FREE char *text = malloc(size);
+        struct reading reading;
+
+        memset(text, '\n', size);
+        memcpy(text, MINIMAL, strlen(MINIMAL));
+        reading = load_file(put_bytes("big.cfg", 0644, text, size));
+        expect_problem(&reading, 1, 0, in_scratch("big.cfg: has 1048577 bytes"), "1048576");
+        done(&reading);
+        reading = load_file(put_bytes("big.cfg", 0644, text, size - 1)); /* the edge */
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+}
+END_TEST
+
+START_TEST(lines_beyond_the_sixteen_bits_of_libconfig_keep_their_number)
+{
+        size_t lines = 70000, head = strlen(MINIMAL);
+        WEIR_FREE char *text = malloc(head + lines + 20);
+        struct reading reading;
+
+        memcpy(text, MINIMAL, head);
+        memset(text + head, '\n', lines);
+        snprintf(text + head + lines, 20, "oops = 1;");
+        reading = parse(text);
+        expect_problem(&reading, 1, 0, "t.cfg:70004: oops: unknown key", "");
+        done(&reading);
+}
+END_TEST
+
+/* ---- the main file itself ----------------------------------------------------------- */
+
+START_TEST(only_a_regular_file_is_read)
+{
+        struct reading reading = load_file(scratch);
+
+        expect_problem(&reading, 1, 0, scratch, "is a directory, must be a regular file");
+        done(&reading);
+        ck_assert_int_eq(mkfifo(in_scratch("main.fifo"), 0600), 0);
+        reading = load_file(in_scratch("main.fifo"));
+        expect_problem(&reading, 1, 0, in_scratch("main.fifo: is a FIFO"), "");
+        done(&reading);
+        reading = load_file("/dev/null");
+        expect_problem(&reading, 1, 0, "/dev/null: is a device", "");
+        done(&reading);
+        reading = load_file(in_scratch("absent.cfg"));
+        expect_problem(&reading, 1, 0, in_scratch("absent.cfg: cannot be opened"), "-c FILE");
+        done(&reading);
+}
+END_TEST
+
+/* ---- includes ----------------------------------------------------------------------- */
+
+START_TEST(an_included_file_stands_in_its_place_with_its_own_lines)
+{
+        struct reading reading;
+
+        mkdir(in_scratch("sub"), 0755);
+        put("sub/store.cfg", "# comment\nurl = \"postgresql:///d\";\n@include \"sub/more.cfg\"\n");
+        put("sub/more.cfg", "connections = 5;");
+        put("inc.cfg", KAFKA "store = {\n  @include \"sub/store.cfg\"  # why\n};\n" WORKERS);
+        reading = load_file(in_scratch("inc.cfg"));
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_uint_eq(reading.conf->store_connections, 5);
+        ck_assert_str_eq(reading.conf->workers[0].where, in_scratch("inc.cfg:5"));
+        done(&reading);
+
+        put("sub/more.cfg", "\nconnections = 500;\nnonsense = 1;");
+        put("inc.cfg", "before = 1;\n" KAFKA
+                       "store = {\n  @include \"sub/store.cfg\"\n};\nafter = 1;\n" WORKERS);
+        reading = load_file(in_scratch("inc.cfg"));
+        expect_problem(&reading, 4, 0, in_scratch("inc.cfg:1: before: unknown"), "");
+        expect_problem(&reading, 4, 1, in_scratch("sub/more.cfg:2: store.connections: 500"), "");
+        expect_problem(&reading, 4, 2, in_scratch("sub/more.cfg:3: store.nonsense: unknown"), "");
+        expect_problem(&reading, 4, 3, in_scratch("inc.cfg:6: after: unknown"), "");
+        done(&reading);
+}
+END_TEST
+
+static void refuse_include(const char *target, const char *part)
+{
+        char text[400];
+        struct reading reading;
+
+        snprintf(text, sizeof text, MINIMAL "\n@include \"%s\"\n", target);
+        put("inc.cfg", text);
+        reading = load_file(in_scratch("inc.cfg"));
+        expect_problem(&reading, 1, 0, in_scratch("inc.cfg:5: syntax: @include"), part);
+        done(&reading);
+}
+
+START_TEST(an_include_of_anything_but_a_file_inside_is_refused)
+{
+        mkdir(in_scratch("dir"), 0755);
+        ck_assert_int_eq(mkfifo(in_scratch("inc.fifo"), 0600), 0);
+        ck_assert_int_eq(symlink("/etc/passwd", in_scratch("link.cfg")), 0);
+        ck_assert_int_eq(symlink("/etc", in_scratch("etc")), 0);
+        refuse_include("/etc", "is outside");
+        refuse_include("/etc/passwd", "is outside");
+        refuse_include("../../etc/passwd", "is outside");
+        refuse_include("link.cfg", "is outside");
+        refuse_include("etc/passwd", "is outside");
+        refuse_include("..", "is outside");
+        refuse_include("dir", "is a directory");
+        refuse_include("inc.fifo", "is a FIFO");
+        refuse_include("absent.cfg", "No such file");
+        refuse_include("inc.cfg", "includes itself");
+}
+END_TEST
+
+START_TEST(a_directory_whose_name_begins_alike_is_outside)
+{
+        char sibling[80];
+        struct reading reading;
+
+        mkdir(in_scratch("in"), 0755);
+        mkdir(in_scratch("inner"), 0755);
+        put("inner/x.cfg", "");
+        snprintf(sibling, sizeof sibling, "%s", "in/main.cfg");
+        put(sibling, MINIMAL "@include \"../inner/x.cfg\"\n");
+        reading = load_file(in_scratch(sibling));
+        expect_problem(&reading, 1, 0, in_scratch("in/main.cfg:4: syntax:"), "is outside");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(a_cycle_of_includes_is_refused)
+{
+        struct reading reading;
+
+        put("c1.cfg", "@include \"c2.cfg\"\n");
+        put("c2.cfg", "\n@include \"c1.cfg\"\n");
+        put("c0.cfg", MINIMAL "@include \"c1.cfg\"\n");
+        reading = load_file(in_scratch("c0.cfg"));
+        expect_problem(&reading, 1, 0,
+                       in_scratch("c2.cfg:2: syntax: @include \"c1.cfg\" includes itself"), "");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(includes_nest_ten_deep_and_no_deeper)
+{
+        struct reading reading;
+
+        for (int i = 0; i < 11; i++) {
+                char name[24], text[40];
+
+                snprintf(name, sizeof name, "d%d.cfg", i);
+                snprintf(text, sizeof text, "@include \"d%d.cfg\"\n", i + 1);
+                put(name, text);
+        }
+        put("d11.cfg", MINIMAL);
+        reading = load_file(in_scratch("d1.cfg"));
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+        reading = load_file(in_scratch("d0.cfg"));
+        expect_problem(&reading, 1, 0, in_scratch("d10.cfg:1: syntax:"), "10 deep");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(many_includes_of_one_file_stay_bounded)
+{
+        /* 20^9 files if nobody counted */
+        struct reading reading;
+
+        for (int i = 0; i < 9; i++) {
+                char name[24], text[800] = "";
+                size_t size = 0;
+
+                snprintf(name, sizeof name, "m%d.cfg", i);
+                for (int j = 0; j < 20; j++)
+                        size += (size_t)snprintf(text + size, sizeof text - size,
+                                                 "@include \"m%d.cfg\"\n", i + 1);
+                put(name, text);
+        }
+        put("m9.cfg", "\n");
+        put("bomb.cfg", MINIMAL "@include \"m0.cfg\"\n");
+        reading = load_file(in_scratch("bomb.cfg"));
+        expect_problem(&reading, 1, 0, in_scratch("m"), "more than 1048576 bytes");
+        done(&reading);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("conf_source");
+        TCase *tcase = tcase_create("source");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
+        tcase_add_test(tcase, an_integer_never_wraps);
+        tcase_add_test(tcase, digits_in_strings_and_comments_are_no_integers);
+        tcase_add_loop_test(tcase, broken_grammar_is_one_problem_at_the_line_that_is_at_fault, 0,
+                            WEIR_COUNT_OF(broken));
+        tcase_add_test(tcase, a_nul_byte_does_not_shorten_the_file);
+        tcase_add_test(tcase, more_than_a_mebibyte_is_refused);
+        tcase_add_test(tcase, lines_beyond_the_sixteen_bits_of_libconfig_keep_their_number);
+        tcase_add_test(tcase, only_a_regular_file_is_read);
+        tcase_add_test(tcase, an_included_file_stands_in_its_place_with_its_own_lines);
+        tcase_add_test(tcase, an_include_of_anything_but_a_file_inside_is_refused);
+        tcase_add_test(tcase, a_directory_whose_name_begins_alike_is_outside);
+        tcase_add_test(tcase, a_cycle_of_includes_is_refused);
+        tcase_add_test(tcase, includes_nest_ten_deep_and_no_deeper);
+        tcase_add_test(tcase, many_includes_of_one_file_stay_bounded);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "store_fixture.h"
+
+#define WEIR(rows, row, column) weir_pg_rows_text(rows, row, column)
+
+START_TEST(a_url_that_is_none_is_a_configuration_error_without_its_words)
+{
+        const char *const urls[] = { "password=hunter2 topsecret", "postgresql://u:hunter2%zz@h/d",
+                                     "topsecret hunter2" };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(urls); i++) {
+                struct weir_pg_conf conf = { .url = urls[i] };
+                struct weir_error error = { 0 };
+                struct weir_pg *pg = NULL;
+
+                ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_ECONF);
+                ck_assert_ptr_null(strstr(error.text, "hunter2"));
+                ck_assert_ptr_null(strstr(error.text, "topsecret"));
+        }
+}
+END_TEST
+
+START_TEST(an_unreachable_server_is_transient_and_named)
+{
+        struct weir_pg_conf conf = { .url = "postgresql://nobody@127.0.0.1:1/none", .password = "hunter2" };
+        struct weir_error error = { 0 };
+        struct weir_pg *pg = NULL;
+
+        ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
+        ck_assert_ptr_nonnull(strstr(error.text, "127.0.0.1:1/none as nobody"));
+        ck_assert_ptr_null(strstr(error.text, "hunter2"));
+        ck_assert(weir_error_transient(error.code));
+}
+END_TEST
+
+static int listen_on(uint16_t *ret_port)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof address;
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+        ck_assert_int_eq(listen(fd, 8), 0);
+        ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+        *ret_port = ntohs(address.sin_port);
+        return fd;
+}
+
+START_TEST(a_server_that_accepts_and_is_silent_ends_at_the_deadline)
+{
+        uint16_t port;
+        int fd = listen_on(&port);
+        char url[128];
+        struct weir_pg_conf conf = { .url = url, .connect_timeout_ms = 150 };
+        struct weir_error error = { 0 };
+        struct weir_pg *pg = NULL;
+        int64_t before_ms = weir_clock_ms();
+
+        snprintf(url, sizeof url, "postgresql://u@127.0.0.1:%u/d", port);
+        ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
+        ck_assert_int_ge(weir_clock_ms() - before_ms, 140);
+        ck_assert_int_lt(weir_clock_ms() - before_ms, 5000);
+        close(fd);
+}
+END_TEST
+
+START_TEST(a_latch_ends_a_connect)
+{
+        uint16_t port;
+        int fd = listen_on(&port);
+        char url[128];
+        struct weir_pg_conf conf = { .url = url, .connect_timeout_ms = 20000 };
+        struct weir_error error = { 0 };
+        struct weir_pg *pg = NULL;
+        struct weir_latch latch;
+
+        snprintf(url, sizeof url, "postgresql://u@127.0.0.1:%u/d", port);
+        weir_latch_init(&latch);
+        weir_latch_set(&latch);
+        ck_assert_int_eq(weir_pg_open(&conf, &latch, &pg, &error), WEIR_ESTOP);
+        weir_latch_fini(&latch);
+        close(fd);
+}
+END_TEST
+
+START_TEST(a_session_keeps_its_promises_whatever_the_role_says)
+{
+        static const char *const settings[][2] = {
+                { "synchronous_commit", "on" },
+                { "TimeZone", "UTC" },
+                { "client_encoding", "UTF8" },
+                { "default_transaction_isolation", "read committed" },
+                { "idle_in_transaction_session_timeout", "1min" },
+                { "application_name", "weir test" },
+        };
+        struct weir_pg *pg = fixture_connect();
+        char sql[256];
+
+        snprintf(sql, sizeof sql, "ALTER DATABASE %s SET synchronous_commit = off", fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+        snprintf(sql, sizeof sql, "ALTER DATABASE %s SET default_transaction_isolation = serializable", fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+        weir_pg_close(pg);
+        pg = fixture_connect();
+        for (size_t i = 0; i < WEIR_COUNT_OF(settings); i++) {
+                struct weir_value name = weir_text_z(settings[i][0]);
+                struct weir_pg_rows *rows;
+
+                OK(weir_pg_query(pg, "SELECT current_setting($1)", &name, 1, &rows, reterr));
+                ck_assert_str_eq(WEIR(rows, 0, 0).ptr, settings[i][1]);
+                weir_pg_rows_free(rows);
+        }
+        ck_assert_int_ge(weir_pg_server_version(pg), 120000);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_read_only_server_is_unavailable_not_poison)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error = { 0 };
+        struct weir_pg_conf conf = { .application_name = "weir test" };
+        char url[2200];
+
+        OK(weir_pg_run(pg, "CREATE TABLE ro (a int)", reterr));
+        OK(weir_pg_run(pg, "BEGIN READ ONLY", reterr));
+        ck_assert_int_eq(weir_pg_run(pg, "INSERT INTO ro VALUES (1)", &error), WEIR_EDB);
+        ck_assert_str_eq(error.sqlstate, "25006");
+        ck_assert_int_eq(weir_pg_classify(&error), WEIR_SQL_INFRASTRUCTURE);
+        weir_pg_rollback(pg);
+        weir_pg_close(pg);
+
+        snprintf(url, sizeof url, "%s options='-c default_transaction_read_only=on'", fixture.url);
+        conf.url = url;
+        pg = NULL;
+        ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
+        ck_assert_ptr_nonnull(strstr(error.text, "read-only"));
+        snprintf(url, sizeof url, "%s options='-c default_transaction_read_only=on' target_session_attrs=any",
+                 fixture.url);
+        ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
+        ck_assert_ptr_nonnull(strstr(error.text, "read-only"));
+}
+END_TEST
+
+START_TEST(every_kind_of_value_comes_back)
+{
+        static const uint8_t uuid[16] = { 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                          0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
+        static const char *const expected[] = { "a'b\xc3\xa4", "", "\\x0001ff", "{\"a\": 1}", "t", "-7",
+                                                "-9223372036854775808", "0.1", "2024-11-28 18:53:17.474154+00",
+                                                "00112233-4455-6677-8899-aabbccddeeff", NULL };
+        const struct weir_value params[] = {
+                weir_text_z("a'b\xc3\xa4"), weir_text_z(""),
+                weir_bytea((struct weir_view){ "\0\1\377", 3 }), weir_jsonb((struct weir_view){ "{\"a\":1}", 7 }),
+                weir_bool(true), weir_int4(-7), weir_int8(INT64_MIN), weir_float8(0.1),
+                weir_timestamp_us(INT64_C(1732819997474154)), weir_uuid(uuid), weir_null(),
+        };
+        struct weir_pg *pg = fixture_connect();
+
+        for (int again = 0; again < 2; again++) {
+                struct weir_pg_rows *rows;
+
+                OK(weir_pg_query(pg, "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text", params,
+                                 WEIR_COUNT_OF(params), &rows, reterr));
+                ck_assert_uint_eq(weir_pg_rows_count(rows), 1);
+                for (size_t i = 0; i < WEIR_COUNT_OF(params); i++)
+                        if (expected[i])
+                                ck_assert_str_eq(WEIR(rows, 0, i).ptr, expected[i]);
+                        else
+                                ck_assert_ptr_null(WEIR(rows, 0, i).ptr);
+                ck_assert_ptr_null(WEIR(rows, 1, 0).ptr);
+                ck_assert_ptr_null(WEIR(rows, 0, 99).ptr);
+                weir_pg_rows_free(rows);
+        }
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_null_first_does_not_fix_the_type_of_a_parameter)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_value null = weir_null(), wide = weir_int8(7), narrow = weir_int4(7);
+        const char *sql = "INSERT INTO nul (a) VALUES ($1)";
+
+        OK(weir_pg_run(pg, "CREATE TABLE nul (a int)", reterr));
+        OK(weir_pg_query(pg, sql, &null, 1, NULL, reterr));
+        OK(weir_pg_query(pg, sql, &wide, 1, NULL, reterr));
+        OK(weir_pg_query(pg, sql, &narrow, 1, NULL, reterr));
+        OK(weir_pg_query(pg, sql, &null, 1, NULL, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT sum(a) FROM nul"), 14);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(statements_are_prepared_once_and_at_most_64)
+{
+        struct weir_pg *pg = fixture_connect();
+        char sql[64];
+
+        for (int round = 0; round < 2; round++)
+                for (int i = 0; i < 70; i++) {
+                        snprintf(sql, sizeof sql, "SELECT %d", i);
+                        ck_assert_int_eq(fixture_int(pg, "%s", sql), i);
+                }
+        ck_assert_uint_eq(pg->statement_count, WEIR_STATEMENTS_MAX);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM pg_prepared_statements"), WEIR_STATEMENTS_MAX);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_failed_statement_has_its_state_words_and_line)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error = { 0 };
+
+        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1;\nSELECT 2;\nSELECT nonsense", &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "42703");
+        ck_assert_ptr_nonnull(strstr(error.text, "line 3"));
+        ck_assert_ptr_nonnull(strstr(error.text, "nonsense"));
+        ck_assert(weir_pg_idle(pg));
+        ck_assert_int_eq(weir_pg_run(pg, "COPY pg_class TO STDOUT", &error), WEIR_EUSAGE);
+        ck_assert(weir_pg_broken(pg));
+        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1", &error), WEIR_EDB);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(the_states_have_their_classes)
+{
+        static const struct {
+                const char *sqlstate;
+                int code, klass;
+        } table[] = {
+                { "22P02", WEIR_ESQL, WEIR_SQL_DATA },
+                { "22021", WEIR_ESQL, WEIR_SQL_DATA },
+                { "22003", WEIR_ESQL, WEIR_SQL_DATA },
+                { "23505", WEIR_ESQL, WEIR_SQL_DATA },
+                { "23514", WEIR_ESQL, WEIR_SQL_DATA },
+                { "08006", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "25P02", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "25P03", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "40001", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "40P01", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "40002", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "42P01", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "53100", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "53300", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "55P03", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "57014", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "57P01", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "58030", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "25006", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "XX000", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "P0001", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
+                { "22P02", WEIR_ESCHEMA, WEIR_SQL_INFRASTRUCTURE },
+        };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(table); i++) {
+                struct weir_error error = { .code = table[i].code };
+
+                memcpy(error.sqlstate, table[i].sqlstate, strlen(table[i].sqlstate) + 1);
+                ck_assert_msg(weir_pg_classify(&error) == table[i].klass, "%s", table[i].sqlstate);
+        }
+}
+END_TEST
+
+START_TEST(a_latch_ends_a_long_statement_at_once)
+{
+        struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
+        int64_t backend = fixture_backend(pg), before_ms = weir_clock_ms();
+        struct weir_error error = { 0 };
+        struct weir_latch latch;
+
+        weir_latch_init(&latch);
+        weir_latch_set(&latch);
+        weir_pg_set_interrupt(pg, &latch);
+        ck_assert_int_eq(weir_pg_run(pg, "BEGIN; SELECT pg_sleep(600)", &error), WEIR_ESTOP);
+        ck_assert_int_lt(weir_clock_ms() - before_ms, 2000);
+        ck_assert(weir_pg_broken(pg));
+        ck_assert(!weir_pg_in_transaction(pg));
+        weir_pg_close(pg);
+        /* ... and the server ends it too, or the position row would stay locked for ten minutes */
+        fixture_until(other, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %lld", (long long)backend);
+        weir_latch_fini(&latch);
+        weir_pg_close(other);
+}
+END_TEST
+
+START_TEST(a_killed_backend_is_a_broken_connection_with_the_servers_words)
+{
+        struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
+        struct weir_error error = { 0 };
+
+        OK(weir_pg_begin(pg, reterr));
+        fixture_int(other, "SELECT pg_terminate_backend(%lld, 5000)::int", (long long)fixture_backend(pg));
+        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1", &error), WEIR_EDB);
+        ck_assert_str_eq(error.sqlstate, "57P01");
+        ck_assert(weir_pg_broken(pg));
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_EDB); /* not unknown: COMMIT was never sent */
+        weir_pg_close(pg);
+        weir_pg_close(other);
+}
+END_TEST
+
+START_TEST(a_commit_of_a_failed_transaction_is_refused)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error = { 0 };
+
+        OK(weir_pg_begin(pg, reterr));
+        ck_assert(weir_pg_in_transaction(pg));
+        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1/0", &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "22012");
+        ck_assert(!weir_pg_in_transaction(pg));
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "25P02");
+        ck_assert(weir_pg_idle(pg));
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "25P01");
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_constraint_that_fails_at_commit_is_data)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error = { 0 };
+
+        OK(weir_pg_run(pg, "CREATE TABLE defer (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)", reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_pg_run(pg, "INSERT INTO defer VALUES (1), (1)", reterr));
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "23505");
+        ck_assert_int_eq(weir_pg_classify(&error), WEIR_SQL_DATA);
+        ck_assert(weir_pg_idle(pg));
+        weir_pg_close(pg);
+}
+END_TEST
+
+/* ---- a proxy that loses the answer to COMMIT, or COMMIT itself ----------------------------------- */
+
+struct proxy {
+        int listener, port;
+        uint16_t server_port;
+        bool forward_commit;
+        pthread_t thread;
+};
+
+static int dial(uint16_t port)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                       .sin_port = htons(port) };
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        return connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? fd : -1;
+}
+
+static void *relay(void *arg)
+{
+        struct proxy *proxy = arg;
+        int client = accept(proxy->listener, NULL, NULL), server = dial(proxy->server_port);
+        struct pollfd fds[2] = { { .fd = client, .events = POLLIN }, { .fd = server, .events = POLLIN } };
+        char buffer[65536];
+        bool committing = false;
+
+        while (poll(fds, 2, -1) > 0)
+                for (int from = 0; from < 2; from++) {
+                        ssize_t n;
+
+                        if (!fds[from].revents)
+                                continue;
+                        n = read(fds[from].fd, buffer, sizeof buffer);
+                        if (n <= 0 || (from == 1 && committing))
+                                goto out;
+                        if (from == 0 && memmem(buffer, (size_t)n, "COMMIT", 7)) {
+                                committing = true;
+                                if (!proxy->forward_commit)
+                                        goto out;
+                        }
+                        if (write(fds[!from].fd, buffer, (size_t)n) != n)
+                                goto out;
+                }
+out:
+        close(client);
+        close(server);
+        return NULL;
+}
+
+static void commit_through_a_cut(bool forward_commit, int64_t rows_after)
+{
+        struct weir_pg *direct = fixture_connect(), *pg;
+        struct proxy proxy = { .forward_commit = forward_commit };
+        struct weir_error error = { 0 };
+        uint16_t port;
+        char url[512];
+
+        proxy.server_port = (uint16_t)strtol(PQport(direct->conn), NULL, 10);
+        proxy.listener = listen_on(&port);
+        ck_assert_int_eq(pthread_create(&proxy.thread, NULL, relay, &proxy), 0);
+        snprintf(url, sizeof url, "host=127.0.0.1 port=%u dbname=%s user=%s password='%s' sslmode=disable "
+                 "gssencmode=disable", port, PQdb(direct->conn), PQuser(direct->conn), PQpass(direct->conn));
+        pg = fixture_connect_to(url);
+        OK(weir_pg_run(direct, "DROP TABLE IF EXISTS cut; CREATE TABLE cut (a int)", reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_pg_run(pg, "INSERT INTO cut VALUES (1)", reterr));
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ECOMMIT);
+        ck_assert_int_eq(error.code, WEIR_ECOMMIT);
+        ck_assert(weir_pg_broken(pg));
+        pthread_join(proxy.thread, NULL);
+        close(proxy.listener);
+        weir_pg_close(pg);
+        ck_assert_int_eq(fixture_int(direct, "SELECT count(*) FROM cut"), rows_after);
+        weir_pg_close(direct);
+}
+
+START_TEST(an_answer_to_commit_that_is_lost_is_unknown_and_it_happened)
+{
+        commit_through_a_cut(true, 1);
+}
+END_TEST
+
+START_TEST(a_commit_that_is_lost_is_unknown_and_it_did_not_happen)
+{
+        commit_through_a_cut(false, 0);
+}
+END_TEST
+
+START_TEST(a_commit_interrupted_by_the_latch_is_unknown)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error = { 0 };
+        struct weir_latch latch;
+
+        OK(weir_pg_run(pg, "CREATE TABLE slow (a int);"
+                           "CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS"
+                           " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';"
+                           "CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+                           " FOR EACH ROW EXECUTE FUNCTION doze()", reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_pg_run(pg, "INSERT INTO slow VALUES (1)", reterr));
+        weir_latch_init(&latch);
+        weir_latch_set(&latch);
+        weir_pg_set_interrupt(pg, &latch);
+        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ECOMMIT);
+        ck_assert(weir_pg_broken(pg));
+        weir_pg_close(pg);
+        weir_latch_fini(&latch);
+}
+END_TEST
+
+START_TEST(a_large_parameter_passes_while_the_server_answers_largely)
+{
+        struct weir_pg *pg = fixture_connect();
+        size_t size = 24 * 1024 * 1024;
+        char *text = malloc(size);
+        struct weir_value param;
+        struct weir_pg_rows *rows;
+
+        memset(text, 'x', size);
+        param = weir_text((struct weir_view){ text, size });
+        OK(weir_pg_query(pg, "SELECT $1 || 'y'", &param, 1, &rows, reterr));
+        ck_assert_uint_eq(WEIR(rows, 0, 0).size, size + 1);
+        weir_pg_rows_free(rows);
+        ck_assert_uint_le(pg->scratch.size, 1024 * 1024);
+        free(text);
+        weir_pg_close(pg);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("pg");
+        TCase *tcase = tcase_create("pg");
+
+        fixture_start("pg", false);
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, a_url_that_is_none_is_a_configuration_error_without_its_words);
+        tcase_add_test(tcase, an_unreachable_server_is_transient_and_named);
+        tcase_add_test(tcase, a_server_that_accepts_and_is_silent_ends_at_the_deadline);
+        tcase_add_test(tcase, a_latch_ends_a_connect);
+        tcase_add_test(tcase, a_session_keeps_its_promises_whatever_the_role_says);
+        tcase_add_test(tcase, a_read_only_server_is_unavailable_not_poison);
+        tcase_add_test(tcase, every_kind_of_value_comes_back);
+        tcase_add_test(tcase, a_null_first_does_not_fix_the_type_of_a_parameter);
+        tcase_add_test(tcase, statements_are_prepared_once_and_at_most_64);
+        tcase_add_test(tcase, a_failed_statement_has_its_state_words_and_line);
+        tcase_add_test(tcase, the_states_have_their_classes);
+        tcase_add_test(tcase, a_latch_ends_a_long_statement_at_once);
+        tcase_add_test(tcase, a_killed_backend_is_a_broken_connection_with_the_servers_words);
+        tcase_add_test(tcase, a_commit_of_a_failed_transaction_is_refused);
+        tcase_add_test(tcase, a_constraint_that_fails_at_commit_is_data);
+        tcase_add_test(tcase, an_answer_to_commit_that_is_lost_is_unknown_and_it_happened);
+        tcase_add_test(tcase, a_commit_that_is_lost_is_unknown_and_it_did_not_happen);
+        tcase_add_test(tcase, a_commit_interrupted_by_the_latch_is_unknown);
+        tcase_add_test(tcase, a_large_parameter_passes_while_the_server_answers_largely);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* policy: each row of "What a failure means" is a test */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/worker.h>
+
+#include "base/cleanup.h"
+#include "flow/policy.h"
+
+static const struct {
+        int outcome;
+        const char *sqlstate;
+        enum weir_action action;
+} rows[] = {
+        { WEIR_RETRY, "", WEIR_ACTION_RETRY },
+        { WEIR_REJECT, "", WEIR_ACTION_DEAD },
+        { 99, "", WEIR_ACTION_DEAD }, /* an outcome nobody defined */
+        { WEIR_ECOMMIT, "", WEIR_ACTION_LOOK },
+        { WEIR_ESTOP, "", WEIR_ACTION_LEAVE },
+        { WEIR_EDB, "", WEIR_ACTION_WAIT },
+        { WEIR_EKAFKA, "", WEIR_ACTION_WAIT },
+        { WEIR_ENOMEM, "", WEIR_ACTION_WAIT },
+        { WEIR_EHANDLER, "", WEIR_ACTION_DEAD },
+        { WEIR_EUSAGE, "", WEIR_ACTION_DEAD },
+        /* the event is at fault */
+        { WEIR_ESQL, "22P02", WEIR_ACTION_DEAD }, /* invalid text representation */
+        { WEIR_ESQL, "22021", WEIR_ACTION_DEAD }, /* character not in repertoire */
+        { WEIR_ESQL, "22012", WEIR_ACTION_DEAD }, /* division by zero */
+        { WEIR_ESQL, "23505", WEIR_ACTION_DEAD }, /* unique violation */
+        { WEIR_ESQL, "23502", WEIR_ACTION_DEAD }, /* not null violation */
+        /* the world is at fault: never a dead letter */
+        { WEIR_ESQL, "40001", WEIR_ACTION_WAIT }, /* serialization failure */
+        { WEIR_ESQL, "40P01", WEIR_ACTION_WAIT }, /* deadlock */
+        { WEIR_ESQL, "53100", WEIR_ACTION_WAIT }, /* disk full */
+        { WEIR_ESQL, "53300", WEIR_ACTION_WAIT }, /* too many connections */
+        { WEIR_ESQL, "55P03", WEIR_ACTION_WAIT }, /* lock not available */
+        { WEIR_ESQL, "57014", WEIR_ACTION_WAIT }, /* statement timeout */
+        { WEIR_ESQL, "57P01", WEIR_ACTION_WAIT }, /* admin shutdown */
+        { WEIR_ESQL, "58030", WEIR_ACTION_WAIT }, /* I/O error */
+        { WEIR_ESQL, "25006", WEIR_ACTION_WAIT }, /* read-only server */
+        { WEIR_ESQL, "25P03", WEIR_ACTION_WAIT }, /* idle in transaction timeout */
+        { WEIR_ESQL, "08006", WEIR_ACTION_WAIT }, /* connection failure */
+        { WEIR_ESQL, "XX000", WEIR_ACTION_WAIT }, /* internal error */
+        { WEIR_ESQL, "42P01", WEIR_ACTION_WAIT }, /* undefined table: a deployment, not an event */
+        { WEIR_ESQL, "42501", WEIR_ACTION_WAIT }, /* permission denied */
+};
+
+START_TEST(a_failure_meets_the_action_of_its_class)
+{
+        struct weir_error error = { .code = rows[_i].outcome };
+
+        snprintf(error.sqlstate, sizeof error.sqlstate, "%s", rows[_i].sqlstate);
+        ck_assert_msg(weir_policy_action(rows[_i].outcome, &error) == rows[_i].action, "outcome %d sqlstate '%s': %s, wanted %s",
+                      rows[_i].outcome, rows[_i].sqlstate, weir_policy_name(weir_policy_action(rows[_i].outcome, &error)),
+                      weir_policy_name(rows[_i].action));
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("policy");
+        TCase *tcase = tcase_create("policy");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_loop_test(tcase, a_failure_meets_the_action_of_its_class, 0, (int)WEIR_COUNT_OF(rows));
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+
+#include "store/position.h"
+#include "store_fixture.h"
+
+static struct weir_position take(struct weir_pg *pg, const char *topic)
+{
+        struct weir_position position;
+
+        OK(weir_position_take(pg, "audit", topic, 3, "host:1", &position, reterr));
+        return position;
+}
+
+START_TEST(the_first_taking_makes_a_row_without_a_position)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "first");
+
+        ck_assert_int_gt(position.id, 0);
+        ck_assert_int_eq(position.epoch, 1);
+        ck_assert_int_eq(position.next_offset, -1);
+        ck_assert_int_eq(position.last_offset, -1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(taking_again_bumps_the_epoch_and_keeps_the_row)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position first = take(pg, "again"), second;
+
+        OK(weir_position_begin(pg, &first, 100, reterr));
+        second = take(pg, "again");
+        ck_assert_int_eq(second.id, first.id);
+        ck_assert_int_eq(second.epoch, 2);
+        ck_assert_int_eq(second.next_offset, 100);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_first_position_is_set_once_and_in_the_epoch)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position old = take(pg, "begin"), now = take(pg, "begin");
+        struct weir_error error = { 0 };
+
+        ck_assert_int_eq(weir_position_begin(pg, &old, 7, &error), 1);
+        OK(weir_position_begin(pg, &now, 5, reterr));
+        ck_assert_int_eq(now.next_offset, 5);
+        ck_assert_int_eq(weir_position_begin(pg, &now, 6, &error), 1);
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d", now.id), 5);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.position_change WHERE position = %d"
+                                         " AND before IS NULL AND after = 5", now.id), 1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_skip_goes_forward_in_the_epoch_from_the_known_offset)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position old = take(pg, "skip"), now, wrong;
+        struct weir_error error = { 0 };
+
+        OK(weir_position_begin(pg, &old, 10, reterr));
+        now = take(pg, "skip");
+        ck_assert_int_eq(weir_position_skip(pg, &old, 12, &error), 1);
+        wrong = now;
+        wrong.next_offset = 9;
+        ck_assert_int_eq(weir_position_skip(pg, &wrong, 12, &error), 1);
+        ck_assert_int_eq(weir_position_skip(pg, &now, 10, &error), WEIR_EUSAGE);
+        OK(weir_position_skip(pg, &now, 12, reterr));
+        ck_assert_int_eq(now.next_offset, 12);
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d", now.id), 12);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d AND first_offset = 10"
+                                         " AND next_offset = 12 AND records = 0", now.id), 1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+struct later {
+        pthread_t thread;
+        struct weir_pg *pg;
+        struct weir_position position;
+        int result;
+        bool look;
+        struct weir_error error;
+};
+
+static void *do_later(void *arg)
+{
+        struct later *later = arg;
+
+        if (later->look)
+                later->result = weir_position_look(later->pg, later->position.id, &later->position, &later->error);
+        else
+                later->result = weir_position_take(later->pg, "audit", "open", 3, "host:2", &later->position,
+                                                   &later->error);
+        return NULL;
+}
+
+/* An older holder has moved the row in an open transaction; what does the other see after @end? */
+static struct weir_position after_open(bool look, bool commit)
+{
+        struct weir_pg *holder = fixture_connect(), *other = fixture_connect();
+        struct weir_position position = take(holder, "open");
+        struct later later = { .pg = fixture_connect(), .look = look, .position = position };
+        int64_t backend = fixture_backend(later.pg);
+
+        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 50 WHERE topic = 'open'", reterr));
+        OK(weir_pg_begin(holder, reterr));
+        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 60 WHERE topic = 'open'", reterr));
+        pthread_create(&later.thread, NULL, do_later, &later);
+        fixture_until_waiting(other, backend);
+        if (commit)
+                OK(weir_pg_commit(holder, reterr));
+        else
+                weir_pg_rollback(holder);
+        pthread_join(later.thread, NULL);
+        ck_assert_msg(later.result == 0, "%s", later.error.text);
+        if (!look) { /* the old holder is shut out */
+                struct weir_error error = { 0 };
+
+                position.next_offset = later.position.next_offset;
+                ck_assert_int_eq(weir_position_skip(holder, &position, 70, &error), 1);
+        }
+        weir_pg_close(later.pg);
+        weir_pg_close(holder);
+        weir_pg_close(other);
+        return later.position;
+}
+
+START_TEST(looking_waits_for_the_open_transaction)
+{
+        ck_assert_int_eq(after_open(true, true).next_offset, 60);
+        ck_assert_int_eq(after_open(true, false).next_offset, 50);
+}
+END_TEST
+
+START_TEST(taking_waits_for_the_old_holder_then_fences_it)
+{
+        ck_assert_int_eq(after_open(false, true).next_offset, 60);
+        ck_assert_int_eq(after_open(false, false).next_offset, 50);
+}
+END_TEST
+
+START_TEST(looking_at_nothing_is_an_outcome)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position;
+        struct weir_error error = { 0 };
+
+        ck_assert_int_eq(weir_position_look(pg, 1 << 30, &position, &error), 1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(an_operators_move_is_recorded_and_fences)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "set"), after;
+        struct weir_error error = { 0 };
+        int64_t before = 0;
+
+        OK(weir_position_set(pg, "audit", "set", 3, 40, "first", &before, reterr));
+        ck_assert_int_eq(before, -1);
+        OK(weir_pg_run(pg, "UPDATE weir.position SET last_offset = 39, last_time_ms = 1, last_fingerprint = 2"
+                           " WHERE topic = 'set'", reterr));
+        OK(weir_position_set(pg, "audit", "set", 3, 20, "the log was cut", &before, reterr));
+        ck_assert_int_eq(before, 40);
+        OK(weir_position_look(pg, position.id, &after, reterr));
+        ck_assert_int_eq(after.next_offset, 20);
+        ck_assert_int_eq(after.epoch, position.epoch + 2);
+        ck_assert_int_eq(after.last_offset, -1); /* or the next assignment compares with another log */
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.position_change WHERE position = %d AND before = 40"
+                                         " AND after = 20 AND reason = 'the log was cut' AND by <> ''", position.id), 1);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, 20, "", &before, &error), WEIR_EUSAGE);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, -5, "x", &before, &error), WEIR_EUSAGE);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 4, 20, "x", &before, &error), WEIR_EUSAGE);
+        ck_assert_ptr_nonnull(strstr(error.text, "set/4"));
+        ck_assert(weir_pg_idle(pg));
+        weir_pg_close(pg);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("position");
+        TCase *tcase = tcase_create("position");
+
+        fixture_start("position", true);
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, the_first_taking_makes_a_row_without_a_position);
+        tcase_add_test(tcase, taking_again_bumps_the_epoch_and_keeps_the_row);
+        tcase_add_test(tcase, a_first_position_is_set_once_and_in_the_epoch);
+        tcase_add_test(tcase, a_skip_goes_forward_in_the_epoch_from_the_known_offset);
+        tcase_add_test(tcase, looking_waits_for_the_open_transaction);
+        tcase_add_test(tcase, taking_waits_for_the_old_holder_then_fences_it);
+        tcase_add_test(tcase, looking_at_nothing_is_an_outcome);
+        tcase_add_test(tcase, an_operators_move_is_recorded_and_fences);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}
