@@ -108,8 +108,14 @@ static int measure(const char *label, const struct weir_message *message, weir_e
         return sum ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define HEADER(name, value) { name, value, sizeof value - 1 }
-#define VIEW(text) { text, sizeof text - 1 }
+#define HEADER(name, value)                                                                        \
+        {                                                                                          \
+                name, value, sizeof value - 1                                                      \
+        }
+#define VIEW(text)                                                                                 \
+        {                                                                                          \
+                text, sizeof text - 1                                                              \
+        }
 
 int main(int argc, char **argv)
 {
@@ -134,7 +140,8 @@ int main(int argc, char **argv)
         static const struct weir_header structured[] = {
                 HEADER("content-type", "application/cloudevents+json"),
         };
-        static const struct weir_view data = VIEW("{\"id\":\"8aadf8c5-9c4e-4c11-af24-beac2fb9a4b7\"}");
+        static const struct weir_view data = VIEW(
+                "{\"id\":\"8aadf8c5-9c4e-4c11-af24-beac2fb9a4b7\"}");
         static const struct weir_view envelope = VIEW(
                 "{\"specversion\":\"1.0\",\"id\":\"5190bc29-a3d5-4fca-9a88-85fccffc16b6\","
                 "\"source\":\"github.com/eminetto/post-cloudevents\",\"type\":\"user.storeUser\","

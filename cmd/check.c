@@ -54,12 +54,15 @@ static void check_plugins(struct checking *checking)
                 const struct weir_conf_worker *worker = &conf->workers[i];
 
                 snprintf(what, sizeof what, "worker %s", worker->name);
-                if (weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count, &checking->plugins[i], &error) < 0) {
+                if (weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count,
+                                     &checking->plugins[i], &error) < 0) {
                         bad(checking, what, error.text);
                         continue;
                 }
-                snprintf(detail, sizeof detail, "plugin %s %s, %s", weir_plugin_worker(checking->plugins[i])->name,
-                         weir_plugin_worker(checking->plugins[i])->version, weir_plugin_path(checking->plugins[i]));
+                snprintf(detail, sizeof detail, "plugin %s %s, %s",
+                         weir_plugin_worker(checking->plugins[i])->name,
+                         weir_plugin_worker(checking->plugins[i])->version,
+                         weir_plugin_path(checking->plugins[i]));
                 good(what, detail);
         }
 }
@@ -84,11 +87,14 @@ static void check_kafka(struct checking *checking)
                         int partitions = weir_cluster_partitions(cluster, topic, &error);
 
                         snprintf(what, sizeof what, "topic %s", topic);
-                        snprintf(detail, sizeof detail, "%d partition%s", partitions, partitions == 1 ? "" : "s");
+                        snprintf(detail, sizeof detail, "%d partition%s", partitions,
+                                 partitions == 1 ? "" : "s");
                         if (partitions > 0)
                                 good(what, detail);
                         else
-                                bad(checking, what, partitions < 0 ? error.text : "does not exist; create it, weir never does");
+                                bad(checking, what,
+                                    partitions < 0 ? error.text
+                                                   : "does not exist; create it, weir never does");
                 }
 }
 
@@ -101,18 +107,23 @@ static void check_schema(struct checking *checking, struct weir_pg *pg)
         int r;
 
         if (!sets || !path) {
-                bad(checking, "schema", path ? "out of memory" : "weir's migrations are not installed; set WEIR_MIGRATIONS");
+                bad(checking, "schema",
+                    path ? "out of memory"
+                         : "weir's migrations are not installed; set WEIR_MIGRATIONS");
                 free(sets);
                 return;
         }
         r = weir_migrations_read("weir", path, &sets[count], &error);
         count += r == 0;
         for (size_t i = 0; r == 0 && i < checking->conf->worker_count; i++) {
-                const char *own = checking->plugins[i] ? weir_plugin_migrations(checking->plugins[i]) : NULL;
+                const char *own = checking->plugins[i]
+                                          ? weir_plugin_migrations(checking->plugins[i])
+                                          : NULL;
 
                 if (!own)
                         continue;
-                r = weir_migrations_read(weir_plugin_worker(checking->plugins[i])->name, own, &sets[count], &error);
+                r = weir_migrations_read(weir_plugin_worker(checking->plugins[i])->name, own,
+                                         &sets[count], &error);
                 count += r == 0;
         }
         if (r == 0)
@@ -128,8 +139,10 @@ static void check_schema(struct checking *checking, struct weir_pg *pg)
 
 static void check_store(struct checking *checking)
 {
-        struct weir_pg_conf store = { .url = checking->conf->store_url, .password = checking->conf->store_password,
-                                      .application_name = "weir check", .connect_timeout_ms = ASK_TIMEOUT_MS };
+        struct weir_pg_conf store = { .url = checking->conf->store_url,
+                                      .password = checking->conf->store_password,
+                                      .application_name = "weir check",
+                                      .connect_timeout_ms = ASK_TIMEOUT_MS };
         WEIR_CLEANUP(weir_pg_closep) struct weir_pg *pg = NULL;
         struct weir_error error;
         char detail[64];
@@ -162,17 +175,10 @@ int cmd_check(int argc, char **argv)
 
         while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
                 switch (c) {
-                case 'c':
-                        path = optarg;
-                        break;
-                case 'C':
-                        connect = true;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        return CMD_DONE;
-                default:
-                        return cmd_usage("check");
+                case 'c': path = optarg; break;
+                case 'C': connect = true; break;
+                case 'h': fputs(help, stdout); return CMD_DONE;
+                default: return cmd_usage("check");
                 }
         if (optind < argc)
                 return cmd_say(CMD_USAGE, "check", "unexpected '%s'", argv[optind]);
@@ -186,7 +192,8 @@ int cmd_check(int argc, char **argv)
                 weir_conf_free(checking.conf);
                 return cmd_say(CMD_FAILED, "check", "out of memory");
         }
-        if (weir_kafka_check_properties(checking.conf->properties, checking.conf->property_count, &error) < 0)
+        if (weir_kafka_check_properties(checking.conf->properties, checking.conf->property_count,
+                                        &error) < 0)
                 bad(&checking, "kafka properties", error.text);
         else
                 good("kafka properties", weir_kafka_version());

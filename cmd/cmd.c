@@ -25,7 +25,9 @@ int cmd_say(int code, const char *name, const char *format, ...)
 
 int cmd_fail(const char *name, const struct weir_error *error)
 {
-        int code = error->code == WEIR_ECONF ? CMD_CONFIG : error->code == WEIR_EUSAGE ? CMD_USAGE : CMD_FAILED;
+        int code = error->code == WEIR_ECONF    ? CMD_CONFIG
+                   : error->code == WEIR_EUSAGE ? CMD_USAGE
+                                                : CMD_FAILED;
 
         return cmd_say(code, name, "%s", error->text);
 }
@@ -48,7 +50,8 @@ int cmd_load(const char *name, const char *path, struct weir_conf **ret)
                 if (problems.count == 0)
                         cmd_say(CMD_CONFIG, name, "%s", error.text);
                 else
-                        cmd_say(CMD_CONFIG, name, "%zu problem%s in the configuration; 'weir config explain KEY' tells what a key takes",
+                        cmd_say(CMD_CONFIG, name,
+                                "%zu problem%s in the configuration; 'weir config explain KEY' tells what a key takes",
                                 problems.count, problems.count == 1 ? "" : "s");
         }
         weir_conf_problems_fini(&problems);
@@ -68,7 +71,8 @@ void cmd_log_setup(const struct weir_conf *conf)
 
 const char *cmd_migrations_path(void)
 {
-        static const char *const places[] = { "/../share/weir/migrations", "/../migrations", "/migrations" };
+        static const char *const places[] = { "/../share/weir/migrations", "/../migrations",
+                                              "/migrations" };
         static char path[PATH_MAX];
         char program[PATH_MAX - 64];
         const char *chosen = getenv("WEIR_MIGRATIONS");

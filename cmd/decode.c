@@ -209,9 +209,9 @@ static int take_mode(struct weir_view slice, enum way *ret)
 /* 0, 1 = not a request (the answer is written), < 0 = no memory. */
 static int read_request(struct desk *desk, struct weir_view line, struct request *ret)
 {
-        static const struct weir_limits limits = {
-                .json_bytes = UINT32_MAX, .nodes = 1u << 22, .depth = 64
-        };
+        static const struct weir_limits limits = { .json_bytes = UINT32_MAX,
+                                                   .nodes = 1u << 22,
+                                                   .depth = 64 };
         struct weir_refusal refusal;
         struct weir_json_scan scan;
         struct weir_view object, name, value;
@@ -299,7 +299,8 @@ static int write_event(void *context, const struct weir_event *event)
 static bool has_content_type(const struct weir_message *message)
 {
         for (size_t i = 0; i < message->header_count; i++)
-                if (message->headers[i].value && strcmp(message->headers[i].name, "content-type") == 0)
+                if (message->headers[i].value &&
+                    strcmp(message->headers[i].name, "content-type") == 0)
                         return true;
         return false;
 }
@@ -317,14 +318,14 @@ static int decode(struct desk *desk, const struct request *request, int *ret_mod
         case WAY_BATCH:
                 decoder.accept_json_batch = true;
                 if (!has_content_type(&request->message))
-                        return weir_decode_json_batch(&decoder, &request->message, write_event, desk,
-                                                      ret_mode, ret_refusal);
+                        return weir_decode_json_batch(&decoder, &request->message, write_event,
+                                                      desk, ret_mode, ret_refusal);
                 break;
         case WAY_KAFKA:
-        default:
-                break;
+        default: break;
         }
-        return weir_decode_kafka(&decoder, &request->message, write_event, desk, ret_mode, ret_refusal);
+        return weir_decode_kafka(&decoder, &request->message, write_event, desk, ret_mode,
+                                 ret_refusal);
 }
 
 /* Answer one line into desk->out. 0, 1 = the line was no request, < 0 = no memory. */
@@ -414,7 +415,8 @@ static int converse(struct desk *desk)
                 if (r < 0 || weir_writer_finish(&desk->out, &out) < 0)
                         return cmd_say(CMD_FAILED, "decode", "line %lu: out of memory", desk->line);
                 if (fwrite(out.ptr, 1, out.size, stdout) != out.size || fflush(stdout) != 0)
-                        return cmd_say(CMD_FAILED, "decode", "standard output: %s", strerror(errno));
+                        return cmd_say(CMD_FAILED, "decode", "standard output: %s",
+                                       strerror(errno));
         }
         if (ferror(stdin))
                 return cmd_say(CMD_FAILED, "decode", "standard input: %s", strerror(errno));
@@ -433,14 +435,9 @@ int cmd_decode(int argc, char **argv)
 
         while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
                 switch (option) {
-                case 'b':
-                        desk.accept_json_batch = true;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        return CMD_DONE;
-                default:
-                        return cmd_usage("decode");
+                case 'b': desk.accept_json_batch = true; break;
+                case 'h': fputs(help, stdout); return CMD_DONE;
+                default: return cmd_usage("decode");
                 }
         }
         if (optind < argc) {

@@ -78,9 +78,12 @@ static int split_topics(struct wanted *wanted, char *list)
         while ((name = strsep(&rest, ","))) {
                 size_t size = strlen(name);
 
-                if (!size || size > 249 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                        "0123456789._-") != size)
-                        return cmd_say(CMD_USAGE, "dev", "--topics: '%s' is no topic name (letters, digits, . _ -)", name);
+                if (!size || size > 249 ||
+                    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "0123456789._-") != size)
+                        return cmd_say(CMD_USAGE, "dev",
+                                       "--topics: '%s' is no topic name (letters, digits, . _ -)",
+                                       name);
                 if (wanted->topic_count == TOPICS_MAX)
                         return cmd_say(CMD_USAGE, "dev", "--topics: at most %d", TOPICS_MAX);
                 wanted->topics[wanted->topic_count++] = name;
@@ -101,12 +104,12 @@ static int parse(int argc, char **argv, struct wanted *wanted)
         char *end;
         int c;
 
-        *wanted = (struct wanted){ .topics = { audit }, .topic_count = 1, .partitions = 4, .postgres = true };
+        *wanted = (struct wanted){
+                .topics = { audit }, .topic_count = 1, .partitions = 4, .postgres = true
+        };
         while ((c = getopt_long(argc, argv, "d:t:p:h", options, NULL)) != -1)
                 switch (c) {
-                case 'd':
-                        wanted->dir = optarg;
-                        break;
+                case 'd': wanted->dir = optarg; break;
                 case 't':
                         if (split_topics(wanted, optarg) != CMD_DONE)
                                 return CMD_USAGE;
@@ -114,19 +117,14 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                 case 'p':
                         wanted->partitions = (int)strtol(optarg, &end, 10);
                         if (!*optarg || *end || wanted->partitions < 1 || wanted->partitions > 64)
-                                return cmd_say(CMD_USAGE, "dev", "--partitions: '%s' is not a number from 1 to 64", optarg);
+                                return cmd_say(CMD_USAGE, "dev",
+                                               "--partitions: '%s' is not a number from 1 to 64",
+                                               optarg);
                         break;
-                case 'n':
-                        wanted->postgres = false;
-                        break;
-                case 'r':
-                        wanted->ready_file = optarg;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        exit(CMD_DONE);
-                default:
-                        return cmd_usage("dev");
+                case 'n': wanted->postgres = false; break;
+                case 'r': wanted->ready_file = optarg; break;
+                case 'h': fputs(help, stdout); exit(CMD_DONE);
+                default: return cmd_usage("dev");
                 }
         if (optind < argc)
                 return cmd_say(CMD_USAGE, "dev", "unexpected '%s'", argv[optind]);
@@ -146,7 +144,8 @@ static int take_directory(const char *dir, char ret_path[PATH_MAX])
                 return -1;
         }
         if (strpbrk(ret_path, "\"\\\n") || strlen(ret_path) > PATH_MAX - 64) {
-                cmd_say(CMD_FAILED, "dev", "%s: a path without quotes, backslashes and newlines is needed", ret_path);
+                cmd_say(CMD_FAILED, "dev",
+                        "%s: a path without quotes, backslashes and newlines is needed", ret_path);
                 return -1;
         }
         snprintf(lock, sizeof lock, "%.*s/lock", PATH_MAX - 64, ret_path);
@@ -154,7 +153,9 @@ static int take_directory(const char *dir, char ret_path[PATH_MAX])
         if (fd < 0) {
                 cmd_say(CMD_FAILED, "dev", "%s: %s", lock, strerror(errno));
         } else if (flock(fd, LOCK_EX | LOCK_NB)) {
-                cmd_say(CMD_FAILED, "dev", "%s: another 'weir dev' works here; end it or choose another --dir", ret_path);
+                cmd_say(CMD_FAILED, "dev",
+                        "%s: another 'weir dev' works here; end it or choose another --dir",
+                        ret_path);
                 close(fd);
                 return -1;
         }
@@ -173,19 +174,20 @@ static void leave_directory(const char *dir, int lock)
         close(lock);
 }
 
-static int write_config(const char *dir, const struct wanted *wanted, const char *brokers, const struct devpg *pg,
-                        struct weir_error *reterr)
+static int write_config(const char *dir, const struct wanted *wanted, const char *brokers,
+                        const struct devpg *pg, struct weir_error *reterr)
 {
         struct text text = { .size = 0 };
 
-        add(&text, "# made by 'weir dev', gone when it ends; copy it to keep it\n"
-                   "kafka = {\n"
-                   "  brokers = \"%s\";\n"
-                   "  # what the development broker needs: it forms no group below 3.5 s, and an empty\n"
-                   "  # fetch waits its whole time\n"
-                   "  properties = [ \"session.timeout.ms=4000\", \"heartbeat.interval.ms=500\",\n"
-                   "                 \"fetch.wait.max.ms=10\" ];\n"
-                   "};\n",
+        add(&text,
+            "# made by 'weir dev', gone when it ends; copy it to keep it\n"
+            "kafka = {\n"
+            "  brokers = \"%s\";\n"
+            "  # what the development broker needs: it forms no group below 3.5 s, and an empty\n"
+            "  # fetch waits its whole time\n"
+            "  properties = [ \"session.timeout.ms=4000\", \"heartbeat.interval.ms=500\",\n"
+            "                 \"fetch.wait.max.ms=10\" ];\n"
+            "};\n",
             brokers);
         add(&text, "store = {\n  url = \"%s\";\n%s};\n", pg ? devpg_url(pg) : "postgresql:///weir",
             pg ? "  password_file = \"password\";\n" : "");
@@ -221,7 +223,8 @@ static const char *shorten(const char *path)
         return !strncmp(path, here, size) && path[size] == '/' ? path + size + 1 : path;
 }
 
-static void show(const char *dir, const struct wanted *wanted, const char *brokers, const struct devpg *pg)
+static void show(const char *dir, const struct wanted *wanted, const char *brokers,
+                 const struct devpg *pg)
 {
         struct text text = { .size = 0 };
         char exe[PATH_MAX] = "weir";
@@ -233,7 +236,8 @@ static void show(const char *dir, const struct wanted *wanted, const char *broke
         add(&text, "broker      %s   topic%s", brokers, wanted->topic_count > 1 ? "s" : "");
         for (size_t i = 0; i < wanted->topic_count; i++)
                 add(&text, " %s", wanted->topics[i]);
-        add(&text, ", %d partition%s each\n", wanted->partitions, wanted->partitions > 1 ? "s" : "");
+        add(&text, ", %d partition%s each\n", wanted->partitions,
+            wanted->partitions > 1 ? "s" : "");
         if (pg) {
                 add(&text, "PostgreSQL  psql '%s?passfile=", devpg_url(pg));
                 add_escaped(&text, dir);
@@ -243,17 +247,19 @@ static void show(const char *dir, const struct wanted *wanted, const char *broke
         add(&text, "  %s migrate up -c '%s/weir.cfg'\n", weir, config);
         add(&text, "  %s run -c '%s/weir.cfg'\n", weir, config);
         add(&text, "and in a third:\n");
-        add(&text, "  %s emit -c '%s/weir.cfg' --topic %s --type user.created --source /me --data '{\"name\":\"Ada\"}'\n",
+        add(&text,
+            "  %s emit -c '%s/weir.cfg' --topic %s --type user.created --source /me --data '{\"name\":\"Ada\"}'\n",
             weir, config, wanted->topics[0]);
-        add(&text, "  %s tail -c '%s/weir.cfg' %s --from earliest\n\n", weir, config, wanted->topics[0]);
+        add(&text, "  %s tail -c '%s/weir.cfg' %s --from earliest\n\n", weir, config,
+            wanted->topics[0]);
         add(&text, "Ctrl-C ends both servers and removes what they wrote.\n");
         fputs(text.bytes, stdout);
         fflush(stdout);
 }
 
 /* Written aside and renamed: whoever sees the file sees all of it. */
-static int tell_ready(const char *dir, const char *file, const char *brokers, const struct devpg *pg,
-                      struct weir_error *reterr)
+static int tell_ready(const char *dir, const char *file, const char *brokers,
+                      const struct devpg *pg, struct weir_error *reterr)
 {
         struct text text = { .size = 0 };
         char path[PATH_MAX];
@@ -280,8 +286,10 @@ static int stay(const sigset_t *signals, const struct devpg *pg)
 
                 if (number == SIGINT || number == SIGTERM || number == SIGHUP)
                         return CMD_DONE;
-                if (number == SIGCHLD && pg && waitpid(devpg_pid(pg), &status, WNOHANG) == devpg_pid(pg))
-                        return cmd_say(CMD_FAILED, "dev", "PostgreSQL ended by itself (status %d)", status);
+                if (number == SIGCHLD && pg &&
+                    waitpid(devpg_pid(pg), &status, WNOHANG) == devpg_pid(pg))
+                        return cmd_say(CMD_FAILED, "dev", "PostgreSQL ended by itself (status %d)",
+                                       status);
         }
 }
 
@@ -295,8 +303,8 @@ static int work(const struct wanted *wanted, const char *dir, const sigset_t *si
 
         if (wanted->postgres && devpg_start(dir, &pg, &error) < 0)
                 return cmd_fail("dev", &error);
-        if (weir_devbroker_start((const char *const *)wanted->topics, wanted->topic_count, wanted->partitions,
-                                 &broker, &error) < 0)
+        if (weir_devbroker_start((const char *const *)wanted->topics, wanted->topic_count,
+                                 wanted->partitions, &broker, &error) < 0)
                 return cmd_fail("dev", &error);
         brokers = weir_devbroker_address(broker);
         if (write_config(dir, wanted, brokers, pg, &error) < 0)

@@ -42,7 +42,14 @@
 #include "base/clock.h"
 #include "store/pg.h"
 
-enum { FD_DATA = 9, FD_PASSWORD = 8, READY_MS = 30000, STOP_MS = 10000, PORT_FIRST = 20000, PORT_COUNT = 12000 };
+enum {
+        FD_DATA = 9,
+        FD_PASSWORD = 8,
+        READY_MS = 30000,
+        STOP_MS = 10000,
+        PORT_FIRST = 20000,
+        PORT_COUNT = 12000
+};
 
 struct devpg {
         char *dir;
@@ -62,15 +69,18 @@ static void pause_ms(long ms)
         nanosleep(&time, NULL);
 }
 
-int devpg_write(const char *dir, const char *name, bool secret, const char *text, struct weir_error *reterr)
+int devpg_write(const char *dir, const char *name, bool secret, const char *text,
+                struct weir_error *reterr)
 {
         char path[PATH_MAX];
         size_t size = strlen(text);
         int fd;
 
         if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-                return weir_fail(reterr, WEIR_ESYS, ENAMETOOLONG, "%s/%s: path too long", dir, name);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, secret ? 0600 : 0644);
+                return weir_fail(reterr, WEIR_ESYS, ENAMETOOLONG, "%s/%s: path too long", dir,
+                                 name);
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                  secret ? 0600 : 0644);
         if (fd < 0)
                 return weir_fail(reterr, WEIR_ESYS, errno, "%s: %s", path, strerror(errno));
         if ((secret && fchmod(fd, 0600)) || write(fd, text, size) != (ssize_t)size) {
@@ -85,7 +95,8 @@ int devpg_write(const char *dir, const char *name, bool secret, const char *text
 /* The newest server of the distribution, else the one on the PATH. */
 static int find_server(struct devpg *pg, struct weir_error *reterr)
 {
-        static const char *const patterns[] = { "/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb" };
+        static const char *const patterns[] = { "/usr/lib/postgresql/*/bin/initdb",
+                                                "/usr/pgsql-*/bin/initdb" };
         const char *search = getenv("PATH");
         glob_t found = { 0 };
         const char *best = NULL;
@@ -104,16 +115,18 @@ static int find_server(struct devpg *pg, struct weir_error *reterr)
                 char path[PATH_MAX];
 
                 /* through the link: the server looks for its files beside itself */
-                if (size && snprintf(path, sizeof path, "%.*s/initdb", size, search) < (int)sizeof path &&
+                if (size &&
+                    snprintf(path, sizeof path, "%.*s/initdb", size, search) < (int)sizeof path &&
                     access(path, X_OK) == 0 && !realpath(path, pg->bin))
                         pg->bin[0] = '\0';
                 search += size + (search[size] == ':');
         }
         slash = strrchr(pg->bin, '/');
         if (!slash)
-                return weir_fail(reterr, WEIR_ESYS, ENOENT,
-                                 "no PostgreSQL server on this machine: install the package postgresql, "
-                                 "or use --no-postgres and a server of yours");
+                return weir_fail(
+                        reterr, WEIR_ESYS, ENOENT,
+                        "no PostgreSQL server on this machine: install the package postgresql, "
+                        "or use --no-postgres and a server of yours");
         *slash = '\0';
         return 0;
 }
@@ -130,8 +143,9 @@ static int find_user(struct devpg *pg, struct weir_error *reterr)
         if (!user)
                 user = getpwnam("nobody");
         if (!user || !user->pw_uid)
-                return weir_fail(reterr, WEIR_ESYS, 0,
-                                 "PostgreSQL refuses to run as root and there is no user postgres or nobody");
+                return weir_fail(
+                        reterr, WEIR_ESYS, 0,
+                        "PostgreSQL refuses to run as root and there is no user postgres or nobody");
         pg->uid = user->pw_uid;
         pg->gid = user->pw_gid;
         return 0;
@@ -140,7 +154,8 @@ static int find_user(struct devpg *pg, struct weir_error *reterr)
 static int free_port(int former)
 {
         for (int i = 0; i < 200; i++) {
-                struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+                struct sockaddr_in address = { .sin_family = AF_INET,
+                                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
                 uint32_t chance = 0;
                 int fd, r, port;
 
@@ -187,7 +202,8 @@ static void become(const struct devpg *pg, int data_fd, int password_fd, int log
         _exit(127);
 }
 
-static int spawn(struct devpg *pg, int password_fd, char *const *argv, pid_t *ret, struct weir_error *reterr)
+static int spawn(struct devpg *pg, int password_fd, char *const *argv, pid_t *ret,
+                 struct weir_error *reterr)
 {
         char path[PATH_MAX];
         int data_fd, log_fd, low, r = 0;
@@ -215,7 +231,8 @@ static int spawn(struct devpg *pg, int password_fd, char *const *argv, pid_t *re
         if (*ret == 0)
                 become(pg, data_fd, password_fd, log_fd, parent, argv);
         if (*ret < 0)
-                r = weir_fail(reterr, WEIR_ESYS, errno, "starting %s: %s", argv[0], strerror(errno));
+                r = weir_fail(reterr, WEIR_ESYS, errno, "starting %s: %s", argv[0],
+                              strerror(errno));
         if (data_fd >= 0)
                 close(data_fd);
         if (log_fd >= 0)
@@ -269,7 +286,8 @@ static void remove_files(const struct devpg *pg)
 }
 
 /* The log is about to be removed with the rest, so its end goes into the error. */
-static int fail_with_log(const struct devpg *pg, int code, const char *what, struct weir_error *reterr)
+static int fail_with_log(const struct devpg *pg, int code, const char *what,
+                         struct weir_error *reterr)
 {
         char path[PATH_MAX], text[257] = "";
         ssize_t size = 0;
@@ -292,10 +310,18 @@ static int fail_with_log(const struct devpg *pg, int code, const char *what, str
 static int make_cluster(struct devpg *pg, struct weir_error *reterr)
 {
         char program[PATH_MAX + 8], data[32], password[48], path[PATH_MAX];
-        char *argv[] = { program, (char[]){ "-D" }, data, (char[]){ "-U" }, (char[]){ "weir" }, password,
-                         (char[]){ "--auth=scram-sha-256" }, (char[]){ "--encoding=UTF8" },
-                         (char[]){ "--locale=C.UTF-8" }, (char[]){ "--no-sync" },
-                         (char[]){ "--no-instructions" }, NULL };
+        char *argv[] = { program,
+                         (char[]){ "-D" },
+                         data,
+                         (char[]){ "-U" },
+                         (char[]){ "weir" },
+                         password,
+                         (char[]){ "--auth=scram-sha-256" },
+                         (char[]){ "--encoding=UTF8" },
+                         (char[]){ "--locale=C.UTF-8" },
+                         (char[]){ "--no-sync" },
+                         (char[]){ "--no-instructions" },
+                         NULL };
         int password_fd = -1, status = 0, r;
         pid_t pid;
 
@@ -322,18 +348,21 @@ static int make_cluster(struct devpg *pg, struct weir_error *reterr)
 static int launch(struct devpg *pg, struct weir_error *reterr)
 {
         char program[PATH_MAX + 16], data[32], port[24], line[96];
-        char *argv[] = { program, (char[]){ "-D" }, data, port,
-                         (char[]){ "--listen_addresses=127.0.0.1" }, (char[]){ "--unix_socket_directories=" },
-                         (char[]){ "--dynamic_shared_memory_type=mmap" }, (char[]){ "--max_connections=200" },
-                         (char[]){ "--shared_buffers=128MB" }, (char[]){ "--max_wal_size=2GB" },
-                         /* of a throwaway: a killed process loses nothing by that, only power loss would */
-                         (char[]){ "--fsync=off" }, (char[]){ "--full_page_writes=off" }, NULL };
+        char *argv[] = {
+                program, (char[]){ "-D" }, data, port, (char[]){ "--listen_addresses=127.0.0.1" },
+                (char[]){ "--unix_socket_directories=" },
+                (char[]){ "--dynamic_shared_memory_type=mmap" },
+                (char[]){ "--max_connections=200" }, (char[]){ "--shared_buffers=128MB" },
+                (char[]){ "--max_wal_size=2GB" },
+                /* of a throwaway: a killed process loses nothing by that, only power loss would */
+                (char[]){ "--fsync=off" }, (char[]){ "--full_page_writes=off" }, NULL
+        };
         int r;
 
         pg->port = free_port(pg->port);
         if (pg->port < 0)
-                return weir_fail(reterr, WEIR_ESYS, errno, "no free port between %d and %d", PORT_FIRST,
-                                 PORT_FIRST + PORT_COUNT - 1);
+                return weir_fail(reterr, WEIR_ESYS, errno, "no free port between %d and %d",
+                                 PORT_FIRST, PORT_FIRST + PORT_COUNT - 1);
         snprintf(program, sizeof program, "%s/postgres", pg->bin);
         snprintf(data, sizeof data, "/proc/self/fd/%d", FD_DATA);
         snprintf(port, sizeof port, "--port=%d", pg->port);
@@ -357,7 +386,9 @@ static int wait_ready(struct devpg *pg, struct weir_pg **ret, struct weir_error 
 {
         int64_t deadline_ms = weir_clock_ms() + READY_MS;
         char url[64];
-        struct weir_pg_conf conf = { .url = url, .password = pg->password, .application_name = "weir dev" };
+        struct weir_pg_conf conf = { .url = url,
+                                     .password = pg->password,
+                                     .application_name = "weir dev" };
 
         snprintf(url, sizeof url, "postgresql://weir@127.0.0.1:%d/postgres", pg->port);
         for (;;) {
@@ -366,7 +397,8 @@ static int wait_ready(struct devpg *pg, struct weir_pg **ret, struct weir_error 
                 if (weir_pg_open(&conf, NULL, ret, reterr) == 0)
                         return 0;
                 if (weir_clock_ms() > deadline_ms)
-                        return weir_error_prefix(reterr, "PostgreSQL is not ready after %d s: ", READY_MS / 1000);
+                        return weir_error_prefix(reterr, "PostgreSQL is not ready after %d s: ",
+                                                 READY_MS / 1000);
                 pause_ms(20);
         }
 }

@@ -20,6 +20,7 @@ void devpg_stop(struct devpg *pg);
 WEIR_DEFINE_FREEP(struct devpg, devpg_stop)
 
 /* Write @text to @dir/@name, readable by the owner only where @secret. */
-int devpg_write(const char *dir, const char *name, bool secret, const char *text, struct weir_error *reterr);
+int devpg_write(const char *dir, const char *name, bool secret, const char *text,
+                struct weir_error *reterr);
 
 #endif

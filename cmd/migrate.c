@@ -209,30 +209,21 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
 
         while ((c = getopt_long(argc, argv, "c:ns:yjh", options, NULL)) != -1)
                 switch (c) {
-                case 'c':
-                        ret->config = optarg;
-                        break;
-                case 'n':
-                        ret->dry_run = true;
-                        break;
+                case 'c': ret->config = optarg; break;
+                case 'n': ret->dry_run = true; break;
                 case 's':
                         steps = strtol(optarg, &end, 10);
                         if (end == optarg || *end || steps < 1 || steps > 9999)
                                 return cmd_say(CMD_USAGE, name, "--steps %s: 1 to 9999", optarg);
                         ret->steps = (int)steps;
                         break;
-                case 'y':
-                        ret->yes = true;
-                        break;
-                case 'j':
-                        ret->json = true;
-                        break;
+                case 'y': ret->yes = true; break;
+                case 'j': ret->json = true; break;
                 case 'h':
                         fputs(help, stdout);
                         *ret_help = true;
                         return CMD_DONE;
-                default:
-                        return cmd_usage(name);
+                default: return cmd_usage(name);
                 }
         if (optind + 1 != argc) {
                 cmd_say(CMD_USAGE, name, "say what to do: up, down or status");
@@ -245,8 +236,9 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                 return cmd_usage(name);
         }
         if (strcmp(ret->what, "down") == 0 && !ret->yes && !ret->dry_run)
-                return cmd_say(CMD_USAGE, name, "down drops tables and what they hold: add --yes, "
-                                                "or --dry-run to see the SQL");
+                return cmd_say(CMD_USAGE, name,
+                               "down drops tables and what they hold: add --yes, "
+                               "or --dry-run to see the SQL");
         return CMD_DONE;
 }
 

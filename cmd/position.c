@@ -61,7 +61,7 @@ static void print_json_text(struct weir_view text)
 static void print_json(const struct weir_pg_rows *rows)
 {
         static const char *const keys[] = { "worker", "topic", "partition", "next_offset",
-                                            "epoch", "owner", "since", "updated_at" };
+                                            "epoch",  "owner", "since",     "updated_at" };
         size_t count = weir_pg_rows_count(rows);
 
         for (size_t row = 0; row < count; row++) {
@@ -101,8 +101,8 @@ static int show(struct weir_pg *pg, bool json, struct weir_error *reterr)
 #define AS_TEXT(column)                                                                            \
         "pg_catalog.to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
         static const char sql[] =
-                "SELECT worker, topic, partition, next_offset, epoch, owner, " AS_TEXT("since") ", "
-                AS_TEXT("updated_at") " FROM weir.position ORDER BY worker, topic, partition";
+                "SELECT worker, topic, partition, next_offset, epoch, owner, " AS_TEXT("since") ", " AS_TEXT(
+                        "updated_at") " FROM weir.position ORDER BY worker, topic, partition";
 #undef AS_TEXT
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
@@ -166,21 +166,14 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
 
         while ((c = getopt_long(argc, argv, "c:r:jh", options, NULL)) != -1)
                 switch (c) {
-                case 'c':
-                        ret->config = optarg;
-                        break;
-                case 'r':
-                        ret->reason = optarg;
-                        break;
-                case 'j':
-                        ret->json = true;
-                        break;
+                case 'c': ret->config = optarg; break;
+                case 'r': ret->reason = optarg; break;
+                case 'j': ret->json = true; break;
                 case 'h':
                         fputs(help, stdout);
                         *ret_help = true;
                         return CMD_DONE;
-                default:
-                        return cmd_usage(name);
+                default: return cmd_usage(name);
                 }
         argc -= optind;
         argv += optind;
@@ -191,7 +184,8 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                 return cmd_usage(name);
         }
         if (!ret->reason || !ret->reason[strspn(ret->reason, " \t\n")])
-                return cmd_say(CMD_USAGE, name, "set needs --reason: it is what the next person reads");
+                return cmd_say(CMD_USAGE, name,
+                               "set needs --reason: it is what the next person reads");
         ret->worker = argv[1];
         return read_place(argv[2], argv[3], ret);
 }

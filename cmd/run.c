@@ -54,16 +54,19 @@ static void *take_orders(void *arg)
                         continue;
                 switch (++orders->count) {
                 case 1:
-                        weir_log(WEIR_LOG_INFO, "stop.asked", LOG_S("signal", strsignal(signal_number)),
+                        weir_log(WEIR_LOG_INFO, "stop.asked",
+                                 LOG_S("signal", strsignal(signal_number)),
                                  LOG_I("deadline_ms", orders->deadline_ms));
                         weir_runtime_stop(orders->runtime, orders->deadline_ms);
                         break;
                 case 2:
-                        weir_log(WEIR_LOG_WARN, "stop.hurried", LOG_S("signal", strsignal(signal_number)));
+                        weir_log(WEIR_LOG_WARN, "stop.hurried",
+                                 LOG_S("signal", strsignal(signal_number)));
                         weir_runtime_stop(orders->runtime, HURRY_MS);
                         break;
                 default:
-                        weir_log(WEIR_LOG_WARN, "stop.forced", LOG_S("signal", strsignal(signal_number)));
+                        weir_log(WEIR_LOG_WARN, "stop.forced",
+                                 LOG_S("signal", strsignal(signal_number)));
                         _exit(CMD_FAILED);
                 }
         }
@@ -71,7 +74,8 @@ static void *take_orders(void *arg)
 }
 
 /* Wait until all workers ended, or the deadline of a stop is past. */
-static int wait_for_end(struct weir_runtime *runtime, struct orders *orders, struct weir_error *reterr)
+static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
+                        struct weir_error *reterr)
 {
         int64_t stop_at_ms = 0;
 
@@ -110,14 +114,17 @@ static int run(struct weir_conf *conf, const struct weir_runtime_options *option
         if (r < 0 && r != WEIR_ESTOP) {
                 weir_runtime_stop(runtime, HURRY_MS);
                 cmd_fail("run", &error);
-                _exit(r == WEIR_ECONF ? CMD_CONFIG : CMD_FAILED); /* members that did start end with the process */
+                _exit(r == WEIR_ECONF
+                              ? CMD_CONFIG
+                              : CMD_FAILED); /* members that did start end with the process */
         }
         r = r == WEIR_ESTOP ? 0 : wait_for_end(runtime, &orders, &error);
         if (r < 0) {
                 cmd_fail("run", &error);
                 _exit(CMD_FAILED);
         }
-        weir_log(r == 0 ? WEIR_LOG_INFO : WEIR_LOG_WARN, "stopped", LOG_S("clean", r == 0 ? "yes" : "no"));
+        weir_log(r == 0 ? WEIR_LOG_INFO : WEIR_LOG_WARN, "stopped",
+                 LOG_S("clean", r == 0 ? "yes" : "no"));
         if (r != 0)
                 _exit(CMD_DONE); /* what hangs holds no committed work: PostgreSQL rolls it back */
         weir_runtime_free(runtime);
@@ -136,17 +143,10 @@ int cmd_run(int argc, char **argv)
 
         while ((c = getopt_long(argc, argv, "c:w:h", options, NULL)) != -1)
                 switch (c) {
-                case 'c':
-                        wanted.config_path = optarg;
-                        break;
-                case 'w':
-                        wanted.worker = optarg;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        return CMD_DONE;
-                default:
-                        return cmd_usage("run");
+                case 'c': wanted.config_path = optarg; break;
+                case 'w': wanted.worker = optarg; break;
+                case 'h': fputs(help, stdout); return CMD_DONE;
+                default: return cmd_usage("run");
                 }
         if (optind < argc)
                 return cmd_say(CMD_USAGE, "run", "unexpected '%s'", argv[optind]);

@@ -11,9 +11,10 @@
 #include "kafka/cluster.h"
 #include "store/pg.h"
 
-static const char help[] = "usage: weir version [--json]\n\n"
-                           "Prints the versions of weir, its plugin ABI and the libraries in use.\n\n"
-                           "example:\n  weir version --json\n";
+static const char help[] =
+        "usage: weir version [--json]\n\n"
+        "Prints the versions of weir, its plugin ABI and the libraries in use.\n\n"
+        "example:\n  weir version --json\n";
 
 int cmd_version(int argc, char **argv)
 {
@@ -26,18 +27,13 @@ int cmd_version(int argc, char **argv)
 
         while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1)
                 switch (c) {
-                case 'j':
-                        json = true;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        return CMD_DONE;
-                default:
-                        return cmd_usage("version");
+                case 'j': json = true; break;
+                case 'h': fputs(help, stdout); return CMD_DONE;
+                default: return cmd_usage("version");
                 }
         printf(json ? "{\"weir\":\"%s\",\"plugin_abi\":%u,\"librdkafka\":\"%s\",\"libpq\":\"%d.%d\",\"cjson\":\"%s\",\"libconfig\":\"%s\"}\n"
                     : "weir %s (plugin ABI %u)\nlibrdkafka %s\nlibpq %d.%d\ncJSON %s\nlibconfig %s\n",
-               WEIR_VERSION, WEIR_WORKER_ABI, weir_kafka_version(), pq / 10000, pq % 10000, weir_json_library_version(),
-               weir_conf_library_version());
+               WEIR_VERSION, WEIR_WORKER_ABI, weir_kafka_version(), pq / 10000, pq % 10000,
+               weir_json_library_version(), weir_conf_library_version());
         return CMD_DONE;
 }

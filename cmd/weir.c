@@ -16,9 +16,12 @@ static const struct {
         const char *line;
 } commands[] = {
         { "run", cmd_run, "run the configured workers in the foreground" },
-        { "check", cmd_check, "check the configuration; with --connect also Kafka, PostgreSQL and plugins" },
+        { "check", cmd_check,
+          "check the configuration; with --connect also Kafka, PostgreSQL and plugins" },
         { "migrate", cmd_migrate, "create or update the tables of weir and of the plugins" },
         { "position", cmd_position, "show where every partition stands, or set a position" },
+        { "emit", cmd_emit, "make CloudEvents and send them to a topic" },
+        { "tail", cmd_tail, "print the events of a topic; joins no group" },
         { "decode", cmd_decode, "decode records given as JSON lines" },
         { "dev", cmd_dev, "start a development broker and a throwaway PostgreSQL" },
         { "config", cmd_config, "explain the keys of the configuration" },

@@ -37,7 +37,8 @@ struct weir_runtime {
         size_t count;
         struct weir_pool *pool;
         struct weir_latch stop; /* ends the waiting of start() */
-        atomic_bool stopping, started; /* stop() may come from another thread in the middle of start() */
+        atomic_bool stopping,
+                started; /* stop() may come from another thread in the middle of start() */
         struct weir_error failure;
         bool failed;
 };
@@ -54,7 +55,8 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
 {
         struct weir_conf *conf = runtime->conf;
 
-        runtime->slots = calloc(conf->worker_count ? conf->worker_count : 1, sizeof *runtime->slots);
+        runtime->slots = calloc(conf->worker_count ? conf->worker_count : 1,
+                                sizeof *runtime->slots);
         if (!runtime->slots)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu workers", conf->worker_count);
         for (size_t i = 0; i < conf->worker_count; i++) {
@@ -65,18 +67,21 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
                 if (only && strcmp(only, worker->name))
                         continue;
                 slot->worker = worker;
-                r = weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count, &slot->plugin, reterr);
+                r = weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count,
+                                     &slot->plugin, reterr);
                 if (r < 0)
-                        return weir_error_prefix(reterr, "%s: worker %s: ", worker->where, worker->name);
+                        return weir_error_prefix(reterr, "%s: worker %s: ", worker->where,
+                                                 worker->name);
                 runtime->count++;
         }
         if (only && runtime->count == 0)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: no worker named '%s'", conf->path, only);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: no worker named '%s'", conf->path,
+                                 only);
         return 0;
 }
 
-int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options, struct weir_runtime **ret,
-                      struct weir_error *reterr)
+int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
+                      struct weir_runtime **ret, struct weir_error *reterr)
 {
         struct weir_runtime *runtime = calloc(1, sizeof *runtime);
         int r;
@@ -89,7 +94,8 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
         runtime->stop.fd = -1;
         name_owner(runtime);
         r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
-        if (r == 0 && options->migrations_path && !(runtime->migrations_path = strdup(options->migrations_path)))
+        if (r == 0 && options->migrations_path &&
+            !(runtime->migrations_path = strdup(options->migrations_path)))
                 r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         if (r == 0 && weir_latch_init(&runtime->stop) < 0)
                 r = weir_fail(reterr, WEIR_ESYS, 0, "eventfd");
@@ -103,7 +109,8 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
         return 0;
 }
 
-int weir_runtime_new(const struct weir_runtime_options *options, struct weir_runtime **ret, struct weir_error *reterr)
+int weir_runtime_new(const struct weir_runtime_options *options, struct weir_runtime **ret,
+                     struct weir_error *reterr)
 {
         struct weir_conf_problems problems = { 0 };
         struct weir_conf *conf;
@@ -115,7 +122,8 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-static int wait_for_store(struct weir_runtime *runtime, struct weir_pg **ret, struct weir_error *reterr)
+static int wait_for_store(struct weir_runtime *runtime, struct weir_pg **ret,
+                          struct weir_error *reterr)
 {
         for (uint32_t attempt = 1;; attempt++) {
                 int r = weir_pool_acquire(runtime->pool, &runtime->stop, ret, reterr);
@@ -123,10 +131,12 @@ static int wait_for_store(struct weir_runtime *runtime, struct weir_pg **ret, st
                 if (r == 0 || !weir_error_transient(r) || r == WEIR_ESTOP)
                         return r;
                 if (attempt == 1 || attempt % 30 == 0)
-                        weir_log(WEIR_LOG_WARN, "store.unreachable", LOG_S("error", reterr->text), LOG_I("attempt", attempt),
-                                 LOG_S("action", "retry"));
-                if (weir_latch_wait(&runtime->stop, weir_backoff_ms(100, STORE_WAIT_MAX_MS, attempt)))
-                        return weir_fail(reterr, WEIR_ESTOP, 0, "stopped while waiting for PostgreSQL");
+                        weir_log(WEIR_LOG_WARN, "store.unreachable", LOG_S("error", reterr->text),
+                                 LOG_I("attempt", attempt), LOG_S("action", "retry"));
+                if (weir_latch_wait(&runtime->stop,
+                                    weir_backoff_ms(100, STORE_WAIT_MAX_MS, attempt)))
+                        return weir_fail(reterr, WEIR_ESTOP, 0,
+                                         "stopped while waiting for PostgreSQL");
         }
 }
 
@@ -146,7 +156,8 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
 
                 if (!directory)
                         continue;
-                r = weir_migrations_read(weir_plugin_worker(runtime->slots[i].plugin)->name, directory, &sets[count], reterr);
+                r = weir_migrations_read(weir_plugin_worker(runtime->slots[i].plugin)->name,
+                                         directory, &sets[count], reterr);
                 count += r == 0;
         }
         if (r == 0)
@@ -159,18 +170,23 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
 
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
-        int r = weir_handler_open(slot->plugin, slot->worker, runtime->pool, &slot->handler, reterr);
+        int r = weir_handler_open(slot->plugin, slot->worker, runtime->pool, &slot->handler,
+                                  reterr);
 
         if (r < 0)
-                return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where, slot->worker->name);
-        slot->env = (struct weir_lane_env){ .worker = slot->worker, .handler = slot->handler, .pool = runtime->pool,
+                return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where,
+                                         slot->worker->name);
+        slot->env = (struct weir_lane_env){ .worker = slot->worker,
+                                            .handler = slot->handler,
+                                            .pool = runtime->pool,
                                             .owner = runtime->owner };
         return weir_member_new(runtime->conf, &slot->env, &slot->member, reterr);
 }
 
 int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 {
-        struct weir_pg_conf store = { .url = runtime->conf->store_url, .password = runtime->conf->store_password,
+        struct weir_pg_conf store = { .url = runtime->conf->store_url,
+                                      .password = runtime->conf->store_password,
                                       .application_name = "weir" };
         struct weir_pg *pg = NULL;
         int r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
@@ -188,9 +204,11 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 
                 r = weir_member_start(slot->member, reterr);
                 if (r == 0)
-                        weir_log(WEIR_LOG_INFO, "worker.started", LOG_S("worker", slot->worker->name),
+                        weir_log(WEIR_LOG_INFO, "worker.started",
+                                 LOG_S("worker", slot->worker->name),
                                  LOG_S("plugin", weir_plugin_worker(slot->plugin)->name),
-                                 LOG_S("version", weir_handler_version(slot->handler)), LOG_S("group", slot->worker->group));
+                                 LOG_S("version", weir_handler_version(slot->handler)),
+                                 LOG_S("group", slot->worker->group));
         }
         runtime->started = true;
         if (runtime->stopping)
@@ -211,21 +229,17 @@ int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_
                 if (!runtime->slots[i].member)
                         continue;
                 switch (weir_member_wait(runtime->slots[i].member, share_ms, &error)) {
-                case WEIR_MEMBER_RUNS:
-                        running = true;
-                        break;
-                case WEIR_MEMBER_STUCK:
-                        stuck = true;
-                        break;
+                case WEIR_MEMBER_RUNS: running = true; break;
+                case WEIR_MEMBER_STUCK: stuck = true; break;
                 case WEIR_MEMBER_FAILED:
                         if (runtime->failed)
                                 break;
                         runtime->failed = true;
                         runtime->failure = error;
-                        weir_runtime_stop(runtime, 0); /* the others drain: a half worker helps nobody */
+                        weir_runtime_stop(runtime,
+                                          0); /* the others drain: a half worker helps nobody */
                         break;
-                default:
-                        break;
+                default: break;
                 }
         }
         if (running)
@@ -239,7 +253,9 @@ int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_
 
 void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms)
 {
-        int64_t deadline_us = weir_clock_us() + (deadline_ms > 0 ? deadline_ms : runtime->conf->stop_deadline_ms) * 1000;
+        int64_t deadline_us = weir_clock_us() +
+                              (deadline_ms > 0 ? deadline_ms : runtime->conf->stop_deadline_ms) *
+                                      1000;
 
         runtime->stopping = true;
         weir_latch_set(&runtime->stop);

@@ -7,7 +7,7 @@
 #include "conf/conf.h"
 
 /* Takes over @conf, also on failure. */
-int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options, struct weir_runtime **ret,
-                      struct weir_error *reterr);
+int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
+                      struct weir_runtime **ret, struct weir_error *reterr);
 
 #endif

@@ -33,10 +33,10 @@ extern "C" {
         X(WEIR_EFATAL, -15, PERMANENT, "Kafka client reported a fatal error")
 
 enum weir_error_code {
+        WEIR_ERROR_NONE = 0,
 #define WEIR_ERROR_ENUM(name, value, klass, text) name = value,
         WEIR_ERRORS(WEIR_ERROR_ENUM)
 #undef WEIR_ERROR_ENUM
-                WEIR_ERROR_NONE = 0
 };
 
 #define WEIR_ERROR_TEXT_BYTES 480

@@ -32,7 +32,7 @@ struct weir_table;  /* a table opened for append; owned by weir, lives as long a
 struct weir_option; /* a node of the worker's `options` group */
 struct weir_rows;   /* rows of the last query of a transaction */
 
-/* ---- values: parameters of statements and columns of appended rows ---------------------- */
+/* ---- values: parameters of statements and columns of appended rows -------------------------- */
 
 /* Which type of PostgreSQL a value is sent as (binary formats, PostgreSQL 15, "Data Types"). */
 enum weir_value_kind {
@@ -134,7 +134,7 @@ static inline struct weir_value weir_timestamp_us(int64_t us)
         return us == WEIR_TIME_NONE ? weir_null() : weir_number_(WEIR_VALUE_TIMESTAMPTZ, us);
 }
 
-/* ---- the transaction in hand -------------------------------------------------------------- */
+/* ---- the transaction in hand ---------------------------------------------------------------- */
 
 /*
  * A transaction that weir opened and weir ends.
@@ -262,7 +262,7 @@ static inline void *weir_tx_connection(struct weir_tx *tx)
         return tx->ops->connection(tx);
 }
 
-/* ---- the host: what open() receives ------------------------------------------------------- */
+/* ---- the host: what open() receives --------------------------------------------------------- */
 
 enum weir_log_level {
         WEIR_LOG_ERROR = 0,

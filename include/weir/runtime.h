@@ -29,8 +29,9 @@ struct weir_runtime_options {
  *
  * Errors   WEIR_ECONF (first problem of the file), WEIR_EUSAGE (no such worker), WEIR_EABI, WEIR_ENOMEM
  */
-__attribute__((visibility("default"))) int weir_runtime_new(const struct weir_runtime_options *options, struct weir_runtime **ret,
-                                                            struct weir_error *reterr);
+__attribute__((visibility("default"))) int weir_runtime_new(
+        const struct weir_runtime_options *options, struct weir_runtime **ret,
+        struct weir_error *reterr);
 /**
  * Connect to PostgreSQL, check the schema, open the plugins, start every worker: its poll thread and, once the
  * group assigns, its lanes.
@@ -38,13 +39,17 @@ __attribute__((visibility("default"))) int weir_runtime_new(const struct weir_ru
  * Blocks while PostgreSQL is unreachable: tries again until it answers or weir_runtime_stop().
  * Errors   WEIR_ESCHEMA, WEIR_ECONF (an option), WEIR_EKAFKA, WEIR_ESTOP, or what a plugin's open() said
  */
-__attribute__((visibility("default"))) int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr);
+__attribute__((visibility("default"))) int weir_runtime_start(struct weir_runtime *runtime,
+                                                              struct weir_error *reterr);
 /* 1: at work. 0: all workers ended. 2: past the deadline of a stop, something did not end (leave by
  * _exit; nothing is lost). < 0: a worker failed, @reterr says why; the others were told to stop. */
-__attribute__((visibility("default"))) int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_error *reterr);
+__attribute__((visibility("default"))) int weir_runtime_wait(struct weir_runtime *runtime,
+                                                             int timeout_ms,
+                                                             struct weir_error *reterr);
 /* Drain, commit offsets, leave the groups, within @deadline_ms (0: stop.deadline of the file). A second
  * call with less time hurries. Any thread; not in a signal handler. */
-__attribute__((visibility("default"))) void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms);
+__attribute__((visibility("default"))) void weir_runtime_stop(struct weir_runtime *runtime,
+                                                              int64_t deadline_ms);
 /* After wait() returned anything but 1. */
 __attribute__((visibility("default"))) void weir_runtime_free(struct weir_runtime *runtime);
 

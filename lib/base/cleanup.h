@@ -6,14 +6,17 @@
 #include <stdlib.h>
 
 #define WEIR_CLEANUP(fn) __attribute__((cleanup(fn)))
-#define WEIR_TAKE(p)                                                                            \
-        ({                                                                                      \
-                __typeof__(p) weir_taken_ = (p);                                                \
-                (p) = NULL;                                                                     \
-                weir_taken_;                                                                    \
+#define WEIR_TAKE(p)                                                                               \
+        ({                                                                                         \
+                __typeof__(p) weir_taken_ = (p);                                                   \
+                (p) = NULL;                                                                        \
+                weir_taken_;                                                                       \
         })
-#define WEIR_DEFINE_FREEP(type, free_fn)                                                        \
-        static inline void free_fn##p(type **p) { free_fn(*p); }
+#define WEIR_DEFINE_FREEP(type, free_fn)                                                           \
+        static inline void free_fn##p(type **p)                                                    \
+        {                                                                                          \
+                free_fn(*p);                                                                       \
+        }
 #define WEIR_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define WEIR_API __attribute__((visibility("default")))
 

@@ -11,7 +11,7 @@
 
 /* Fill @reterr (may be NULL) and return @code: `return weir_fail(reterr, WEIR_EDB, 0, "...")`.
  * Control characters in the text become '?', so that a foreign text cannot forge a log line. */
-#define weir_fail(reterr, code, sys, ...)                                                       \
+#define weir_fail(reterr, code, sys, ...)                                                          \
         weir_error_raise((reterr), (code), (sys), WEIR_ORIGIN, __VA_ARGS__)
 
 __attribute__((format(printf, 5, 6))) int weir_error_raise(struct weir_error *reterr, int code,

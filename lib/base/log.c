@@ -86,7 +86,8 @@ static void put_field(struct line *line, const struct weir_log_field *field, int
                 put(line, "=", 1);
         }
         if (!field->text)
-                put(line, number, (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
+                put(line, number,
+                    (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
         else
                 put_escaped(line, field->text, form == WEIR_LOG_JSON || needs_quotes(field->text));
 }
@@ -104,11 +105,13 @@ void weir_log_write(int level, const char *event, const struct weir_log_field *f
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &parts);
         put(&line, head,
-            (size_t)snprintf(head, sizeof head,
-                             form == WEIR_LOG_JSON ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\""
-                                                   : "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s",
-                             parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                             parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000, names[level & 3]));
+            (size_t)snprintf(
+                    head, sizeof head,
+                    form == WEIR_LOG_JSON
+                            ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\""
+                            : "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s",
+                    parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                    parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000, names[level & 3]));
         put_field(&line, &LOG_S("event", event), form);
         for (size_t i = 0; i < count; i++)
                 put_field(&line, &fields[i], form);

@@ -26,15 +26,16 @@ struct weir_log_field {
 #define LOG_S(k, v) ((struct weir_log_field){ .key = (k), .text = (v) ? (v) : "-" })
 #define LOG_I(k, v) ((struct weir_log_field){ .key = (k), .number = (int64_t)(v) })
 
-#define weir_log(level, event, ...)                                                             \
-        do {                                                                                    \
-                if (weir_log_wants(level)) {                                                    \
-                        const struct weir_log_field weir_fields_[] = { __VA_ARGS__ };           \
-                        weir_log_write((level), (event), weir_fields_,                          \
-                                       sizeof weir_fields_ / sizeof weir_fields_[0]);           \
-                }                                                                               \
+#define weir_log(level, event, ...)                                                                \
+        do {                                                                                       \
+                if (weir_log_wants(level)) {                                                       \
+                        const struct weir_log_field weir_fields_[] = { __VA_ARGS__ };              \
+                        weir_log_write((level), (event), weir_fields_,                             \
+                                       sizeof weir_fields_ / sizeof weir_fields_[0]);              \
+                }                                                                                  \
         } while (0)
 
-void weir_log_write(int level, const char *event, const struct weir_log_field *fields, size_t count);
+void weir_log_write(int level, const char *event, const struct weir_log_field *fields,
+                    size_t count);
 
 #endif

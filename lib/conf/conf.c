@@ -4,16 +4,19 @@
  *
  * The order is the safety: scan (source.c: nothing dangerous is left), parse in a child (guard.c:
  * for the danger nobody knows yet), parse here, read through the table. A file that the grammar
- * refuses gives its syntax problems only: what the table would say about half a tree is noise.
+ * refuses gives its syntax problems only: what the table would say about half a tree is noise. It
+ * is not even parsed here, because libconfig loses the string in hand at every syntax error.
  *
  * One arena holds the result, weir_conf itself included; weir_conf_free() wipes the secrets in it
  * first.
  */
 #include "conf/conf.h"
 
+#include <errno.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "conf/guard.h"
 #include "conf/read.h"
@@ -46,64 +49,89 @@ void weir_conf_free(struct weir_conf *conf)
         free_arena(conf->memory);
 }
 
+/* What the child found; the page is shared with it. */
+struct trial {
+        const struct weir_source *source;
+        bool good;
+        int line;
+        char text[80];
+};
+
 static void try_parse(void *arg)
 {
-        const struct weir_source *source = arg;
+        struct trial *trial = arg;
         config_t config;
 
         config_init(&config);
-        config_read_string(&config, source->flat);
+        trial->good = config_read_string(&config, trial->source->flat) == CONFIG_TRUE;
+        if (!trial->good) {
+                trial->line = config_error_line(&config);
+                snprintf(trial->text, sizeof trial->text, "%s",
+                         config_error_text(&config) ? config_error_text(&config) : "");
+        }
         config_destroy(&config);
 }
 
-static void note_syntax(const config_t *config, const struct weir_source *source,
-                        struct weir_problem_list *problems)
+static void note_syntax(const struct trial *trial, struct weir_problem_list *problems)
 {
-        const struct weir_source_line *line = weir_source_line(source,
-                                                               (size_t)config_error_line(config));
-        const char *text = config_error_text(config);
+        const struct weir_source_line *line = weir_source_line(trial->source, (size_t)trial->line);
+        const char
+                *text = "not understood here or just before; a setting is name = value; strings, "
+                        "durations and sizes have double quotes, groups { }, lists ( ) and "
+                        "arrays [ ]";
 
-        if (text && !strcmp(text, "duplicate setting name"))
+        if (!strcmp(trial->text, "duplicate setting name"))
                 text = "a key is given twice in one group";
-        else if (text && !strcmp(text, "mismatched element type in array"))
+        else if (!strcmp(trial->text, "mismatched element type in array"))
                 text = "an array [ ] holds values of one type; a list ( ) may mix them";
-        else
-                text = "not understood here or just before; a setting is name = value; strings, "
-                       "durations and sizes "
-                       "have double quotes, groups { }, lists ( ) and arrays [ ]";
         weir_problem_add(problems, &line->place, "syntax", "%s", text);
 }
 
-/* Parse what was scanned and read it. WEIR_ESYS: no child could be made. */
-static int parse_tree(const struct weir_source *source, struct weir_reading *reading,
-                      struct weir_error *reterr)
+static int parse_here(struct weir_reading *reading, struct weir_error *reterr)
 {
-        struct weir_error verdict;
         config_t config;
+        int r = 0;
+
+        config_init(&config);
+        if (config_read_string(&config, reading->source->flat) == CONFIG_TRUE)
+                weir_read_tree(reading, config_root_setting(&config));
+        else
+                r = weir_fail(reterr, WEIR_ESYS, 0, "%s: parsed in the child process, but not here",
+                              reading->base->conf.path);
+        config_destroy(&config);
+        return r;
+}
+
+/* Parse what was scanned and read it. Problems are noted; WEIR_ESYS: the trial could not be made. */
+static int parse_tree(struct weir_reading *reading, struct weir_error *reterr)
+{
+        const char *path = reading->base->conf.path;
+        struct trial *trial = mmap(NULL, sizeof *trial, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct weir_error verdict = { 0 };
         int r;
 
-        r = weir_guard_try(try_parse, (void *)(uintptr_t)source, PARSE_TIMEOUT_MS, &verdict);
+        if (trial == MAP_FAILED)
+                return weir_fail(reterr, WEIR_ESYS, errno, "%s: a page for the child process: %s",
+                                 path, strerror(errno));
+        trial->source = reading->source;
+        r = weir_guard_try(try_parse, trial, PARSE_TIMEOUT_MS, &verdict);
         if (r < 0) {
-                if (reterr)
-                        *reterr = verdict;
-                return weir_error_prefix(reterr, "%s: trying the file in a child process: ",
-                                         reading->base->conf.path),
-                       r;
-        }
-        if (r > 0) {
-                struct weir_place place = { .file = reading->base->conf.path };
+                r = weir_fail(reterr, r, verdict.sys, "%s: trying it in a child process: %s", path,
+                              verdict.text);
+        } else if (r > 0) {
+                struct weir_place place = { .file = path };
 
                 weir_problem_add(reading->problems, &place, NULL,
                                  "libconfig %s on this file; nothing was read", verdict.text);
-                return 0;
+                r = 0;
+        } else if (!trial->good) {
+                note_syntax(trial, reading->problems);
+        } else {
+                r = parse_here(reading, reterr);
         }
-        config_init(&config);
-        if (config_read_string(&config, source->flat) == CONFIG_TRUE)
-                weir_read_tree(reading, config_root_setting(&config));
-        else
-                note_syntax(&config, source, reading->problems);
-        config_destroy(&config);
-        return 0;
+        munmap(trial, sizeof *trial);
+        return r;
 }
 
 /* @text NULL: read the file. */
@@ -134,7 +162,7 @@ static int load(const char *path, const char *text, size_t size, struct weir_con
         if (source.no_memory)
                 problems.no_memory = true;
         if (!source.broken && !problems.no_memory)
-                r = parse_tree(&source, &reading, reterr);
+                r = parse_tree(&reading, reterr);
         listed = weir_problem_finish(&problems, r < 0 ? NULL : ret_problems, r < 0 ? NULL : reterr);
         if (r == 0)
                 r = listed;
@@ -165,5 +193,6 @@ int weir_conf_parse(const char *name, const char *text, size_t size, struct weir
 
 const char *weir_conf_library_version(void)
 {
-        return WEIR_STR_(LIBCONFIG_VER_MAJOR) "." WEIR_STR_(LIBCONFIG_VER_MINOR) "." WEIR_STR_(LIBCONFIG_VER_REVISION);
+        return WEIR_STR_(LIBCONFIG_VER_MAJOR) "." WEIR_STR_(LIBCONFIG_VER_MINOR) "." WEIR_STR_(
+                LIBCONFIG_VER_REVISION);
 }

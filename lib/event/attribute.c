@@ -25,7 +25,7 @@ static const struct {
         const char *name;
         size_t size, offset;
 } cores[WEIR_CORE_COUNT] = {
-#define CORE(core, member)                                                                      \
+#define CORE(core, member)                                                                         \
         [WEIR_CORE_##core] = { #member, sizeof #member - 1, offsetof(struct weir_event, member) }
         CORE(SPECVERSION, specversion),
         CORE(ID, id),
@@ -53,22 +53,14 @@ int weir_core_of(const char *name, size_t size)
 /* The sizes are constants here, so each comparison is an instruction or two. */
 #define IS(core, text) (memcmp(name, (text), sizeof(text) - 1) == 0 ? (core) : WEIR_CORE_NONE)
         switch (size) {
-        case 2:
-                return IS(WEIR_CORE_ID, "id");
-        case 4:
-                return name[1] == 'y' ? IS(WEIR_CORE_TYPE, "type") : IS(WEIR_CORE_TIME, "time");
-        case 6:
-                return IS(WEIR_CORE_SOURCE, "source");
-        case 7:
-                return IS(WEIR_CORE_SUBJECT, "subject");
-        case 10:
-                return IS(WEIR_CORE_DATASCHEMA, "dataschema");
-        case 11:
-                return IS(WEIR_CORE_SPECVERSION, "specversion");
-        case 15:
-                return IS(WEIR_CORE_DATACONTENTTYPE, "datacontenttype");
-        default:
-                return WEIR_CORE_NONE;
+        case 2: return IS(WEIR_CORE_ID, "id");
+        case 4: return name[1] == 'y' ? IS(WEIR_CORE_TYPE, "type") : IS(WEIR_CORE_TIME, "time");
+        case 6: return IS(WEIR_CORE_SOURCE, "source");
+        case 7: return IS(WEIR_CORE_SUBJECT, "subject");
+        case 10: return IS(WEIR_CORE_DATASCHEMA, "dataschema");
+        case 11: return IS(WEIR_CORE_SPECVERSION, "specversion");
+        case 15: return IS(WEIR_CORE_DATACONTENTTYPE, "datacontenttype");
+        default: return WEIR_CORE_NONE;
         }
 #undef IS
 }
@@ -268,14 +260,12 @@ bool weir_media_type_is_json(struct weir_view type)
 static bool plainly_good(struct weir_draft *draft, int core, struct weir_view value)
 {
         switch (core) {
-        case WEIR_CORE_SPECVERSION:
-                return value.size == 3 && memcmp(value.ptr, "1.0", 3) == 0;
+        case WEIR_CORE_SPECVERSION: return value.size == 3 && memcmp(value.ptr, "1.0", 3) == 0;
         case WEIR_CORE_TIME:
-                return weir_timestamp_parse(value.ptr, value.size, &draft->event->time_us, NULL) == 0;
-        case WEIR_CORE_DATACONTENTTYPE:
-                return is_plain_json(value);
-        default:
-                return weir_text_plain(value.ptr, value.size) && core != WEIR_CORE_DATASCHEMA;
+                return weir_timestamp_parse(value.ptr, value.size, &draft->event->time_us, NULL) ==
+                       0;
+        case WEIR_CORE_DATACONTENTTYPE: return is_plain_json(value);
+        default: return weir_text_plain(value.ptr, value.size) && core != WEIR_CORE_DATASCHEMA;
         }
 }
 
@@ -307,8 +297,7 @@ static int check_core(struct weir_draft *draft, int core, struct weir_view value
                 return weir_refusal_fill(draft->refusal, WEIR_REFUSED_BAD_URI, at,
                                          "dataschema %s is not an absolute URI",
                                          weir_quote(&quote, value.ptr, value.size));
-        default:
-                return 0;
+        default: return 0;
         }
 }
 
@@ -325,7 +314,8 @@ static int repeated(struct weir_draft *draft, struct weir_view name, struct weir
         if (draft->repeat_equal && same(old, value))
                 return 0;
         return weir_refusal_fill(draft->refusal, WEIR_REFUSED_DUPLICATE_ATTRIBUTE, 0,
-                                 "%s occurs more than once", weir_quote(&quote, name.ptr, name.size));
+                                 "%s occurs more than once",
+                                 weir_quote(&quote, name.ptr, name.size));
 }
 
 /* Out of line, so that the common case pays for none of it. */
@@ -376,8 +366,8 @@ int weir_draft_check_name(struct weir_draft *draft, struct weir_view name)
                                          weir_quote(&quote, name.ptr, name.size));
         if (name.size > draft->limits->attribute_bytes)
                 return weir_refusal_fill(draft->refusal, WEIR_REFUSED_OVER_LIMIT, 0,
-                                         "an attribute name of %zu bytes, the limit is %u", name.size,
-                                         draft->limits->attribute_bytes);
+                                         "an attribute name of %zu bytes, the limit is %u",
+                                         name.size, draft->limits->attribute_bytes);
         if (name.size == 4 && memcmp(name.ptr, "data", 4) == 0)
                 return weir_refusal_fill(draft->refusal, WEIR_REFUSED_BAD_ATTRIBUTE_NAME, 0,
                                          "no attribute may be called data");
@@ -501,7 +491,8 @@ static int put_extension(struct weir_draft *draft, struct weir_view name, struct
         return 0;
 }
 
-int weir_draft_put(struct weir_draft *draft, struct weir_view name, struct weir_view value, int type)
+int weir_draft_put(struct weir_draft *draft, struct weir_view name, struct weir_view value,
+                   int type)
 {
         int core = weir_core_of(name.ptr, name.size);
 
@@ -514,7 +505,8 @@ int weir_draft_put_null(struct weir_draft *draft, struct weir_view name)
         int core = weir_core_of(name.ptr, name.size), r;
 
         if (core == WEIR_CORE_NONE) {
-                r = put_extension(draft, name, (struct weir_view){ NULL, 0 }, WEIR_ATTRIBUTE_STRING);
+                r = put_extension(draft, name, (struct weir_view){ NULL, 0 },
+                                  WEIR_ATTRIBUTE_STRING);
                 if (r == 0)
                         draft->null_extensions++;
                 return r;

@@ -31,9 +31,9 @@ struct weir_draft {
         size_t extension_room; /* grows by doubling when not known before */
         uint32_t *index;       /* extensions by name, once there are many */
         size_t index_room;
-        uint32_t null_cores;   /* bit per core attribute that was null */
+        uint32_t null_cores; /* bit per core attribute that was null */
         size_t null_extensions;
-        bool repeat_equal;     /* Kafka: the same attribute with the same value twice is one; set after init */
+        bool repeat_equal; /* Kafka: the same attribute with the same value twice is one; set after init */
 };
 
 const char *weir_core_name(int core);
@@ -44,7 +44,8 @@ void weir_draft_init(struct weir_draft *draft, struct weir_event *event);
 
 /* Returns 0, 1 = refused (`at` counts in @value, or in @name for a bad name), WEIR_ENOMEM. Views are
  * kept, not copied. */
-int weir_draft_put(struct weir_draft *draft, struct weir_view name, struct weir_view value, int type);
+int weir_draft_put(struct weir_draft *draft, struct weir_view name, struct weir_view value,
+                   int type);
 int weir_draft_put_core(struct weir_draft *draft, int core, struct weir_view value);
 /* A JSON null: unset, but its name counts as used. */
 int weir_draft_put_null(struct weir_draft *draft, struct weir_view name);
@@ -55,7 +56,8 @@ int weir_draft_finish(struct weir_draft *draft, size_t at);
 
 /* Media types: RFC 2046 by the grammar of RFC 9110 (8.3.1). */
 bool weir_media_type_valid(struct weir_view type, size_t *ret_at);
-bool weir_media_type_is_json(struct weir_view type); /* any/json or any/any+json, parameters stripped */
+bool weir_media_type_is_json(
+        struct weir_view type); /* any/json or any/any+json, parameters stripped */
 
 /* A canonical Integer: -2147483648 ... 2147483647, no sign +, no leading zero. */
 bool weir_integer_valid(struct weir_view text);

@@ -41,20 +41,15 @@ static const char *skip_value(const char *p, const char *end)
         }
         while (p < end) {
                 switch (*p) {
-                case '"':
-                        p = skip_string(p, end);
-                        continue;
+                case '"': p = skip_string(p, end); continue;
                 case '{':
-                case '[':
-                        depth++;
-                        break;
+                case '[': depth++; break;
                 case '}':
                 case ']':
                         if (--depth == 0)
                                 return p + 1;
                         break;
-                default:
-                        break;
+                default: break;
                 }
                 p++;
         }
@@ -173,21 +168,11 @@ size_t weir_json_unescape(struct weir_view raw, char *out, size_t stop, size_t *
                         continue;
                 *ret_at = (size_t)(p - raw.ptr);
                 switch (p[1]) {
-                case 'b':
-                        out[used++] = '\b';
-                        break;
-                case 'f':
-                        out[used++] = '\f';
-                        break;
-                case 'n':
-                        out[used++] = '\n';
-                        break;
-                case 'r':
-                        out[used++] = '\r';
-                        break;
-                case 't':
-                        out[used++] = '\t';
-                        break;
+                case 'b': out[used++] = '\b'; break;
+                case 'f': out[used++] = '\f'; break;
+                case 'n': out[used++] = '\n'; break;
+                case 'r': out[used++] = '\r'; break;
+                case 't': out[used++] = '\t'; break;
                 case 'u':
                         length = unescape_u(p + 2, end, &scalar);
                         if (length == 0)

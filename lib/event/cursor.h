@@ -9,9 +9,9 @@
 #include "event/decode.h"
 
 struct weir_json_scan {
-        size_t at;        /* where the text stops being JSON, or goes over a limit */
-        bool lone;        /* an escape is half of a surrogate pair: JSON, but not Unicode ... */
-        size_t lone_at;   /* ... and where the first one stands */
+        size_t at;      /* where the text stops being JSON, or goes over a limit */
+        bool lone;      /* an escape is half of a surrogate pair: JSON, but not Unicode ... */
+        size_t lone_at; /* ... and where the first one stands */
         const char *tree_fault; /* good JSON that a cJSON tree would not hold whole; NULL = none */
         size_t tree_at;
 };

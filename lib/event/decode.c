@@ -31,7 +31,8 @@ static enum format format_of(struct weir_view type)
         const size_t size = sizeof prefix - 1;
         size_t end;
 
-        if (!type.ptr || type.size < size || (type.ptr[12] | 0x20) != 'c' || !weir_text_is(type.ptr, size, prefix))
+        if (!type.ptr || type.size < size || (type.ptr[12] | 0x20) != 'c' ||
+            !weir_text_is(type.ptr, size, prefix))
                 return FORMAT_NONE;
         for (end = size; end < type.size && type.ptr[end] != ';';)
                 end++;
@@ -96,7 +97,8 @@ static int find_http_type(struct weir_arena *arena, const struct weir_message *m
                         continue;
                 if (ret->ptr)
                         return refuse_repeated(refusal);
-                while (first < size && (header->value[first] == ' ' || header->value[first] == '\t'))
+                while (first < size &&
+                       (header->value[first] == ' ' || header->value[first] == '\t'))
                         first++;
                 while (size > first &&
                        (header->value[size - 1] == ' ' || header->value[size - 1] == '\t'))
@@ -194,14 +196,14 @@ static int decode_as(const struct weir_decoder *decoder, const struct weir_limit
         case FORMAT_BATCH:
                 *mode = WEIR_MODE_BATCH;
                 if (!accept_batch)
-                        return refuse_format(type, "batches on Kafka are off here (accept_json_batch)",
+                        return refuse_format(type,
+                                             "batches on Kafka are off here (accept_json_batch)",
                                              refusal);
                 return decode_batch(decoder, limits, message, take, context, refusal);
         case FORMAT_UNKNOWN:
                 return refuse_format(type, "JSON is the only event format here", refusal);
         case FORMAT_NONE:
-        default:
-                break;
+        default: break;
         }
         *mode = WEIR_MODE_BINARY;
         r = binary(decoder->arena, limits, message, type, &event, refusal);

@@ -31,8 +31,9 @@
 #define MEDIA_BATCH "application/cloudevents-batch+json"
 #define MEDIA_JSON "application/json"
 
-static const int order[] = { WEIR_CORE_SPECVERSION, WEIR_CORE_ID,   WEIR_CORE_SOURCE,    WEIR_CORE_TYPE,
-                             WEIR_CORE_SUBJECT,     WEIR_CORE_TIME, WEIR_CORE_DATASCHEMA };
+static const int order[] = { WEIR_CORE_SPECVERSION, WEIR_CORE_ID,      WEIR_CORE_SOURCE,
+                             WEIR_CORE_TYPE,        WEIR_CORE_SUBJECT, WEIR_CORE_TIME,
+                             WEIR_CORE_DATASCHEMA };
 
 /* Limits for what is sent: only what a number can hold is too much. */
 static const struct weir_limits wide = {
@@ -110,7 +111,8 @@ static enum member member_of(const struct weir_event *event)
 {
         bool json = event->datacontenttype.ptr ? weir_media_type_is_json(event->datacontenttype)
                                                : event->data_kind == WEIR_DATA_JSON;
-        const unsigned char *p = (const unsigned char *)event->data.ptr, *end = p + event->data.size;
+        const unsigned char *p = (const unsigned char *)event->data.ptr,
+                            *end = p + event->data.size;
         uint32_t scalar;
 
         if (!event->data.ptr || event->data_kind == WEIR_DATA_NONE)
@@ -173,8 +175,7 @@ static void write_event(struct weir_writer *writer, const struct weir_event *eve
                 weir_writer_base64(writer, event->data);
                 break;
         case MEMBER_NONE:
-        default:
-                break;
+        default: break;
         }
         weir_writer_z(writer, "}");
 }
@@ -190,8 +191,8 @@ static size_t guess_bytes(const struct weir_event *event)
         return bytes;
 }
 
-static int structured(struct weir_arena *arena, const struct weir_event *event, const char *key_name,
-                      struct weir_encoded *ret, struct weir_refusal *refusal)
+static int structured(struct weir_arena *arena, const struct weir_event *event,
+                      const char *key_name, struct weir_encoded *ret, struct weir_refusal *refusal)
 {
         struct weir_header *header = weir_arena_alloc(arena, sizeof *header);
         struct weir_writer writer;
@@ -269,7 +270,8 @@ static int binary(struct weir_arena *arena, const struct weir_event *event, cons
 
         if (r)
                 return r;
-        headers = weir_arena_alloc(arena, (WEIR_CORE_COUNT + event->extension_count) * sizeof *headers);
+        headers = weir_arena_alloc(arena,
+                                   (WEIR_CORE_COUNT + event->extension_count) * sizeof *headers);
         if (!headers)
                 return WEIR_ENOMEM;
         for (size_t i = 0; i < WEIR_COUNT_OF(order) + event->extension_count; i++) {
@@ -364,7 +366,8 @@ int weir_encode_http_batch(struct weir_arena *arena, const struct weir_event *co
                 int r = validate(arena, events[i], ret_refusal);
 
                 if (r == 1)
-                        weir_refusal_wrap(ret_refusal, WEIR_REFUSED_BATCH_ELEMENT, "element %zu: ", i);
+                        weir_refusal_wrap(ret_refusal, WEIR_REFUSED_BATCH_ELEMENT,
+                                          "element %zu: ", i);
                 if (r)
                         return r;
                 bytes += guess_bytes(events[i]);

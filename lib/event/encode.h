@@ -4,7 +4,7 @@
 /*
  * encode - an event becomes the key, headers and value of a Kafka record or HTTP message
  *
- * Writes what every official SDK can read (CLOUDEVENTS-SDKS section 6): lower-case ce_ headers, each
+ * Writes what every official SDK can read: lower-case ce_ headers, each
  * once; structured without nulls, members in the order specversion, id, source, type, …,
  * datacontenttype, data, no spaces.
  */
@@ -17,7 +17,7 @@ struct weir_encoded {
 };
 
 struct weir_encode_options {
-        bool key_from_partitionkey; /* opt-in mapper (D7); an explicit key wins */
+        bool key_from_partitionkey; /* opt-in key mapper of the Kafka binding; an explicit key wins */
         struct weir_view key;       /* the caller's key; ptr NULL = none */
 };
 
@@ -36,6 +36,7 @@ int weir_encode_http_structured(struct weir_arena *arena, const struct weir_even
                                 struct weir_encoded *ret, struct weir_refusal *ret_refusal);
 /* application/cloudevents-batch+json of @count events (HTTP). */
 int weir_encode_http_batch(struct weir_arena *arena, const struct weir_event *const *events,
-                           size_t count, struct weir_encoded *ret, struct weir_refusal *ret_refusal);
+                           size_t count, struct weir_encoded *ret,
+                           struct weir_refusal *ret_refusal);
 
 #endif

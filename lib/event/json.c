@@ -208,14 +208,10 @@ static int scan_name(struct scan *s)
 static int scan_scalar(struct scan *s)
 {
         switch (*s->p) {
-        case '"':
-                return scan_string(s);
-        case 't':
-                return scan_literal(s, "true");
-        case 'f':
-                return scan_literal(s, "false");
-        case 'n':
-                return scan_literal(s, "null");
+        case '"': return scan_string(s);
+        case 't': return scan_literal(s, "true");
+        case 'f': return scan_literal(s, "false");
+        case 'n': return scan_literal(s, "null");
         default:
                 if (*s->p == '-' || (*s->p >= '0' && *s->p <= '9'))
                         return scan_number(s);

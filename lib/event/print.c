@@ -141,9 +141,9 @@ static bool is_text(struct weir_view data)
 
 static void print_data(FILE *out, const struct weir_event *event)
 {
-        static const struct weir_limits wide = {
-                .json_bytes = UINT32_MAX, .nodes = UINT32_MAX, .depth = 1000
-        };
+        static const struct weir_limits wide = { .json_bytes = UINT32_MAX,
+                                                 .nodes = UINT32_MAX,
+                                                 .depth = 1000 };
         struct weir_refusal refusal;
 
         if (!event->data.ptr)
@@ -173,9 +173,12 @@ static void print_pair(FILE *out, struct weir_view name, struct weir_view value)
 
 void weir_event_print(FILE *out, const struct weir_event *event)
 {
-        static const enum weir_core order[] = { /* the SDK's */
-                WEIR_CORE_SPECVERSION, WEIR_CORE_TYPE, WEIR_CORE_SOURCE,     WEIR_CORE_SUBJECT,
-                WEIR_CORE_ID,          WEIR_CORE_TIME, WEIR_CORE_DATASCHEMA, WEIR_CORE_DATACONTENTTYPE,
+        static const enum weir_core order[] = {
+                /* the SDK's */
+                WEIR_CORE_SPECVERSION, WEIR_CORE_TYPE,
+                WEIR_CORE_SOURCE,      WEIR_CORE_SUBJECT,
+                WEIR_CORE_ID,          WEIR_CORE_TIME,
+                WEIR_CORE_DATASCHEMA,  WEIR_CORE_DATACONTENTTYPE,
         };
 
         fputs("Context Attributes,\n", out);

@@ -15,10 +15,9 @@
 
 const char *weir_refusal_name(int klass)
 {
-        static const char *const names[] = {
-                "none",
+        static const char *const names[] = { "none",
 #define NAME(name, text) text,
-                WEIR_REFUSALS(NAME)
+                                             WEIR_REFUSALS(NAME)
 #undef NAME
         };
 
@@ -28,14 +27,10 @@ const char *weir_refusal_name(int klass)
 const char *weir_mode_name(int mode)
 {
         switch (mode) {
-        case WEIR_MODE_BINARY:
-                return "binary";
-        case WEIR_MODE_STRUCTURED:
-                return "structured";
-        case WEIR_MODE_BATCH:
-                return "batch";
-        default:
-                return "unknown";
+        case WEIR_MODE_BINARY: return "binary";
+        case WEIR_MODE_STRUCTURED: return "structured";
+        case WEIR_MODE_BATCH: return "batch";
+        default: return "unknown";
         }
 }
 
@@ -66,7 +61,8 @@ void weir_refusal_wrap(struct weir_refusal *refusal, int klass, const char *form
         va_end(ap);
         used = strlen(wrapped);
         for (const char *part[] = { weir_refusal_name(refusal->klass), ": ", refusal->reason },
-                        **p = part; p < part + 3; p++)
+                        **p = part;
+             p < part + 3; p++)
                 for (const char *c = *p; *c && used < sizeof refusal->reason - 1; c++)
                         wrapped[used++] = *c;
         wrapped[used] = '\0';

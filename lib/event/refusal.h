@@ -8,8 +8,8 @@
 __attribute__((format(printf, 4, 5))) int weir_refusal_fill(struct weir_refusal *refusal, int klass,
                                                             size_t at, const char *format, ...);
 /* Put "element 3: bad-uri: " in front of the reason; the class becomes @klass. */
-__attribute__((format(printf, 3, 4))) void weir_refusal_wrap(struct weir_refusal *refusal, int klass,
-                                                             const char *format, ...);
+__attribute__((format(printf, 3, 4))) void weir_refusal_wrap(struct weir_refusal *refusal,
+                                                             int klass, const char *format, ...);
 
 /* Foreign bytes as they may stand in a reason: quoted, printable ASCII, cut with "..." */
 struct weir_quote {

@@ -97,14 +97,10 @@ static int put_attribute(struct structure *s, struct weir_view name, struct weir
         int type = WEIR_ATTRIBUTE_INTEGER, r;
 
         switch (slice.ptr[0]) {
-        case '"':
-                return put_string(s, name, slice);
-        case 'n':
-                return weir_draft_put_null(&s->draft, name);
-        case '{':
-                return refuse_type(s, name, slice, "an object, which is no attribute type");
-        case '[':
-                return refuse_type(s, name, slice, "an array, which is no attribute type");
+        case '"': return put_string(s, name, slice);
+        case 'n': return weir_draft_put_null(&s->draft, name);
+        case '{': return refuse_type(s, name, slice, "an object, which is no attribute type");
+        case '[': return refuse_type(s, name, slice, "an array, which is no attribute type");
         case 't':
         case 'f':
                 type = WEIR_ATTRIBUTE_BOOLEAN;
@@ -210,9 +206,9 @@ static int take_text(struct structure *s)
         if (s->data.ptr[0] == 'n')
                 return 0;
         if (s->data.ptr[0] != '"')
-                return weir_refusal_fill(s->draft.refusal, WEIR_REFUSED_BAD_ATTRIBUTE_TYPE,
-                                         at_of(s, s->data.ptr),
-                                         "data is not a string, though datacontenttype is not JSON");
+                return weir_refusal_fill(
+                        s->draft.refusal, WEIR_REFUSED_BAD_ATTRIBUTE_TYPE, at_of(s, s->data.ptr),
+                        "data is not a string, though datacontenttype is not JSON");
         raw = weir_json_inside(s->data);
         event->data = raw;
         event->data_kind = WEIR_DATA_TEXT;
@@ -221,7 +217,8 @@ static int take_text(struct structure *s)
         r = unescape(s->draft.arena, raw, &event->data, &at);
         if (r == 1)
                 return weir_refusal_fill(s->draft.refusal, WEIR_REFUSED_BAD_UTF8,
-                                         at_of(s, raw.ptr) + at, "data holds half a surrogate pair");
+                                         at_of(s, raw.ptr) + at,
+                                         "data holds half a surrogate pair");
         return r;
 }
 
@@ -335,7 +332,8 @@ int weir_batch_decode(struct weir_arena *arena, const struct weir_limits *limits
                 begin(&s, arena, limits, text.ptr, &link->event, refusal);
                 r = decode_object(&s, element, scan.lone ? text.ptr + scan.lone_at : NULL);
                 if (r == 1)
-                        weir_refusal_wrap(refusal, WEIR_REFUSED_BATCH_ELEMENT, "element %u: ", count);
+                        weir_refusal_wrap(refusal, WEIR_REFUSED_BATCH_ELEMENT,
+                                          "element %u: ", count);
                 if (r)
                         return r;
                 link->next = NULL;

@@ -36,7 +36,8 @@ size_t weir_utf8_next(const unsigned char *p, const unsigned char *end, uint32_t
         if (left < 3 || (p[2] & 0xc0) != 0x80)
                 return 0;
         if (first < 0xf0) {
-                scalar = (uint32_t)(first & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+                scalar = (uint32_t)(first & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 |
+                         (p[2] & 0x3f);
                 if (scalar < 0x800 || (scalar >= 0xd800 && scalar <= 0xdfff))
                         return 0;
                 *ret_scalar = scalar;

@@ -42,7 +42,7 @@ static inline int weir_text_plain(const char *text, size_t size)
                 uint64_t word;
 
                 if (i + 8 > size)
-                        i = size - 8; /* a last word that overlaps the one before */
+                        i = size - 8;                 /* a last word that overlaps the one before */
                 memcpy(&word, text + i, sizeof word); /* byte order is of no matter here */
                 bad |= word | (word - WEIR_EVERY_BYTE(0x20)) | (word + WEIR_EVERY_BYTE(0x01));
                 if (i + 8 == size)
@@ -57,8 +57,8 @@ static inline const char *weir_string_run(const char *p, const char *end)
         for (; end - p >= 8; p += 8) {
                 uint64_t word = weir_word(p), quote = word ^ WEIR_EVERY_BYTE('"');
                 uint64_t slash = word ^ WEIR_EVERY_BYTE('\\');
-                uint64_t hits = (word | (word - WEIR_EVERY_BYTE(0x20)) | (quote - WEIR_EVERY_BYTE(1)) |
-                                 (slash - WEIR_EVERY_BYTE(1))) &
+                uint64_t hits = (word | (word - WEIR_EVERY_BYTE(0x20)) |
+                                 (quote - WEIR_EVERY_BYTE(1)) | (slash - WEIR_EVERY_BYTE(1))) &
                                 WEIR_EVERY_BYTE(0x80);
 
                 if (hits)

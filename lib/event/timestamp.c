@@ -15,7 +15,8 @@
 /* Two digits, or -1. */
 static inline int pair(const char *p)
 {
-        unsigned tens = (unsigned)(unsigned char)p[0] - '0', ones = (unsigned)(unsigned char)p[1] - '0';
+        unsigned tens = (unsigned)(unsigned char)p[0] - '0',
+                 ones = (unsigned)(unsigned char)p[1] - '0';
 
         return tens > 9 || ones > 9 ? -1 : (int)(tens * 10 + ones);
 }
@@ -50,17 +51,18 @@ static bool ends_a_month(int64_t minute_start_s)
         days = (minute_start_s + 60) / 86400 + 719468; /* days_of() backwards */
         era = (days >= 0 ? days : days - 146096) / 146097;
         day_of_era = days - era * 146097;
-        year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+        year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) /
+                      365;
         day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         month = (5 * day_of_year + 2) / 153;
         return day_of_year == (153 * month + 2) / 5;
 }
 
-#define STOP(position)                          \
-        do {                                    \
-                if (ret_at)                     \
-                        *ret_at = (position);   \
-                return 1;                       \
+#define STOP(position)                                                                             \
+        do {                                                                                       \
+                if (ret_at)                                                                        \
+                        *ret_at = (position);                                                      \
+                return 1;                                                                          \
         } while (0)
 
 int weir_timestamp_parse(const char *text, size_t size, int64_t *ret_us, size_t *ret_at)

@@ -29,7 +29,8 @@ static int fault(struct weir_fault *ret, int outcome, uint32_t item)
 }
 
 /* One event through handle(), or through handle_batch() alone. */
-static int handle_one(struct weir_applier *applier, const struct weir_event *event, struct weir_error *reterr)
+static int handle_one(struct weir_applier *applier, const struct weir_event *event,
+                      struct weir_error *reterr)
 {
         int outcome = WEIR_DONE;
         int r;
@@ -41,7 +42,8 @@ static int handle_one(struct weir_applier *applier, const struct weir_event *eve
 }
 
 /* @careful: rows are sent after each event, so that a failing COPY has a name. */
-static int handle_each(struct weir_applier *applier, struct weir_batch *batch, bool careful, struct weir_fault *ret)
+static int handle_each(struct weir_applier *applier, struct weir_batch *batch, bool careful,
+                       struct weir_fault *ret)
 {
         struct weir_claims *claims = &applier->claims;
 
@@ -89,7 +91,8 @@ static uint32_t culprit(const struct weir_applier *applier, int *ret_outcome)
         return WEIR_NO_ITEM;
 }
 
-static int handle_together(struct weir_applier *applier, struct weir_batch *batch, struct weir_fault *ret)
+static int handle_together(struct weir_applier *applier, struct weir_batch *batch,
+                           struct weir_fault *ret)
 {
         struct weir_claims *claims = &applier->claims;
         size_t count = 0;
@@ -107,12 +110,15 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
                 }
         if (count == 0)
                 return WEIR_APPLIED;
-        outcome = weir_handler_tx_call_batch(applier->tx, applier->events, count, applier->outcomes, &ret->error);
+        outcome = weir_handler_tx_call_batch(applier->tx, applier->events, count, applier->outcomes,
+                                             &ret->error);
         item = culprit(applier, &outcome);
-        return outcome == WEIR_DONE || outcome == WEIR_SKIP ? WEIR_APPLIED : fault(ret, outcome, item);
+        return outcome == WEIR_DONE || outcome == WEIR_SKIP ? WEIR_APPLIED
+                                                            : fault(ret, outcome, item);
 }
 
-static struct weir_deadletter letter_of(const struct weir_applier *applier, const struct weir_batch_record *entry,
+static struct weir_deadletter letter_of(const struct weir_applier *applier,
+                                        const struct weir_batch_record *entry,
                                         const struct weir_position *position)
 {
         return (struct weir_deadletter){
@@ -133,8 +139,9 @@ static struct weir_deadletter letter_of(const struct weir_applier *applier, cons
 }
 
 /* I4: in the transaction that passes the offset. */
-static int keep_dead(struct weir_applier *applier, struct weir_pg *pg, const struct weir_batch *batch,
-                     size_t first, size_t count, const struct weir_position *position, struct weir_fault *ret)
+static int keep_dead(struct weir_applier *applier, struct weir_pg *pg,
+                     const struct weir_batch *batch, size_t first, size_t count,
+                     const struct weir_position *position, struct weir_fault *ret)
 {
         for (size_t i = first; i < first + count; i++) {
                 const struct weir_batch_record *entry = &batch->records[i];
@@ -169,14 +176,16 @@ static int keep_dead(struct weir_applier *applier, struct weir_pg *pg, const str
         return WEIR_APPLIED;
 }
 
-static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch, size_t first,
-                  size_t count, const struct weir_position *position, struct weir_fault *ret)
+static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                  size_t first, size_t count, const struct weir_position *position,
+                  struct weir_fault *ret)
 {
         int r;
 
         weir_handler_tx_attach(applier->tx, pg);
-        r = applier->plugin->handle_batch && count > 1 ? handle_together(applier, batch, ret)
-                                                       : handle_each(applier, batch, count == 1, ret);
+        r = applier->plugin->handle_batch && count > 1
+                    ? handle_together(applier, batch, ret)
+                    : handle_each(applier, batch, count == 1, ret);
         if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
                 r = fault(ret, ret->error.code, WEIR_NO_ITEM);
         weir_handler_tx_detach(applier->tx);
@@ -186,7 +195,8 @@ static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_
 }
 
 /* The position as it will be behind records [first, first + count). */
-static int describe(const struct weir_batch *batch, size_t first, size_t count, struct weir_apply *ret)
+static int describe(const struct weir_batch *batch, size_t first, size_t count,
+                    struct weir_apply *ret)
 {
         const struct weir_record *last = &batch->records[first + count - 1].record;
 
@@ -197,7 +207,8 @@ static int describe(const struct weir_batch *batch, size_t first, size_t count, 
         return weir_key_fingerprint(last->time_ms, last->key, last->value, &ret->last_fingerprint);
 }
 
-void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count, struct weir_position *position)
+void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count,
+                          struct weir_position *position)
 {
         struct weir_apply apply = { 0 };
 
@@ -214,7 +225,8 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
                      struct weir_applied_counts *counts, struct weir_fault *ret_fault)
 {
         struct weir_claims *claims = &applier->claims;
-        struct weir_apply apply = { .position = position, .record_count = (uint32_t)count,
+        struct weir_apply apply = { .position = position,
+                                    .record_count = (uint32_t)count,
                                     .plugin_version = applier->version };
         int r;
 

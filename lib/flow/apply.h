@@ -31,8 +31,8 @@ enum weir_applied {
 #define WEIR_NO_ITEM UINT32_MAX
 
 struct weir_fault {
-        int outcome;   /* enum weir_outcome, or < 0 */
-        uint32_t item; /* the event in hand, or WEIR_NO_ITEM: somewhere in the range */
+        int outcome;         /* enum weir_outcome, or < 0 */
+        uint32_t item;       /* the event in hand, or WEIR_NO_ITEM: somewhere in the range */
         int64_t next_offset; /* where the position would be had it been committed (for LOOK) */
         struct weir_error error;
 };
@@ -46,6 +46,7 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
                      struct weir_applied_counts *counts, struct weir_fault *ret_fault);
 void weir_applier_fini(struct weir_applier *applier);
 /* Move @position over records [first, first + count): for the caller that has looked and found its COMMIT done. */
-void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count, struct weir_position *position);
+void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count,
+                          struct weir_position *position);
 
 #endif

@@ -210,7 +210,8 @@ static int make_room(struct weir_claims *claims, size_t need)
                 claims->items = calloc(room, sizeof *claims->items);
                 claims->fresh = calloc(room, sizeof *claims->fresh);
                 claims->slots = calloc(2 * room, sizeof *claims->slots);
-                if (!claims->keys || !claims->offsets || !claims->items || !claims->fresh || !claims->slots)
+                if (!claims->keys || !claims->offsets || !claims->items || !claims->fresh ||
+                    !claims->slots)
                         return WEIR_ENOMEM;
                 claims->room = room;
         }

@@ -16,7 +16,7 @@
 struct weir_item {
         struct weir_event event;
         struct weir_key key;
-        uint32_t record; /* index into records */
+        uint32_t record;  /* index into records */
         int32_t attempts; /* times the handler asked for a retry */
         bool dead;        /* condemned: goes to the dead letters, not to the handler */
         char reason[8];   /* SQLSTATE, or "handler" */

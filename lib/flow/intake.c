@@ -42,7 +42,8 @@ void weir_intake_restart(struct weir_intake *intake)
 static void trim(struct weir_intake *intake)
 {
         weir_batch_fini(&intake->batch);
-        weir_batch_init(&intake->batch, intake->worker->name, NULL, intake->worker->accept_json_batch);
+        weir_batch_init(&intake->batch, intake->worker->name, NULL,
+                        intake->worker->accept_json_batch);
 }
 
 /* 1 = it was the identity record, dropped; 0 = an ordinary one; < 0 = another log. */
@@ -62,17 +63,20 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
         intake->identity_checked = true;
         if (weir_key_fingerprint(record->time_ms, record->key, record->value, &fingerprint) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "fingerprint");
-        same = record->time_ms == position->last_time_ms && fingerprint == position->last_fingerprint;
+        same = record->time_ms == position->last_time_ms &&
+               fingerprint == position->last_fingerprint;
         if (same)
                 return 1;
         intake->foreign_log = true;
-        return weir_fail(reterr, WEIR_ELOG, 0,
-                         "%s/%d was recreated: offset %lld holds another record than the one handled there (time %lld, was %lld); "
-                         "position %lld belongs to the old log; to read the new one from its start: weir position set %s %s/%d 0 "
-                         "--reason recreated",
-                         record->topic, record->partition, (long long)record->offset, (long long)record->time_ms,
-                         (long long)position->last_time_ms, (long long)position->next_offset, intake->worker->name,
-                         record->topic, record->partition);
+        return weir_fail(
+                reterr, WEIR_ELOG, 0,
+                "%s/%d was recreated: offset %lld holds another record than the one handled there (time %lld, was %lld); "
+                "position %lld belongs to the old log; to read the new one from its start: weir position set %s %s/%d 0 "
+                "--reason recreated",
+                record->topic, record->partition, (long long)record->offset,
+                (long long)record->time_ms, (long long)position->last_time_ms,
+                (long long)position->next_offset, intake->worker->name, record->topic,
+                record->partition);
 }
 
 static bool full(const struct weir_intake *intake)
@@ -124,7 +128,8 @@ int weir_intake_collect(struct weir_intake *intake, struct weir_partition *parti
                 now_us = weir_clock_us();
                 if (!intake->idle_since_us) {
                         intake->idle_since_us = now_us;
-                } else if (now_us - intake->idle_since_us > TRIM_AFTER_US && intake->batch.record_room) {
+                } else if (now_us - intake->idle_since_us > TRIM_AFTER_US &&
+                           intake->batch.record_room) {
                         trim(intake);
                         intake->idle_since_us = now_us;
                 }
@@ -141,7 +146,8 @@ int weir_intake_collect(struct weir_intake *intake, struct weir_partition *parti
                 now_us = weir_clock_us();
                 if (now_us >= linger_until_us || weir_partition_revoked(partition))
                         break;
-                r = take_one(intake, partition, position, (int)((linger_until_us - now_us + 999) / 1000), reterr);
+                r = take_one(intake, partition, position,
+                             (int)((linger_until_us - now_us + 999) / 1000), reterr);
                 if (r < 0)
                         return r;
         }

@@ -29,7 +29,8 @@ int weir_intake_collect(struct weir_intake *intake, struct weir_partition *parti
                         const struct weir_position *position, struct weir_error *reterr);
 size_t weir_intake_count(const struct weir_intake *intake);
 struct weir_batch *weir_intake_batch(struct weir_intake *intake);
-bool weir_intake_idle(const struct weir_intake *intake); /* the queue was empty for the whole wait */
+bool weir_intake_idle(
+        const struct weir_intake *intake); /* the queue was empty for the whole wait */
 void weir_intake_drop(struct weir_intake *intake);
 
 #endif

@@ -50,15 +50,15 @@ struct weir_lane {
 
         pthread_mutex_t mutex;
         pthread_cond_t cond;
-        bool finished;            /* @mutex */
-        atomic_int stop;          /* enum weir_lane_stop, 0 = go on */
-        struct weir_latch waker;  /* set by any stop: ends waits between tries */
-        struct weir_latch abort;  /* set by ABORT only: ends waits inside PostgreSQL */
+        bool finished;           /* @mutex */
+        atomic_int stop;         /* enum weir_lane_stop, 0 = go on */
+        struct weir_latch waker; /* set by any stop: ends waits between tries */
+        struct weir_latch abort; /* set by ABORT only: ends waits inside PostgreSQL */
 
         struct weir_position position; /* lane thread: the state it believes */
         struct weir_runner runner;
         struct weir_intake intake;
-        uint32_t broken_count;    /* in a row, at broken_offset */
+        uint32_t broken_count; /* in a row, at broken_offset */
         int64_t broken_offset;
         char halt_text[WEIR_ERROR_TEXT_BYTES]; /* why it stands still; "" = it does not */
 };
@@ -83,8 +83,9 @@ static bool rest(struct weir_lane *lane, int64_t ms)
         return !weir_latch_wait(&lane->waker, ms) && !lane->stop;
 }
 
-#define LANE_FIELDS(lane)                                                                       \
-        LOG_S("worker", (lane)->env->worker->name), LOG_S("topic", weir_partition_topic((lane)->partition)), \
+#define LANE_FIELDS(lane)                                                                          \
+        LOG_S("worker", (lane)->env->worker->name),                                                \
+                LOG_S("topic", weir_partition_topic((lane)->partition)),                           \
                 LOG_I("partition", weir_partition_number((lane)->partition))
 
 /* ---- take --------------------------------------------------------------------------------- */
@@ -97,8 +98,8 @@ static int take_once(struct weir_lane *lane, struct weir_error *reterr)
         if (r < 0)
                 return r;
         r = weir_position_take(pg, lane->env->worker->name, weir_partition_topic(lane->partition),
-                               weir_partition_number(lane->partition), lane->env->owner, &lane->position,
-                               reterr);
+                               weir_partition_number(lane->partition), lane->env->owner,
+                               &lane->position, reterr);
         weir_pool_release(lane->env->pool, pg);
         return r;
 }
@@ -116,8 +117,9 @@ static bool take(struct weir_lane *lane)
                 if (take_once(lane, &error) == 0)
                         return true;
                 if (attempt == 1 || attempt % 30 == 0)
-                        weir_log(WEIR_LOG_WARN, "lane.waits", LANE_FIELDS(lane), LOG_S("for", "position"),
-                                 LOG_S("error", error.text), LOG_I("attempt", attempt), LOG_S("action", "retry"));
+                        weir_log(WEIR_LOG_WARN, "lane.waits", LANE_FIELDS(lane),
+                                 LOG_S("for", "position"), LOG_S("error", error.text),
+                                 LOG_I("attempt", attempt), LOG_S("action", "retry"));
                 if (!rest(lane, wait_ms))
                         return false;
         }
@@ -148,8 +150,9 @@ static enum next halted(struct weir_lane *lane, const struct weir_error *why)
 {
         weir_partition_halt(lane->partition);
         if (strcmp(lane->halt_text, why->text)) {
-                weir_log(WEIR_LOG_ERROR, "lane.halted", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
-                         LOG_S("error", why->text), LOG_S("action", "halt"));
+                weir_log(WEIR_LOG_ERROR, "lane.halted", LANE_FIELDS(lane),
+                         LOG_I("offset", lane->position.next_offset), LOG_S("error", why->text),
+                         LOG_S("action", "halt"));
                 snprintf(lane->halt_text, sizeof lane->halt_text, "%s", why->text);
         }
         if (!rest(lane, HALTED_LOOK_MS))
@@ -171,22 +174,29 @@ static bool repeated_damage(struct weir_lane *lane, const struct weir_error *err
 static enum next broken(struct weir_lane *lane, struct weir_error *error)
 {
         if (repeated_damage(lane, error)) {
-                weir_error_prefix(error, "%s/%d cannot be read at offset %lld after %d tries; to go on behind the damage: "
-                                  "weir position set %s %s/%d OFFSET --reason WHY: ",
-                                  weir_partition_topic(lane->partition), weir_partition_number(lane->partition),
-                                  (long long)lane->position.next_offset, BROKEN_MAX, lane->env->worker->name,
-                                  weir_partition_topic(lane->partition), weir_partition_number(lane->partition));
+                weir_error_prefix(
+                        error,
+                        "%s/%d cannot be read at offset %lld after %d tries; to go on behind the damage: "
+                        "weir position set %s %s/%d OFFSET --reason WHY: ",
+                        weir_partition_topic(lane->partition),
+                        weir_partition_number(lane->partition),
+                        (long long)lane->position.next_offset, BROKEN_MAX, lane->env->worker->name,
+                        weir_partition_topic(lane->partition),
+                        weir_partition_number(lane->partition));
                 return halted(lane, error);
         }
-        weir_log(WEIR_LOG_WARN, "lane.broken", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
-                 LOG_S("error", error->text), LOG_I("attempt", lane->broken_count), LOG_S("action", "retry"));
-        return rest(lane, weir_backoff_ms(500, 10000, lane->broken_count)) ? NEXT_LOCATE : NEXT_STOP;
+        weir_log(WEIR_LOG_WARN, "lane.broken", LANE_FIELDS(lane),
+                 LOG_I("offset", lane->position.next_offset), LOG_S("error", error->text),
+                 LOG_I("attempt", lane->broken_count), LOG_S("action", "retry"));
+        return rest(lane, weir_backoff_ms(500, 10000, lane->broken_count)) ? NEXT_LOCATE
+                                                                           : NEXT_STOP;
 }
 
 static enum next fenced(struct weir_lane *lane)
 {
-        weir_log(WEIR_LOG_WARN, "lane.fenced", LANE_FIELDS(lane), LOG_I("epoch", lane->position.epoch),
-                 LOG_I("offset", lane->position.next_offset), LOG_S("action", "retry"));
+        weir_log(WEIR_LOG_WARN, "lane.fenced", LANE_FIELDS(lane),
+                 LOG_I("epoch", lane->position.epoch), LOG_I("offset", lane->position.next_offset),
+                 LOG_S("action", "retry"));
         weir_partition_halt(lane->partition);
         /* Either the group tells us meanwhile that the partition is gone, or it is ours and was taken by a
          * member that did not know yet (or by an operator): then take it back. */
@@ -207,20 +217,18 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                         return NEXT_LOCATE;
                 }
                 if (weir_intake_count(&lane->intake))
-                        switch (weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake), &lane->position)) {
+                        switch (weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
+                                                &lane->position)) {
                         case WEIR_RUN_DONE:
                                 lane->broken_count = 0;
                                 lane->halt_text[0] = '\0';
                                 break;
-                        case WEIR_RUN_FENCED:
-                                weir_intake_drop(&lane->intake);
-                                return NEXT_TAKE;
-                        case WEIR_RUN_STOPPED:
-                                weir_intake_drop(&lane->intake);
-                                return NEXT_STOP;
+                        case WEIR_RUN_FENCED: weir_intake_drop(&lane->intake); return NEXT_TAKE;
+                        case WEIR_RUN_STOPPED: weir_intake_drop(&lane->intake); return NEXT_STOP;
                         }
                 else if (weir_intake_idle(&lane->intake) &&
-                         weir_runner_pass_markers(&lane->runner, &lane->position) == WEIR_RUN_FENCED)
+                         weir_runner_pass_markers(&lane->runner, &lane->position) ==
+                                 WEIR_RUN_FENCED)
                         return NEXT_TAKE;
                 weir_intake_drop(&lane->intake);
                 if (r < 0) {
@@ -232,36 +240,38 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
 
 static enum next live_once(struct weir_lane *lane, enum next step)
 {
-        struct weir_locate locate = { .worker = lane->env->worker, .pool = lane->env->pool, .partition = lane->partition,
-                                      .abort = &lane->abort, .waker = &lane->waker, .stopping = stopping, .context = lane };
+        struct weir_locate locate = { .worker = lane->env->worker,
+                                      .pool = lane->env->pool,
+                                      .partition = lane->partition,
+                                      .abort = &lane->abort,
+                                      .waker = &lane->waker,
+                                      .stopping = stopping,
+                                      .context = lane };
         struct weir_error error;
         bool is_broken = false;
 
         switch (step) {
-        case NEXT_TAKE:
-                return take(lane) ? NEXT_LOCATE : NEXT_STOP;
+        case NEXT_TAKE: return take(lane) ? NEXT_LOCATE : NEXT_STOP;
         case NEXT_LOCATE:
                 switch (weir_locate_start(&locate, &lane->position, &error)) {
                 case WEIR_LOCATED:
                         if (!lane->halt_text[0])
-                                weir_log(WEIR_LOG_INFO, "lane.runs", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
+                                weir_log(WEIR_LOG_INFO, "lane.runs", LANE_FIELDS(lane),
+                                         LOG_I("offset", lane->position.next_offset),
                                          LOG_I("epoch", lane->position.epoch));
                         weir_intake_restart(&lane->intake);
                         return NEXT_CONSUME;
-                case WEIR_LOCATE_FENCED:
-                        return fenced(lane);
-                case WEIR_LOCATE_HALT:
-                        return halted(lane, &error);
-                default:
-                        return NEXT_STOP;
+                case WEIR_LOCATE_FENCED: return fenced(lane);
+                case WEIR_LOCATE_HALT: return halted(lane, &error);
+                default: return NEXT_STOP;
                 }
         case NEXT_CONSUME:
                 step = consume(lane, &error, &is_broken);
                 if (is_broken)
-                        return lane->intake.foreign_log ? halted(lane, &error) : broken(lane, &error);
+                        return lane->intake.foreign_log ? halted(lane, &error)
+                                                        : broken(lane, &error);
                 return step == NEXT_TAKE ? fenced(lane) : step;
-        default:
-                return NEXT_STOP;
+        default: return NEXT_STOP;
         }
 }
 
@@ -290,9 +300,12 @@ static void *lane_main(void *arg)
         WEIR_ON(WEIR_ROLE_LANE);
         while (step != NEXT_STOP)
                 step = live_once(lane, step);
-        weir_intake_drop(&lane->intake); /* no record in hand when we are out: the client could not close */
-        weir_log(WEIR_LOG_INFO, "lane.stopped", LANE_FIELDS(lane), LOG_I("offset", lane->position.next_offset),
-                 LOG_I("events", lane->runner.counts.events), LOG_I("applied", lane->runner.counts.fresh),
+        weir_intake_drop(
+                &lane->intake); /* no record in hand when we are out: the client could not close */
+        weir_log(WEIR_LOG_INFO, "lane.stopped", LANE_FIELDS(lane),
+                 LOG_I("offset", lane->position.next_offset),
+                 LOG_I("events", lane->runner.counts.events),
+                 LOG_I("applied", lane->runner.counts.fresh),
                  LOG_I("dead", lane->runner.counts.dead));
         pthread_mutex_lock(&lane->mutex);
         lane->finished = true;
@@ -328,15 +341,17 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
                 weir_fail(reterr, WEIR_ESYS, -r, "eventfd: %s", strerror(-r));
                 goto fail;
         }
-        if (weir_runner_init(&lane->runner, env, partition, &lane->abort, &lane->waker, stopping, lane, reterr) < 0)
+        if (weir_runner_init(&lane->runner, env, partition, &lane->abort, &lane->waker, stopping,
+                             lane, reterr) < 0)
                 goto fail;
         snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
         atomic_fetch_add(&running_count, 1);
         r = weir_thread_start(&lane->thread, WEIR_ROLE_LANE, name, lane_main, lane);
         if (r) {
                 atomic_fetch_sub(&running_count, 1);
-                weir_fail(reterr, WEIR_ESYS, r, "thread for %s/%d: %s", weir_partition_topic(partition),
-                          weir_partition_number(partition), strerror(r));
+                weir_fail(reterr, WEIR_ESYS, r, "thread for %s/%d: %s",
+                          weir_partition_topic(partition), weir_partition_number(partition),
+                          strerror(r));
                 goto fail;
         }
         *ret = lane;

@@ -25,42 +25,45 @@ static bool rest(const struct weir_locate *locate, int64_t ms)
         return !weir_latch_wait(locate->waker, ms) && !locate->stopping(locate->context);
 }
 
-int weir_locate_judge(const char *worker, const char *topic, int32_t partition, const struct weir_position *position,
-                      const struct weir_log_range *range, struct weir_error *reterr)
+int weir_locate_judge(const char *worker, const char *topic, int32_t partition,
+                      const struct weir_position *position, const struct weir_log_range *range,
+                      struct weir_error *reterr)
 {
         if (position->next_offset < range->start_offset)
-                return weir_fail(reterr, WEIR_ELOG, 0,
-                                 "%s/%d: log start %lld is past the position %lld: offsets %lld to %lld were deleted before they were "
-                                 "handled; to accept the gap: weir position set %s %s/%d %lld --reason retention",
-                                 topic, partition, (long long)range->start_offset, (long long)position->next_offset,
-                                 (long long)position->next_offset, (long long)range->start_offset - 1, worker, topic, partition,
-                                 (long long)range->start_offset);
+                return weir_fail(
+                        reterr, WEIR_ELOG, 0,
+                        "%s/%d: log start %lld is past the position %lld: offsets %lld to %lld were deleted before they were "
+                        "handled; to accept the gap: weir position set %s %s/%d %lld --reason retention",
+                        topic, partition, (long long)range->start_offset,
+                        (long long)position->next_offset, (long long)position->next_offset,
+                        (long long)range->start_offset - 1, worker, topic, partition,
+                        (long long)range->start_offset);
         if (position->next_offset > range->end_offset)
-                return weir_fail(reterr, WEIR_ELOG, 0,
-                                 "%s/%d: log end %lld is before the position %lld: the log was shortened or the topic recreated; to read "
-                                 "what there is: weir position set %s %s/%d %lld --reason recreated",
-                                 topic, partition, (long long)range->end_offset, (long long)position->next_offset, worker, topic,
-                                 partition, (long long)range->start_offset);
+                return weir_fail(
+                        reterr, WEIR_ELOG, 0,
+                        "%s/%d: log end %lld is before the position %lld: the log was shortened or the topic recreated; to read "
+                        "what there is: weir position set %s %s/%d %lld --reason recreated",
+                        topic, partition, (long long)range->end_offset,
+                        (long long)position->next_offset, worker, topic, partition,
+                        (long long)range->start_offset);
         return 0;
 }
 
-static int first_offset(const struct weir_locate *locate, const struct weir_log_range *range, int64_t *ret, struct weir_error *reterr)
+static int first_offset(const struct weir_locate *locate, const struct weir_log_range *range,
+                        int64_t *ret, struct weir_error *reterr)
 {
         switch (locate->worker->start) {
-        case WEIR_START_LATEST:
-                *ret = range->end_offset;
-                return 0;
+        case WEIR_START_LATEST: *ret = range->end_offset; return 0;
         case WEIR_START_TIME:
-                return weir_partition_offset_at(locate->partition, locate->worker->start_time_ms, ASK_TIMEOUT_MS, ret, reterr);
-        default:
-                *ret = range->start_offset;
-                return 0;
+                return weir_partition_offset_at(locate->partition, locate->worker->start_time_ms,
+                                                ASK_TIMEOUT_MS, ret, reterr);
+        default: *ret = range->start_offset; return 0;
         }
 }
 
 /* First ever start: make the position. 0, 1 fenced, < 0. */
-static int begin(const struct weir_locate *locate, struct weir_position *position, const struct weir_log_range *range,
-                 struct weir_error *reterr)
+static int begin(const struct weir_locate *locate, struct weir_position *position,
+                 const struct weir_log_range *range, struct weir_error *reterr)
 {
         int64_t offset = 0;
         struct weir_pg *pg;
@@ -76,7 +79,8 @@ static int begin(const struct weir_locate *locate, struct weir_position *positio
         return r;
 }
 
-static int look_once(const struct weir_locate *locate, struct weir_position *position, int64_t *ret_fetch, struct weir_error *reterr)
+static int look_once(const struct weir_locate *locate, struct weir_position *position,
+                     int64_t *ret_fetch, struct weir_error *reterr)
 {
         struct weir_log_range range;
         int r = weir_partition_range(locate->partition, ASK_TIMEOUT_MS, &range, reterr);
@@ -90,13 +94,15 @@ static int look_once(const struct weir_locate *locate, struct weir_position *pos
         }
         r = weir_locate_judge(locate->worker->name, weir_partition_topic(locate->partition),
                               weir_partition_number(locate->partition), position, &range, reterr);
-        *ret_fetch = position->last_offset >= range.start_offset && position->last_offset < position->next_offset
+        *ret_fetch = position->last_offset >= range.start_offset &&
+                                     position->last_offset < position->next_offset
                              ? position->last_offset
                              : position->next_offset;
         return r;
 }
 
-int weir_locate_start(const struct weir_locate *locate, struct weir_position *position, struct weir_error *reterr)
+int weir_locate_start(const struct weir_locate *locate, struct weir_position *position,
+                      struct weir_error *reterr)
 {
         int looks = 0;
 
@@ -120,8 +126,9 @@ int weir_locate_start(const struct weir_locate *locate, struct weir_position *po
                 if (r != WEIR_ELOG && (attempt == 1 || attempt % 30 == 0))
                         weir_log(WEIR_LOG_WARN, "lane.waits", LOG_S("worker", locate->worker->name),
                                  LOG_S("topic", weir_partition_topic(locate->partition)),
-                                 LOG_I("partition", weir_partition_number(locate->partition)), LOG_S("for", "log range"),
-                                 LOG_S("error", reterr->text), LOG_I("attempt", attempt), LOG_S("action", "retry"));
+                                 LOG_I("partition", weir_partition_number(locate->partition)),
+                                 LOG_S("for", "log range"), LOG_S("error", reterr->text),
+                                 LOG_I("attempt", attempt), LOG_S("action", "retry"));
                 if (!rest(locate, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt)))
                         return WEIR_LOCATE_STOPPED;
         }

@@ -21,15 +21,18 @@ struct weir_locate {
 };
 
 enum weir_located {
-        WEIR_LOCATED = 0,       /* fetching was asked for */
+        WEIR_LOCATED = 0, /* fetching was asked for */
         WEIR_LOCATE_FENCED = 1,
         WEIR_LOCATE_STOPPED = 2,
-        WEIR_LOCATE_HALT = 3    /* log and position do not fit: @reterr names both offsets and the way out */
+        WEIR_LOCATE_HALT =
+                3 /* log and position do not fit: @reterr names both offsets and the way out */
 };
-int weir_locate_start(const struct weir_locate *locate, struct weir_position *position, struct weir_error *reterr);
+int weir_locate_start(const struct weir_locate *locate, struct weir_position *position,
+                      struct weir_error *reterr);
 
 /* The judgement alone, for tests: 0 fits, WEIR_ELOG with the text. */
-int weir_locate_judge(const char *worker, const char *topic, int32_t partition, const struct weir_position *position,
-                      const struct weir_log_range *range, struct weir_error *reterr);
+int weir_locate_judge(const char *worker, const char *topic, int32_t partition,
+                      const struct weir_position *position, const struct weir_log_range *range,
+                      struct weir_error *reterr);
 
 #endif

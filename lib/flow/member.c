@@ -48,8 +48,8 @@ static void on_assigned(void *context, struct weir_partition *partition)
         WEIR_ON(WEIR_ROLE_POLL);
         if (weir_lane_start(member->env, partition, &lane, &error) < 0)
                 /* The partition stays assigned and unread: loud, and healed by the next rebalance. */
-                weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name), LOG_S("error", error.text),
-                         LOG_S("action", "halt"));
+                weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name),
+                         LOG_S("error", error.text), LOG_S("action", "halt"));
         else
                 weir_partition_set_owner(partition, lane);
 }
@@ -67,14 +67,16 @@ static bool wait_all(struct weir_partition *const *partitions, size_t count, int
         return all;
 }
 
-static void stop_all(struct weir_partition *const *partitions, size_t count, enum weir_lane_stop how)
+static void stop_all(struct weir_partition *const *partitions, size_t count,
+                     enum weir_lane_stop how)
 {
         for (size_t i = 0; i < count; i++)
                 if (weir_partition_owner(partitions[i]))
                         weir_lane_stop(weir_partition_owner(partitions[i]), how);
 }
 
-static void on_revoked(void *context, struct weir_partition *const *partitions, size_t count, bool lost, int64_t deadline_us)
+static void on_revoked(void *context, struct weir_partition *const *partitions, size_t count,
+                       bool lost, int64_t deadline_us)
 {
         struct weir_member *member = context;
         int64_t began_us = weir_clock_us();
@@ -92,14 +94,16 @@ static void on_revoked(void *context, struct weir_partition *const *partitions, 
                 weir_lane_unref(weir_partition_owner(partitions[i]));
                 weir_partition_set_owner(partitions[i], NULL);
         }
-        weir_log(WEIR_LOG_INFO, "group.revoked", LOG_S("worker", member->env->worker->name), LOG_I("partitions", count),
-                 LOG_S("lanes", how), LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
+        weir_log(WEIR_LOG_INFO, "group.revoked", LOG_S("worker", member->env->worker->name),
+                 LOG_I("partitions", count), LOG_S("lanes", how),
+                 LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
 }
 
-static const struct weir_consumer_events member_events = { .assigned = on_assigned, .revoked = on_revoked };
+static const struct weir_consumer_events member_events = { .assigned = on_assigned,
+                                                           .revoked = on_revoked };
 
-int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env, struct weir_member **ret,
-                    struct weir_error *reterr)
+int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env,
+                    struct weir_member **ret, struct weir_error *reterr)
 {
         struct weir_member *member = calloc(1, sizeof *member);
         struct weir_consumer_conf consumer = {
@@ -156,14 +160,19 @@ static void *member_main(void *arg)
                 if (weir_consumer_serve(member->consumer, SERVE_MS, &error) < 0) {
                         end = WEIR_MEMBER_FAILED;
                         deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
-                        weir_log(WEIR_LOG_ERROR, "group.failed", LOG_S("worker", member->env->worker->name),
-                                 LOG_S("group", member->env->worker->group), LOG_S("error", error.text), LOG_S("action", "stop"));
+                        weir_log(WEIR_LOG_ERROR, "group.failed",
+                                 LOG_S("worker", member->env->worker->name),
+                                 LOG_S("group", member->env->worker->group),
+                                 LOG_S("error", error.text), LOG_S("action", "stop"));
                         break;
                 }
         if (weir_consumer_close(member->consumer, deadline_us) != 0) {
-                weir_log(WEIR_LOG_WARN, "group.not_left", LOG_S("worker", member->env->worker->name),
-                         LOG_S("group", member->env->worker->group), LOG_I("lanes", weir_lane_count()),
-                         LOG_S("hint", "the group notices after session.timeout.ms; nothing is lost"));
+                weir_log(WEIR_LOG_WARN, "group.not_left",
+                         LOG_S("worker", member->env->worker->name),
+                         LOG_S("group", member->env->worker->group),
+                         LOG_I("lanes", weir_lane_count()),
+                         LOG_S("hint",
+                               "the group notices after session.timeout.ms; nothing is lost"));
                 if (end == WEIR_MEMBER_ENDED)
                         end = WEIR_MEMBER_STUCK;
         } else {
@@ -183,7 +192,8 @@ int weir_member_start(struct weir_member *member, struct weir_error *reterr)
         int r = weir_thread_start(&member->thread, WEIR_ROLE_POLL, "poll", member_main, member);
 
         if (r)
-                return weir_fail(reterr, WEIR_ESYS, r, "poll thread of worker %s: %s", member->env->worker->name, strerror(r));
+                return weir_fail(reterr, WEIR_ESYS, r, "poll thread of worker %s: %s",
+                                 member->env->worker->name, strerror(r));
         member->started = true;
         return 0;
 }
@@ -204,7 +214,8 @@ int weir_member_wait(struct weir_member *member, int timeout_ms, struct weir_err
         int end;
 
         pthread_mutex_lock(&member->mutex);
-        while (member->end == WEIR_MEMBER_RUNS && weir_cond_wait_until(&member->cond, &member->mutex, deadline_us))
+        while (member->end == WEIR_MEMBER_RUNS &&
+               weir_cond_wait_until(&member->cond, &member->mutex, deadline_us))
                 ;
         end = member->end;
         if (end == WEIR_MEMBER_FAILED && reterr)

@@ -11,8 +11,8 @@
 struct weir_member;
 
 /* @env outlives the member. */
-int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env, struct weir_member **ret,
-                    struct weir_error *reterr);
+int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env,
+                    struct weir_member **ret, struct weir_error *reterr);
 int weir_member_start(struct weir_member *member, struct weir_error *reterr);
 /* Drain and leave the group before @deadline_us (weir_clock_us). Returns at once; a second call with an
  * earlier deadline hurries. */
@@ -20,7 +20,8 @@ void weir_member_stop(struct weir_member *member, int64_t deadline_us);
 enum weir_member_end {
         WEIR_MEMBER_RUNS = 1,
         WEIR_MEMBER_ENDED = 0,
-        WEIR_MEMBER_STUCK = 2,  /* past its deadline: a lane or the client did not end; leave by _exit */
+        WEIR_MEMBER_STUCK =
+                2, /* past its deadline: a lane or the client did not end; leave by _exit */
         WEIR_MEMBER_FAILED = -1 /* the client reported a fatal error; @reterr */
 };
 /* How it stands, waiting up to @timeout_ms for a change. */

@@ -15,22 +15,17 @@
 enum weir_action weir_policy_action(int outcome, const struct weir_error *error)
 {
         switch (outcome) {
-        case WEIR_RETRY:
-                return WEIR_ACTION_RETRY;
-        case WEIR_REJECT:
-                return WEIR_ACTION_DEAD;
-        case WEIR_ECOMMIT:
-                return WEIR_ACTION_LOOK;
-        case WEIR_ESTOP:
-                return WEIR_ACTION_LEAVE;
+        case WEIR_RETRY: return WEIR_ACTION_RETRY;
+        case WEIR_REJECT: return WEIR_ACTION_DEAD;
+        case WEIR_ECOMMIT: return WEIR_ACTION_LOOK;
+        case WEIR_ESTOP: return WEIR_ACTION_LEAVE;
         case WEIR_ESQL:
-                return weir_pg_classify(error) == WEIR_SQL_DATA ? WEIR_ACTION_DEAD : WEIR_ACTION_WAIT;
+                return weir_pg_classify(error) == WEIR_SQL_DATA ? WEIR_ACTION_DEAD
+                                                                : WEIR_ACTION_WAIT;
         case WEIR_EHANDLER: /* the plugin broke a rule: said in the text */
         case WEIR_EUSAGE:   /* a row that does not fit its table */
-        case WEIR_EDECODE:
-                return WEIR_ACTION_DEAD;
-        default:
-                return outcome > 0 ? WEIR_ACTION_DEAD : WEIR_ACTION_WAIT;
+        case WEIR_EDECODE: return WEIR_ACTION_DEAD;
+        default: return outcome > 0 ? WEIR_ACTION_DEAD : WEIR_ACTION_WAIT;
         }
 }
 

@@ -28,12 +28,17 @@
 #define WAIT_MAX_MS 1000
 #define LOG_EVERY 30 /* repeats of one wait, in tries */
 
-int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env, struct weir_partition *partition,
-                     struct weir_latch *abort, struct weir_latch *waker, int (*stopping)(void *), void *context,
+int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
+                     struct weir_partition *partition, struct weir_latch *abort,
+                     struct weir_latch *waker, int (*stopping)(void *), void *context,
                      struct weir_error *reterr)
 {
-        *runner = (struct weir_runner){ .env = env, .partition = partition, .abort = abort, .waker = waker,
-                                        .stopping = stopping, .context = context };
+        *runner = (struct weir_runner){ .env = env,
+                                        .partition = partition,
+                                        .abort = abort,
+                                        .waker = waker,
+                                        .stopping = stopping,
+                                        .context = context };
         runner->applier.worker = env->worker->name;
         runner->applier.version = weir_handler_version(env->handler);
         runner->applier.plugin = weir_handler_worker(env->handler);
@@ -64,22 +69,26 @@ static int connect_for(struct weir_runner *runner, struct weir_error *reterr)
 {
         if (runner->pg && weir_pg_broken(runner->pg))
                 give_back(runner);
-        return runner->pg ? 0 : weir_pool_acquire(runner->env->pool, runner->abort, &runner->pg, reterr);
+        return runner->pg
+                       ? 0
+                       : weir_pool_acquire(runner->env->pool, runner->abort, &runner->pg, reterr);
 }
 
-#define RUN_FIELDS(runner)                                                                      \
-        LOG_S("worker", (runner)->env->worker->name),                                           \
-                LOG_S("topic", weir_partition_topic((runner)->partition)),                      \
+#define RUN_FIELDS(runner)                                                                         \
+        LOG_S("worker", (runner)->env->worker->name),                                              \
+                LOG_S("topic", weir_partition_topic((runner)->partition)),                         \
                 LOG_I("partition", weir_partition_number((runner)->partition))
 
 /* false = stop. */
-static bool wait_for_world(struct weir_runner *runner, const struct weir_position *position, const struct weir_error *error)
+static bool wait_for_world(struct weir_runner *runner, const struct weir_position *position,
+                           const struct weir_error *error)
 {
         uint32_t attempt = ++runner->waits;
 
         if (attempt == 1 || attempt % LOG_EVERY == 0)
-                weir_log(WEIR_LOG_WARN, "lane.waits", RUN_FIELDS(runner), LOG_I("offset", position->next_offset),
-                         LOG_S("for", "database"), LOG_S("sqlstate", error->sqlstate), LOG_S("error", error->text),
+                weir_log(WEIR_LOG_WARN, "lane.waits", RUN_FIELDS(runner),
+                         LOG_I("offset", position->next_offset), LOG_S("for", "database"),
+                         LOG_S("sqlstate", error->sqlstate), LOG_S("error", error->text),
                          LOG_I("attempt", attempt), LOG_S("action", "retry"));
         return rest(runner, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt));
 }
@@ -87,8 +96,8 @@ static bool wait_for_world(struct weir_runner *runner, const struct weir_positio
 static void world_is_back(struct weir_runner *runner, const struct weir_position *position)
 {
         if (runner->waits)
-                weir_log(WEIR_LOG_INFO, "lane.resumed", RUN_FIELDS(runner), LOG_I("offset", position->next_offset),
-                         LOG_I("attempts", runner->waits));
+                weir_log(WEIR_LOG_INFO, "lane.resumed", RUN_FIELDS(runner),
+                         LOG_I("offset", position->next_offset), LOG_I("attempts", runner->waits));
         runner->waits = 0;
 }
 
@@ -97,7 +106,8 @@ static void world_is_back(struct weir_runner *runner, const struct weir_position
 enum look { LOOK_COMMITTED, LOOK_NOT, LOOK_FENCED, LOOK_STOPPED };
 
 /* The answer to COMMIT was lost. The row tells: look() waits for the old transaction to end first. */
-static enum look look(struct weir_runner *runner, const struct weir_position *position, int64_t next_offset)
+static enum look look(struct weir_runner *runner, const struct weir_position *position,
+                      int64_t next_offset)
 {
         struct weir_position now;
         struct weir_error error;
@@ -108,12 +118,13 @@ static enum look look(struct weir_runner *runner, const struct weir_position *po
                 if (r == 0)
                         r = weir_position_look(runner->pg, position->id, &now, &error);
                 if (r >= 0) {
-                        enum look result = r > 0 || now.epoch != position->epoch       ? LOOK_FENCED
-                                           : now.next_offset == next_offset             ? LOOK_COMMITTED
-                                           : now.next_offset == position->next_offset   ? LOOK_NOT
-                                                                                        : LOOK_FENCED;
+                        enum look result = r > 0 || now.epoch != position->epoch ? LOOK_FENCED
+                                           : now.next_offset == next_offset      ? LOOK_COMMITTED
+                                           : now.next_offset == position->next_offset ? LOOK_NOT
+                                                                                      : LOOK_FENCED;
 
-                        weir_log(WEIR_LOG_WARN, "commit.looked", RUN_FIELDS(runner), LOG_I("expected", next_offset),
+                        weir_log(WEIR_LOG_WARN, "commit.looked", RUN_FIELDS(runner),
+                                 LOG_I("expected", next_offset),
                                  LOG_I("found", r > 0 ? -1 : now.next_offset),
                                  LOG_S("outcome", result == LOOK_COMMITTED ? "committed"
                                                   : result == LOOK_NOT     ? "rolled back"
@@ -132,20 +143,25 @@ static enum weir_run passed(struct weir_runner *runner, const struct weir_positi
         return WEIR_RUN_DONE;
 }
 
-static void condemn(struct weir_runner *runner, struct weir_batch *batch, uint32_t index, const struct weir_fault *fault)
+static void condemn(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+                    const struct weir_fault *fault)
 {
         struct weir_item *item = &batch->items[index];
 
         item->dead = true;
-        snprintf(item->reason, sizeof item->reason, "%s", fault->error.sqlstate[0] ? fault->error.sqlstate : "handler");
+        snprintf(item->reason, sizeof item->reason, "%s",
+                 fault->error.sqlstate[0] ? fault->error.sqlstate : "handler");
         item->text = weir_arena_copy(&batch->arena, fault->error.text, strlen(fault->error.text));
-        weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner), LOG_I("offset", item->event.offset),
-                 LOG_S("source", item->event.source.ptr), LOG_S("id", item->event.id.ptr), LOG_S("class", "reject"),
-                 LOG_S("reason", item->reason), LOG_S("error", fault->error.text), LOG_S("action", "dead"));
+        weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
+                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
+                 LOG_S("id", item->event.id.ptr), LOG_S("class", "reject"),
+                 LOG_S("reason", item->reason), LOG_S("error", fault->error.text),
+                 LOG_S("action", "dead"));
 }
 
 /* false = stop. */
-static bool wait_for_retry(struct weir_runner *runner, struct weir_batch *batch, uint32_t index, const struct weir_fault *fault)
+static bool wait_for_retry(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+                           const struct weir_fault *fault)
 {
         struct weir_item *item = &batch->items[index];
         const struct weir_conf_worker *worker = runner->env->worker;
@@ -153,17 +169,20 @@ static bool wait_for_retry(struct weir_runner *runner, struct weir_batch *batch,
 
         item->attempts++;
         item->event.attempt = item->attempts + 1;
-        wait_ms = weir_backoff_ms(worker->retry_first_delay_ms, worker->retry_max_delay_ms, (uint32_t)item->attempts);
-        weir_log(WEIR_LOG_WARN, "event.retries", RUN_FIELDS(runner), LOG_I("offset", item->event.offset),
-                 LOG_S("source", item->event.source.ptr), LOG_S("id", item->event.id.ptr), LOG_I("attempt", item->attempts),
-                 LOG_I("wait_ms", wait_ms), LOG_S("error", fault->error.text), LOG_S("action", "retry"));
+        wait_ms = weir_backoff_ms(worker->retry_first_delay_ms, worker->retry_max_delay_ms,
+                                  (uint32_t)item->attempts);
+        weir_log(WEIR_LOG_WARN, "event.retries", RUN_FIELDS(runner),
+                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
+                 LOG_S("id", item->event.id.ptr), LOG_I("attempt", item->attempts),
+                 LOG_I("wait_ms", wait_ms), LOG_S("error", fault->error.text),
+                 LOG_S("action", "retry"));
         return rest(runner, wait_ms);
 }
 
 /* How much of the batch the next transaction takes. */
 struct cut {
-        size_t done;    /* records passed */
-        size_t limit;   /* at most so many: halved where the culprit is unknown, doubled on success */
+        size_t done;  /* records passed */
+        size_t limit; /* at most so many: halved where the culprit is unknown, doubled on success */
         size_t suspect; /* the record at fault: run up to it, then it alone; SIZE_MAX = none */
 };
 
@@ -188,9 +207,10 @@ static void move_on(struct cut *cut, size_t count)
 }
 
 /* A transaction of @count records failed for a reason that one of them has. Returns WEIR_RUN_DONE to go on. */
-static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch *batch, struct cut *cut, size_t count,
-                                  const struct weir_position *position, const struct weir_fault *fault,
-                                  enum weir_action action)
+static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch *batch,
+                                  struct cut *cut, size_t count,
+                                  const struct weir_position *position,
+                                  const struct weir_fault *fault, enum weir_action action)
 {
         if (count > 1) {
                 if (fault->item != WEIR_NO_ITEM)
@@ -200,14 +220,17 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
                 return WEIR_RUN_DONE;
         }
         if (fault->item == WEIR_NO_ITEM) /* weir's own statement was refused: no event to blame */
-                return wait_for_world(runner, position, &fault->error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+                return wait_for_world(runner, position, &fault->error) ? WEIR_RUN_DONE
+                                                                       : WEIR_RUN_STOPPED;
         if (action == WEIR_ACTION_RETRY)
-                return wait_for_retry(runner, batch, fault->item, fault) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+                return wait_for_retry(runner, batch, fault->item, fault) ? WEIR_RUN_DONE
+                                                                         : WEIR_RUN_STOPPED;
         condemn(runner, batch, fault->item, fault);
         return WEIR_RUN_DONE;
 }
 
-static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch, struct cut *cut, struct weir_position *position)
+static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
+                               struct cut *cut, struct weir_position *position)
 {
         size_t count = next_count(cut, batch);
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
@@ -216,7 +239,8 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 
         fault.outcome = r;
         if (r == 0) {
-                r = weir_applier_run(&runner->applier, runner->pg, batch, cut->done, count, position, &runner->counts, &fault);
+                r = weir_applier_run(&runner->applier, runner->pg, batch, cut->done, count,
+                                     position, &runner->counts, &fault);
                 if (r == WEIR_FENCED)
                         return WEIR_RUN_FENCED;
                 if (r == WEIR_APPLIED) {
@@ -226,38 +250,37 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         }
         action = weir_policy_action(fault.outcome, &fault.error);
         switch (action) {
-        case WEIR_ACTION_LEAVE:
-                return WEIR_RUN_STOPPED;
+        case WEIR_ACTION_LEAVE: return WEIR_RUN_STOPPED;
         case WEIR_ACTION_WAIT:
-                return wait_for_world(runner, position, &fault.error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+                return wait_for_world(runner, position, &fault.error) ? WEIR_RUN_DONE
+                                                                      : WEIR_RUN_STOPPED;
         case WEIR_ACTION_LOOK:
                 switch (look(runner, position, fault.next_offset)) {
                 case LOOK_COMMITTED:
                         weir_applier_advance(batch, cut->done, count, position);
                         move_on(cut, count);
                         return passed(runner, position);
-                case LOOK_NOT:
-                        return WEIR_RUN_DONE; /* again */
-                case LOOK_FENCED:
-                        return WEIR_RUN_FENCED;
-                default:
-                        return WEIR_RUN_STOPPED;
+                case LOOK_NOT: return WEIR_RUN_DONE; /* again */
+                case LOOK_FENCED: return WEIR_RUN_FENCED;
+                default: return WEIR_RUN_STOPPED;
                 }
-        default:
-                return handle_fault(runner, batch, cut, count, position, &fault, action);
+        default: return handle_fault(runner, batch, cut, count, position, &fault, action);
         }
 }
 
-enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch, struct weir_position *position)
+enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
+                              struct weir_position *position)
 {
         struct cut cut = { .done = 0, .limit = SIZE_MAX, .suspect = SIZE_MAX };
         enum weir_run r = WEIR_RUN_DONE;
 
         WEIR_ON(WEIR_ROLE_LANE);
         while (r == WEIR_RUN_DONE && cut.done < batch->record_count) {
-                assert(batch->records[cut.done].record.offset >= position->next_offset); /* I3: never behind */
+                assert(batch->records[cut.done].record.offset >=
+                       position->next_offset); /* I3: never behind */
                 /* Told to leave: the transaction in hand was finished, the rest is somebody's later. */
-                r = runner->stopping(runner->context) ? WEIR_RUN_STOPPED : run_range(runner, batch, &cut, position);
+                r = runner->stopping(runner->context) ? WEIR_RUN_STOPPED
+                                                      : run_range(runner, batch, &cut, position);
         }
         give_back(runner);
         return r;

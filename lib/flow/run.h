@@ -17,18 +17,20 @@ struct weir_runner {
         void *context;
         struct weir_applier applier;
         struct weir_applied_counts counts;
-        uint32_t waits; /* infrastructure failures in a row */
+        uint32_t waits;     /* infrastructure failures in a row */
         struct weir_pg *pg; /* held from one transaction of a batch to the next */
 };
 
 enum weir_run { WEIR_RUN_DONE = 0, WEIR_RUN_FENCED = 1, WEIR_RUN_STOPPED = 2 };
 
-int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env, struct weir_partition *partition,
-                     struct weir_latch *abort, struct weir_latch *waker, int (*stopping)(void *), void *context,
+int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
+                     struct weir_partition *partition, struct weir_latch *abort,
+                     struct weir_latch *waker, int (*stopping)(void *), void *context,
                      struct weir_error *reterr);
 void weir_runner_fini(struct weir_runner *runner);
 /* Every record of @batch from @position on. Kafka is told after each COMMIT (I7). */
-enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch, struct weir_position *position);
+enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
+                              struct weir_position *position);
 /* The queue is empty and everything read is committed: step over trailing transaction markers. */
 enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_position *position);
 

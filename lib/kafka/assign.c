@@ -23,10 +23,10 @@
 #include "base/log.h"
 #include "base/thread.h"
 
-#define GAP_US 20000            /* between two assigns: late lanes are taken along */
-#define RETRY_US 100000         /* after a refused one */
-#define KICK_US 10000           /* between two kicks while someone starves */
-#define REFRESH_US 5000000      /* of log ends, without anybody starving */
+#define GAP_US 20000       /* between two assigns: late lanes are taken along */
+#define RETRY_US 100000    /* after a refused one */
+#define KICK_US 10000      /* between two kicks while someone starves */
+#define REFRESH_US 5000000 /* of log ends, without anybody starving */
 #define KICK_TIMEOUT_MS 100
 #define KICK_BACKOFF_US 1000000 /* the broker did not answer */
 
@@ -50,8 +50,8 @@ static int check_error(const char *what, rd_kafka_error_t *error)
 static void add(rd_kafka_topic_partition_list_t *list, const struct weir_partition *partition,
                 int64_t offset)
 {
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-                offset;
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)
+                ->offset = offset;
 }
 
 /* Is @partition fetched once the plan is carried out? From where? */
@@ -226,8 +226,8 @@ void weir_assign_revoke(struct weir_consumer *consumer, struct weir_partition *c
         for (size_t i = 0; list && i < count; i++)
                 if (taken[i]->in_client) /* others are unknown there: the call would be refused */
                         add(list, taken[i], RD_KAFKA_OFFSET_INVALID);
-        if (!list || check_error("incremental_unassign",
-                                 rd_kafka_incremental_unassign(consumer->rk, list)))
+        if (!list ||
+            check_error("incremental_unassign", rd_kafka_incremental_unassign(consumer->rk, list)))
                 rd_kafka_assign(consumer->rk, NULL); /* an unanswered revocation hangs the group */
         if (list)
                 rd_kafka_topic_partition_list_destroy(list);

@@ -188,8 +188,7 @@ static int set_one(rd_kafka_conf_t *conf, const char *name, const char *value, b
         char text[256];
 
         switch (rd_kafka_conf_set(conf, name, value, text, sizeof text)) {
-        case RD_KAFKA_CONF_OK:
-                return 0;
+        case RD_KAFKA_CONF_OK: return 0;
         case RD_KAFKA_CONF_UNKNOWN:
                 return weir_fail(reterr, WEIR_ECONF, 0,
                                  "kafka property %s: librdkafka %s does not know it; see its "
@@ -306,8 +305,8 @@ void weir_client_explain(rd_kafka_resp_err_t err, const char *text, char *ret, s
                         *p = ' ';
 }
 
-int weir_client_fail(struct weir_client_log *log, rd_kafka_resp_err_t err, struct weir_error *reterr,
-                     const char *format, ...)
+int weir_client_fail(struct weir_client_log *log, rd_kafka_resp_err_t err,
+                     struct weir_error *reterr, const char *format, ...)
 {
         char what[240];
         char last[sizeof log->error] = "";
@@ -347,10 +346,8 @@ bool weir_client_transient(rd_kafka_resp_err_t err)
         case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
         case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
         case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
-        case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-                return true;
-        default:
-                return false;
+        case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION: return true;
+        default: return false;
         }
 }
 
@@ -379,14 +376,17 @@ int weir_client_offsets(rd_kafka_t *rk, struct weir_client_log *log,
                 if (stop && *stop)
                         return weir_fail(reterr, WEIR_ESTOP, 0, "offsets of %s: stopping",
                                          list->cnt ? list->elems[0].topic : "-");
-                err = rd_kafka_offsets_for_times(
-                        rk, list, left_ms > 1000 ? 1000 : left_ms > 1 ? (int)left_ms : 1);
+                err = rd_kafka_offsets_for_times(rk, list,
+                                                 left_ms > 1000 ? 1000
+                                                 : left_ms > 1  ? (int)left_ms
+                                                                : 1);
                 for (int i = 0; !err && !bad && i < list->cnt; i++)
                         if (list->elems[i].err)
                                 bad = &list->elems[i];
                 if (!err && !bad)
                         return 0;
-                if (!weir_client_transient(bad ? bad->err : err) || weir_clock_us() >= deadline_us) {
+                if (!weir_client_transient(bad ? bad->err : err) ||
+                    weir_clock_us() >= deadline_us) {
                         if (bad)
                                 return weir_client_fail(log, bad->err, reterr,
                                                         "offsets of topic %s partition %d",

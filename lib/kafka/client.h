@@ -68,8 +68,9 @@ int weir_client_open(rd_kafka_type_t type, rd_kafka_conf_t **conf, rd_kafka_t **
 void weir_client_explain(rd_kafka_resp_err_t err, const char *text, char *ret, size_t room);
 
 /* WEIR_EKAFKA: "@what: reason", with the last connection error of @log where it says more. */
-int weir_client_fail(struct weir_client_log *log, rd_kafka_resp_err_t err, struct weir_error *reterr,
-                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+int weir_client_fail(struct weir_client_log *log, rd_kafka_resp_err_t err,
+                     struct weir_error *reterr, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
 
 /* True: what an unreachable or busy cluster answers; asking again may help. */
 bool weir_client_transient(rd_kafka_resp_err_t err);

@@ -132,7 +132,8 @@ static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int tim
 
         for (;;) {
                 int64_t left_ms = (deadline_us - weir_clock_us()) / 1000;
-                rd_kafka_event_t *event = rd_kafka_queue_poll(queue, left_ms > 0 ? (int)left_ms : 0);
+                rd_kafka_event_t *event = rd_kafka_queue_poll(queue,
+                                                              left_ms > 0 ? (int)left_ms : 0);
 
                 if (event && rd_kafka_event_type(event) == type)
                         return event;
@@ -333,13 +334,14 @@ int weir_kafka_check_properties(const struct weir_conf_property *properties, siz
                         continue;
                 if (strncasecmp(properties[i].value, "SCRAM", 5))
                         continue;
-                return weir_fail(reterr, WEIR_ECONF, 0,
-                                 "kafka property %s=%s: librdkafka %s cannot log in to Kafka 4 with "
-                                 "SCRAM, right password or not (librdkafka #4895); use librdkafka "
-                                 "2.6.1 or later, or sasl.mechanisms=PLAIN over "
-                                 "security.protocol=SASL_SSL, or client certificates "
-                                 "(security.protocol=SSL)",
-                                 properties[i].name, properties[i].value, rd_kafka_version_str());
+                return weir_fail(
+                        reterr, WEIR_ECONF, 0,
+                        "kafka property %s=%s: librdkafka %s cannot log in to Kafka 4 with "
+                        "SCRAM, right password or not (librdkafka #4895); use librdkafka "
+                        "2.6.1 or later, or sasl.mechanisms=PLAIN over "
+                        "security.protocol=SASL_SSL, or client certificates "
+                        "(security.protocol=SSL)",
+                        properties[i].name, properties[i].value, rd_kafka_version_str());
         }
         return 0;
 }

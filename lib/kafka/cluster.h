@@ -17,26 +17,32 @@ struct weir_cluster_conf {
 };
 struct weir_cluster;
 
-int weir_cluster_open(const struct weir_cluster_conf *conf, struct weir_cluster **ret, struct weir_error *reterr);
+int weir_cluster_open(const struct weir_cluster_conf *conf, struct weir_cluster **ret,
+                      struct weir_error *reterr);
 void weir_cluster_close(struct weir_cluster *cluster);
 WEIR_DEFINE_FREEP(struct weir_cluster, weir_cluster_close)
 /* Partitions of @topic; 0 = no such topic; < 0 error that says in words which of CA, host name, expiry,
  * password, listener it may be (REALKAFKA section 9). */
-int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic, struct weir_error *reterr);
+int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
+                            struct weir_error *reterr);
 /* 0 created; 1 exists already. The development broker creates on first use instead. */
-int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, int partitions, struct weir_error *reterr);
+int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, int partitions,
+                              struct weir_error *reterr);
 /* Committed offset of a group, -1 none. */
-int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic, int32_t partition, int64_t *ret, struct weir_error *reterr);
+int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
+                           int32_t partition, int64_t *ret, struct weir_error *reterr);
 
 /* Library facts. */
 const char *weir_kafka_version(void);
 uint32_t weir_kafka_version_number(void);
 /* Refuse settings that this librdkafka cannot do (SCRAM below 2.6.1: #4895). 0 or WEIR_ECONF with the ways out. */
-int weir_kafka_check_properties(const struct weir_conf_property *properties, size_t count, struct weir_error *reterr);
+int weir_kafka_check_properties(const struct weir_conf_property *properties, size_t count,
+                                struct weir_error *reterr);
 
 /* The development broker: librdkafka's mock cluster, in memory, loopback only. */
 struct weir_devbroker;
-int weir_devbroker_start(const char *const *topics, size_t topic_count, int partitions, struct weir_devbroker **ret, struct weir_error *reterr);
+int weir_devbroker_start(const char *const *topics, size_t topic_count, int partitions,
+                         struct weir_devbroker **ret, struct weir_error *reterr);
 const char *weir_devbroker_address(const struct weir_devbroker *broker);
 void weir_devbroker_stop(struct weir_devbroker *broker);
 WEIR_DEFINE_FREEP(struct weir_devbroker, weir_devbroker_stop)

@@ -15,7 +15,8 @@
 #define WEIR_KAFKA_2_6_1 0x020601ff /* cooperative loop #4783 and SCRAM nonce #4895 fixed */
 
 /* Since 2.1. 2.1.0-2.2.x never commit a stored offset without it (#4442). */
-extern int32_t rd_kafka_message_leader_epoch(const rd_kafka_message_t *message) __attribute__((weak));
+extern int32_t rd_kafka_message_leader_epoch(const rd_kafka_message_t *message)
+        __attribute__((weak));
 extern void rd_kafka_topic_partition_set_leader_epoch(rd_kafka_topic_partition_t *element,
                                                       int32_t leader_epoch) __attribute__((weak));
 

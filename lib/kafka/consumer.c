@@ -61,8 +61,8 @@ static bool is_cooperative(rd_kafka_conf_t *conf)
 static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
                      rd_kafka_conf_t **ret, struct weir_error *reterr)
 {
-        const char *protocol =
-                weir_client_property(conf->properties, conf->property_count, "group.protocol");
+        const char *protocol = weir_client_property(conf->properties, conf->property_count,
+                                                    "group.protocol");
         /* KIP-848: the broker owns these three; setting them is an error from 2.10 on. */
         bool classic = !protocol || strcmp(protocol, "consumer") != 0;
         uint64_t queue_bytes = conf->queue_bytes ? conf->queue_bytes : DEFAULT_QUEUE_BYTES;
@@ -73,9 +73,9 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "session.timeout.ms", classic ? "15000" : NULL, false },
                 { "heartbeat.interval.ms", classic ? "1000" : NULL, false },
                 { "partition.assignment.strategy",
-                  !classic                                 ? NULL
+                  !classic                                ? NULL
                   : rd_kafka_version() < WEIR_KAFKA_2_6_1 ? "range"
-                                                           : "cooperative-sticky",
+                                                          : "cooperative-sticky",
                   false },
                 { "max.poll.interval.ms", "300000", false },
                 { "reconnect.backoff.ms", "50", false },
@@ -114,15 +114,14 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
 static int subscribe(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
                      struct weir_error *reterr)
 {
-        rd_kafka_topic_partition_list_t *topics =
-                rd_kafka_topic_partition_list_new((int)conf->topic_count);
+        rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(
+                (int)conf->topic_count);
         rd_kafka_resp_err_t err;
 
         if (!topics)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "subscription of group %s", conf->group);
         for (size_t i = 0; i < conf->topic_count; i++)
-                rd_kafka_topic_partition_list_add(topics, conf->topics[i],
-                                                  RD_KAFKA_PARTITION_UA);
+                rd_kafka_topic_partition_list_add(topics, conf->topics[i], RD_KAFKA_PARTITION_UA);
         err = rd_kafka_subscribe(consumer->rk, topics);
         rd_kafka_topic_partition_list_destroy(topics);
         if (err)
@@ -231,12 +230,8 @@ static void handle(struct weir_consumer *consumer, rd_kafka_event_t *event, int6
         rd_kafka_resp_err_t err = rd_kafka_event_error(event);
 
         switch (rd_kafka_event_type(event)) {
-        case RD_KAFKA_EVENT_REBALANCE:
-                weir_rebalance_answer(consumer, event, limit_us);
-                break;
-        case RD_KAFKA_EVENT_OFFSET_COMMIT:
-                note_commit(consumer, event);
-                break;
+        case RD_KAFKA_EVENT_REBALANCE: weir_rebalance_answer(consumer, event, limit_us); break;
+        case RD_KAFKA_EVENT_OFFSET_COMMIT: note_commit(consumer, event); break;
         case RD_KAFKA_EVENT_ERROR:
                 if (rd_kafka_event_error_is_fatal(event) || err == RD_KAFKA_RESP_ERR__FATAL)
                         fail_for_good(consumer);
@@ -244,8 +239,7 @@ static void handle(struct weir_consumer *consumer, rd_kafka_event_t *event, int6
                         weir_client_log_error(&consumer->log, err,
                                               rd_kafka_event_error_string(event));
                 break;
-        default:
-                break;
+        default: break;
         }
         rd_kafka_event_destroy(event);
 }

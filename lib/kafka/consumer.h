@@ -37,7 +37,7 @@ struct weir_record {
         struct weir_view key, value;
         struct weir_header *headers; /* filled into the caller's array by weir_record_headers() */
         size_t header_count;
-        void *message; /* librdkafka's */
+        void *message;               /* librdkafka's */
         struct weir_partition *from; /* counts it until release; NULL: a reader's */
 };
 
@@ -63,14 +63,15 @@ struct weir_consumer_conf {
         size_t property_count;
         const char *const *topics;
         size_t topic_count;
-        uint64_t queue_bytes;  /* prefetch per partition */
-        int64_t drain_ms;      /* how long revoked() may take */
+        uint64_t queue_bytes; /* prefetch per partition */
+        int64_t drain_ms;     /* how long revoked() may take */
         const struct weir_consumer_events *events;
         void *context;
 };
 
 /* Does not block; connection errors come later, as log lines and in weir_consumer_error(). */
-int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consumer **ret, struct weir_error *reterr);
+int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consumer **ret,
+                      struct weir_error *reterr);
 
 /* Poll thread: serve group events and requests of lanes for up to @timeout_ms; call it again at
  * once. Returns 0, or WEIR_EFATAL: the client is at its end, close it. Starving partitions are
@@ -108,8 +109,8 @@ void *weir_partition_owner(const struct weir_partition *partition);
 
 /* Ask the log's range from the broker (offsets_for_times -2/-1). Blocks up to @timeout_ms.
  * 0; WEIR_EKAFKA: not to be had now. */
-int weir_partition_range(struct weir_partition *partition, int timeout_ms, struct weir_log_range *ret,
-                         struct weir_error *reterr);
+int weir_partition_range(struct weir_partition *partition, int timeout_ms,
+                         struct weir_log_range *ret, struct weir_error *reterr);
 /* First offset at or after @time_ms; the log end where there is none. Same errors. */
 int weir_partition_offset_at(struct weir_partition *partition, int64_t time_ms, int timeout_ms,
                              int64_t *ret_offset, struct weir_error *reterr);

@@ -27,7 +27,8 @@ struct weir_devbroker {
 int weir_devbroker_start(const char *const *topics, size_t topic_count, int partitions,
                          struct weir_devbroker **ret, struct weir_error *reterr)
 {
-        WEIR_CLEANUP(weir_devbroker_stopp) struct weir_devbroker *broker = calloc(1, sizeof *broker);
+        WEIR_CLEANUP(weir_devbroker_stopp)
+        struct weir_devbroker *broker = calloc(1, sizeof *broker);
         rd_kafka_conf_t *conf;
         int r;
 
@@ -46,12 +47,14 @@ int weir_devbroker_start(const char *const *topics, size_t topic_count, int part
                                  "development broker: librdkafka cannot start its mock cluster on "
                                  "the loopback interface");
         for (size_t i = 0; i < topic_count; i++) {
-                rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(
-                        broker->cluster, topics[i], partitions > 0 ? partitions : 4, 1);
+                rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(broker->cluster, topics[i],
+                                                                     partitions > 0 ? partitions
+                                                                                    : 4,
+                                                                     1);
 
                 if (err)
-                        return weir_client_fail(NULL, err, reterr,
-                                                "development broker: topic %s", topics[i]);
+                        return weir_client_fail(NULL, err, reterr, "development broker: topic %s",
+                                                topics[i]);
         }
         *ret = WEIR_TAKE(broker);
         return 0;

@@ -40,28 +40,28 @@ struct weir_partition {
         _Atomic int64_t held;    /* records not released yet                     */
 
         pthread_mutex_t mutex;
-        pthread_cond_t cond;        /* phase, woken, revoked                                 */
-        _Atomic bool attention;     /* written under @mutex; read() must take the slow path   */
-        enum weir_phase phase;      /* @mutex */
-        bool woken;                 /* @mutex */
-        enum weir_want want;        /* @mutex */
-        int64_t want_offset;        /* @mutex */
-        uint64_t request;           /* @mutex  number of the last fetch or halt              */
-        rd_kafka_queue_t *queue;    /* @mutex to change; the lane reads through it            */
-        rd_kafka_queue_t *renewed;  /* @mutex  the lane takes it over before its next read    */
-        struct weir_error broken;   /* @mutex  what read() says while BROKEN                  */
+        pthread_cond_t cond;       /* phase, woken, revoked                                 */
+        _Atomic bool attention;    /* written under @mutex; read() must take the slow path   */
+        enum weir_phase phase;     /* @mutex */
+        bool woken;                /* @mutex */
+        enum weir_want want;       /* @mutex */
+        int64_t want_offset;       /* @mutex */
+        uint64_t request;          /* @mutex  number of the last fetch or halt              */
+        rd_kafka_queue_t *queue;   /* @mutex to change; the lane reads through it            */
+        rd_kafka_queue_t *renewed; /* @mutex  the lane takes it over before its next read    */
+        struct weir_error broken;  /* @mutex  what read() says while BROKEN                  */
         rd_kafka_topic_partition_list_t *stored; /* @mutex  one element, reused (see store)   */
-        int64_t owed_offset;        /* @mutex  stored during an assign, to be said again; -1  */
+        int64_t owed_offset; /* @mutex  stored during an assign, to be said again; -1  */
 
         rd_kafka_topic_partition_list_t *asked; /* @lane  for position                        */
-        _Atomic int64_t next_offset; /* lowest offset read() may return; -1 before any fetch  */
-        _Atomic int64_t end_offset;  /* log end as last heard, -1 unknown                     */
+        _Atomic int64_t next_offset;  /* lowest offset read() may return; -1 before any fetch  */
+        _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
 
-        bool in_client;         /* @poll  part of librdkafka's assignment                     */
-        enum weir_want plan;    /* @poll  what the assign under way does with it              */
-        int64_t plan_offset;    /* @poll */
-        uint64_t plan_request;  /* @poll */
+        bool in_client;        /* @poll  part of librdkafka's assignment                     */
+        enum weir_want plan;   /* @poll  what the assign under way does with it              */
+        int64_t plan_offset;   /* @poll */
+        uint64_t plan_request; /* @poll */
         struct weir_partition *next_parting; /* @poll */
 };
 
@@ -74,21 +74,22 @@ struct weir_consumer {
         int64_t drain_us;
         bool cooperative;
 
-        rd_kafka_t *rk;          /* until close; lanes reach it between enter and leave only  */
+        rd_kafka_t *rk; /* until close; lanes reach it between enter and leave only  */
         pthread_mutex_t mutex;
         rd_kafka_queue_t *queue; /* @mutex for wake; else @poll */
 
-        enum weir_group_state group;       /* @poll */
-        bool polled;                       /* @poll */
+        enum weir_group_state group;        /* @poll */
+        bool polled;                        /* @poll */
         struct weir_partition **partitions; /* @poll  assigned, each counted */
         struct weir_partition **taken;      /* @poll  scratch of a revocation, as large */
         size_t partition_count, partition_room;
-        struct weir_partition *parting; /* @poll  revoked, not yet free of lanes or records; counted */
-        int64_t assign_due_us;          /* @poll  not before */
-        int64_t kick_due_us;            /* @poll  next refresh of log ends */
-        int64_t kick_allowed_us;        /* @poll  no kick before: pace, or the broker is away */
-        int64_t owed_due_us;            /* @poll */
-        char fatal[320];                /* @poll */
+        struct weir_partition
+                *parting;        /* @poll  revoked, not yet free of lanes or records; counted */
+        int64_t assign_due_us;   /* @poll  not before */
+        int64_t kick_due_us;     /* @poll  next refresh of log ends */
+        int64_t kick_allowed_us; /* @poll  no kick before: pace, or the broker is away */
+        int64_t owed_due_us;     /* @poll */
+        char fatal[320];         /* @poll */
 
         _Atomic bool requests; /* some partition wants something */
         _Atomic bool starving;

@@ -261,8 +261,8 @@ void weir_partition_planned(struct weir_partition *partition)
  * and the forward must be off before the assign, or messages reach the group's queue. */
 int weir_partition_renew(struct weir_partition *partition, struct weir_error *reterr)
 {
-        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
-                partition->consumer->rk, partition->topic, partition->number);
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(partition->consumer->rk,
+                                                               partition->topic, partition->number);
         rd_kafka_queue_t *unused;
 
         if (!queue)
@@ -285,8 +285,8 @@ int weir_partition_renew(struct weir_partition *partition, struct weir_error *re
 /* @thread poll. librdkafka frees outdated messages only when somebody polls. */
 void weir_partition_purge(struct weir_partition *partition)
 {
-        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
-                partition->consumer->rk, partition->topic, partition->number);
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(partition->consumer->rk,
+                                                               partition->topic, partition->number);
         rd_kafka_message_t *message;
 
         if (!queue)

@@ -23,7 +23,7 @@
 #include "kafka/client.h"
 #include "kafka/cluster.h"
 
-#define SERVE_EVERY 64     /* sends between two looks at the reports */
+#define SERVE_EVERY 64 /* sends between two looks at the reports */
 #define FREE_WAIT_MS 5000
 
 struct weir_producer {
@@ -61,8 +61,8 @@ _Static_assert(offsetof(struct weir_producer, log) == 0, "report_cb finds the pr
 int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret,
                       struct weir_error *reterr)
 {
-        WEIR_CLEANUP(weir_producer_freep) struct weir_producer *producer =
-                calloc(1, sizeof *producer);
+        WEIR_CLEANUP(weir_producer_freep)
+        struct weir_producer *producer = calloc(1, sizeof *producer);
         char timeout_text[24];
         const struct weir_client_setting defaults[] = {
                 { "client.id", conf->client_id ? conf->client_id : "weir", false },
@@ -124,9 +124,11 @@ static int make_headers(const struct weir_header *headers, size_t count, rd_kafk
         if (!list)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu headers", count);
         for (size_t i = 0; i < count; i++) {
-                rd_kafka_resp_err_t err =
-                        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value,
-                                            headers[i].value ? (ssize_t)headers[i].size : 0);
+                rd_kafka_resp_err_t err = rd_kafka_header_add(list, headers[i].name, -1,
+                                                              headers[i].value,
+                                                              headers[i].value
+                                                                      ? (ssize_t)headers[i].size
+                                                                      : 0);
 
                 if (err) {
                         rd_kafka_headers_destroy(list);
@@ -153,8 +155,7 @@ static int fail_send(struct weir_producer *producer, rd_kafka_resp_err_t err, co
                 return weir_fail(reterr, WEIR_EFATAL, (int)err,
                                  "topic %s: the producer is at its end: %s: %s", topic,
                                  rd_kafka_err2name(err), text);
-        default:
-                return weir_client_fail(&producer->log, err, reterr, "topic %s: send", topic);
+        default: return weir_client_fail(&producer->log, err, reterr, "topic %s: send", topic);
         }
 }
 

@@ -22,15 +22,18 @@ struct weir_producer_conf {
         const char *compression; /* NULL = library default */
         int64_t timeout_ms;      /* until a record counts as failed */
         /* Told of each outcome, on the owner's thread. @error NULL = acknowledged at @offset. */
-        void (*done)(void *context, void *tag, const char *topic, int32_t partition, int64_t offset, const char *error);
+        void (*done)(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
+                     const char *error);
         void *context;
 };
 
-int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret, struct weir_error *reterr);
+int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret,
+                      struct weir_error *reterr);
 /* Queue a record (copied). Blocks while the queue is full. @partition -1 = by key. @time_ms 0 = now. */
 int weir_producer_send(struct weir_producer *producer, const char *topic, int32_t partition,
-                       struct weir_view key, struct weir_view value, const struct weir_header *headers,
-                       size_t header_count, int64_t time_ms, void *tag, struct weir_error *reterr);
+                       struct weir_view key, struct weir_view value,
+                       const struct weir_header *headers, size_t header_count, int64_t time_ms,
+                       void *tag, struct weir_error *reterr);
 /* Serve reports for up to @timeout_ms; 0 = everything sent has its outcome, 1 = some are open. */
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms);
 void weir_producer_free(struct weir_producer *producer);

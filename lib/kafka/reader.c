@@ -89,8 +89,8 @@ static int count_partitions(struct weir_reader *reader, const struct weir_reader
                             struct weir_error *reterr)
 {
         const struct rd_kafka_metadata *metadata = NULL;
-        rd_kafka_resp_err_t err =
-                rd_kafka_metadata(reader->rk, 0, reader->topic, &metadata, conf->timeout_ms);
+        rd_kafka_resp_err_t err = rd_kafka_metadata(reader->rk, 0, reader->topic, &metadata,
+                                                    conf->timeout_ms);
         int count = 0;
 
         if (!err) {
@@ -121,8 +121,8 @@ static int ask(struct weir_reader *reader, const struct weir_reader_conf *conf, 
                int64_t deadline_us, rd_kafka_topic_partition_list_t **ret,
                struct weir_error *reterr)
 {
-        rd_kafka_topic_partition_list_t *list =
-                rd_kafka_topic_partition_list_new(reader->partition_count);
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(
+                reader->partition_count);
         int r;
 
         if (!list)
@@ -142,17 +142,10 @@ static int choose(const struct weir_reader_conf *conf, int32_t partition, int64_
                   int64_t end, int64_t at_time, int64_t *ret, struct weir_error *reterr)
 {
         switch (conf->from) {
-        case WEIR_FROM_EARLIEST:
-                *ret = start;
-                return 0;
-        case WEIR_FROM_LATEST:
-                *ret = end;
-                return 0;
-        case WEIR_FROM_TIME:
-                *ret = at_time < 0 ? end : at_time;
-                return 0;
-        default:
-                break;
+        case WEIR_FROM_EARLIEST: *ret = start; return 0;
+        case WEIR_FROM_LATEST: *ret = end; return 0;
+        case WEIR_FROM_TIME: *ret = at_time < 0 ? end : at_time; return 0;
+        default: break;
         }
         *ret = conf->from_value < start ? start : conf->from_value > end ? end : conf->from_value;
         if (*ret != conf->from_value && conf->partition >= 0)

@@ -23,11 +23,13 @@ struct weir_reader_conf {
 
 /* An offset outside of a partition's log: WEIR_EUSAGE for a single partition, else that partition
  * begins at its log's nearest end. No such topic: WEIR_EUSAGE. */
-int weir_reader_open(const struct weir_reader_conf *conf, struct weir_reader **ret, struct weir_error *reterr);
+int weir_reader_open(const struct weir_reader_conf *conf, struct weir_reader **ret,
+                     struct weir_error *reterr);
 /* 1 record; 0 none within the time; 2 every partition was read to the end it had at open (said once;
  * a caller that follows reads on); < 0 error: WEIR_ELOG or WEIR_EKAFKA for one partition, which is
  * not read any more; other partitions go on with the next call. */
-int weir_reader_read(struct weir_reader *reader, int timeout_ms, struct weir_record *ret, struct weir_error *reterr);
+int weir_reader_read(struct weir_reader *reader, int timeout_ms, struct weir_record *ret,
+                     struct weir_error *reterr);
 void weir_reader_close(struct weir_reader *reader);
 WEIR_DEFINE_FREEP(struct weir_reader, weir_reader_close)
 

@@ -48,8 +48,8 @@ static int append(struct weir_consumer *consumer, struct weir_partition *partiti
 
 static int add_partition(struct weir_consumer *consumer, const rd_kafka_topic_partition_t *element)
 {
-        struct weir_partition *partition =
-                weir_partition_new(consumer, element->topic, element->partition);
+        struct weir_partition *partition = weir_partition_new(consumer, element->topic,
+                                                              element->partition);
         struct weir_error error;
 
         if (!partition)
@@ -117,8 +117,9 @@ static bool is_listed(const rd_kafka_topic_partition_list_t *list,
         return false;
 }
 
-void weir_rebalance_drain(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list,
-                          bool lost, bool answer, int64_t deadline_us)
+void weir_rebalance_drain(struct weir_consumer *consumer,
+                          const rd_kafka_topic_partition_list_t *list, bool lost, bool answer,
+                          int64_t deadline_us)
 {
         bool all = !list || !consumer->cooperative;
         size_t count = 0, kept = 0;
@@ -153,7 +154,8 @@ void weir_rebalance_drain(struct weir_consumer *consumer, const rd_kafka_topic_p
         weir_rebalance_sweep(consumer);
 }
 
-void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *event, int64_t limit_us)
+void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *event,
+                           int64_t limit_us)
 {
         bool assign = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         enum weir_group_event what = assign ? WEIR_GROUP_ON_ASSIGN : WEIR_GROUP_ON_REVOKE;
@@ -162,9 +164,7 @@ void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *eve
         int64_t deadline_us = weir_clock_us() + consumer->drain_us;
 
         switch (weir_group_step(&consumer->group, what)) {
-        case WEIR_GROUP_DO_START:
-                start(consumer, list);
-                break;
+        case WEIR_GROUP_DO_START: start(consumer, list); break;
         case WEIR_GROUP_DO_DRAIN:
                 atomic_store(&consumer->joined, false);
                 weir_rebalance_drain(consumer, list, rd_kafka_assignment_lost(consumer->rk), true,
@@ -173,9 +173,7 @@ void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *eve
                                                           ? WEIR_GROUP_ON_REDUCED
                                                           : WEIR_GROUP_ON_EMPTIED);
                 break;
-        case WEIR_GROUP_DO_DECLINE:
-                weir_assign_begin(consumer);
-                break;
+        case WEIR_GROUP_DO_DECLINE: weir_assign_begin(consumer); break;
         default:
                 weir_log(WEIR_LOG_WARN, "group.unexpected",
                          LOG_S("state", weir_group_state_name(before)),

@@ -3,11 +3,9 @@
  * host - what a plugin sees of weir while it opens, and what weir keeps of it afterwards
  *
  * Always true   H1  tables are opened in open() and never later: lanes size their buffers by the
- *                   count,
- *                   without a lock.
+ *                   count, without a lock.
  *               H2  an option that nobody asked for or declared stops the start: a typing error in
- *                   a
- *                   configuration must not pass for a default.
+ *                   a configuration must not pass for a default.
  *               H3  close() is called once for every open() that returned 0, and for no other.
  * A plugin's words are foreign: a return code that is none of ours becomes WEIR_EHANDLER, an empty
  * text a sentence, so that whoever reads the error knows whom to ask.

@@ -47,7 +47,7 @@ struct weir_plugin {
         int fd; /* L2 */
 };
 
-/* ---- finding ------------------------------------------------------------------------------ */
+/* ---- finding -------------------------------------------------------------------------------- */
 
 /* @ret = @path without links. 0; 1 = there is no such file. */
 static int resolve(const char *path, char **ret, struct weir_error *reterr)
@@ -129,7 +129,7 @@ static int find(const char *name, const char *const *directories, size_t count, 
                 name, name, tried);
 }
 
-/* ---- checking the file -------------------------------------------------------------------- */
+/* ---- checking the file ---------------------------------------------------------------------- */
 
 static int check_directories(const char *path, struct weir_error *reterr)
 {

@@ -33,9 +33,8 @@ struct claim_order {
 };
 
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-static const char lock_sql[] =
-        "SELECT pg_catalog.pg_advisory_xact_lock_shared(" WEIR_STR_(WEIR_LOCK_SPACE) ", "
-        WEIR_STR_(WEIR_LOCK_CLAIMS) ")";
+static const char lock_sql[] = "SELECT pg_catalog.pg_advisory_xact_lock_shared(" WEIR_STR_(
+        WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_CLAIMS) ")";
 static const char fence_sql[] =
         "UPDATE weir.position SET next_offset = $4, last_offset = $5, last_time_ms = $6,"
         " last_fingerprint = $7, updated_at = now()"
@@ -46,8 +45,9 @@ static const Oid fence_types[] = { WEIR_OID_INT4, WEIR_OID_INT8, WEIR_OID_INT8, 
 
 static const char claim_name[] = "weir_claim";
 static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEIR_OID_INT4,
-                                   WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_TEXT,
-                                   WEIR_OID_INT4, WEIR_OID_INT4, WEIR_OID_INT4 };
+                                   WEIR_OID_INT8,       WEIR_OID_INT8,       WEIR_OID_INT8,
+                                   WEIR_OID_TEXT,       WEIR_OID_INT4,       WEIR_OID_INT4,
+                                   WEIR_OID_INT4 };
 
 /* ---- the claim statement of one version ------------------------------------------------------ */
 
@@ -58,15 +58,19 @@ static int make_claim_sql(const struct weir_pg_rows *rows, char **ret)
 
         if (!out)
                 return -1;
-        fprintf(out, "WITH fresh AS (INSERT INTO weir.claim_%" PRId64 " (key, position, \"offset\")"
-                " SELECT t.k, $3, t.o FROM unnest($1, $2) AS t(k, o)", weir_pg_rows_int(rows, 0, 1, 0));
+        fprintf(out,
+                "WITH fresh AS (INSERT INTO weir.claim_%" PRId64 " (key, position, \"offset\")"
+                " SELECT t.k, $3, t.o FROM unnest($1, $2) AS t(k, o)",
+                weir_pg_rows_int(rows, 0, 1, 0));
         for (size_t i = 1; i < count; i++)
                 /* OFFSET 0 keeps it a probe of the index per key: as a join, the planner may read an
                  * old generation of a hundred million keys whole to hash a thousand. */
-                fprintf(out, " %s NOT EXISTS (SELECT FROM weir.claim_%" PRId64
-                        " c WHERE c.key = t.k OFFSET 0)", i == 1 ? "WHERE" : "AND",
-                        weir_pg_rows_int(rows, i, 1, 0));
-        fprintf(out, " ON CONFLICT DO NOTHING RETURNING key), trail AS (INSERT INTO weir.batch"
+                fprintf(out,
+                        " %s NOT EXISTS (SELECT FROM weir.claim_%" PRId64
+                        " c WHERE c.key = t.k OFFSET 0)",
+                        i == 1 ? "WHERE" : "AND", weir_pg_rows_int(rows, i, 1, 0));
+        fprintf(out,
+                " ON CONFLICT DO NOTHING RETURNING key), trail AS (INSERT INTO weir.batch"
                 " (position, first_offset, next_offset, epoch, plugin_version, records, events, dead, fresh)"
                 " SELECT $3, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM fresh))"
                 " SELECT key FROM fresh");
@@ -86,8 +90,10 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
         if (r < 0)
                 return r;
         if (weir_pg_rows_count(rows) == 0)
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: weir.claim_generation is empty: run `weir "
-                                 "migrate up`", pg->where);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "%s: weir.claim_generation is empty: run `weir "
+                                 "migrate up`",
+                                 pg->where);
         if (make_claim_sql(rows, &sql) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claim statement");
         if (pg->claims.prepared) {
@@ -265,8 +271,8 @@ static int read_answers(struct weir_pg *pg, PGresult **answers, struct weir_erro
         return 0;
 }
 
-static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_count, bool *ret_fresh,
-                       struct weir_error *reterr)
+static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_count,
+                       bool *ret_fresh, struct weir_error *reterr)
 {
         size_t count = (size_t)PQntuples(claimed);
 
@@ -283,10 +289,12 @@ static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_c
 
                 if (PQgetlength(claimed, (int)i, 0) == (int)sizeof wanted.key) {
                         memcpy(wanted.key.bytes, PQgetvalue(claimed, (int)i, 0), sizeof wanted.key);
-                        found = bsearch(&wanted, pg->claims.order, key_count, sizeof wanted, by_key);
+                        found = bsearch(&wanted, pg->claims.order, key_count, sizeof wanted,
+                                        by_key);
                 }
                 if (!found)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "weir.claim returned a key that was not "
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "weir.claim returned a key that was not "
                                          "sent; is there a trigger or a rule on the table?");
                 ret_fresh[found->index] = true;
         }
@@ -294,8 +302,8 @@ static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_c
 }
 
 /* A4. 0, 1 fenced, STALE, < 0; nothing is rolled back here. */
-static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **answers, bool *ret_fresh,
-                 struct weir_error *reterr)
+static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **answers,
+                 bool *ret_fresh, struct weir_error *reterr)
 {
         int64_t version;
 
@@ -325,8 +333,8 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
 
         r = weir_wire_prepare(pg, lock_sql, 0, NULL, &lock_index, reterr);
         if (r == 0)
-                r = weir_wire_prepare(pg, fence_sql, WEIR_COUNT_OF(fence_types), fence_types, &fence_index,
-                                      reterr);
+                r = weir_wire_prepare(pg, fence_sql, WEIR_COUNT_OF(fence_types), fence_types,
+                                      &fence_index, reterr);
         if (r != 0)
                 return r < 0 ? r : weir_fail(reterr, WEIR_EUSAGE, 0, "statement cache is full");
         weir_wire_statement_name(lock_index, lock_name);
@@ -351,11 +359,14 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
 
         if (!weir_pg_idle(pg)) {
                 if (weir_pg_broken(pg))
-                        return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed", pg->where);
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: a transaction is open already", pg->where);
+                        return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed",
+                                         pg->where);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: a transaction is open already",
+                                 pg->where);
         }
         if (apply->key_count > INT32_MAX / 32)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%zu keys in one transaction", apply->key_count);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%zu keys in one transaction",
+                                 apply->key_count);
         if (sort_keys(&pg->claims, apply) < 0 || put_arrays(&pg->claims, apply, &split) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %zu keys", apply->key_count);
         for (int flight = 0; flight < MAX_FLIGHTS; flight++) {
@@ -369,8 +380,9 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
                         return r;
                 pg->claims.version = 0;
         }
-        return weir_fail(reterr, WEIR_EDB, 0, "%s: the claim generations changed %d times during one begin",
-                         pg->where, MAX_FLIGHTS);
+        return weir_fail(reterr, WEIR_EDB, 0,
+                         "%s: the claim generations changed %d times during one begin", pg->where,
+                         MAX_FLIGHTS);
 }
 
 int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr)

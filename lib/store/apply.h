@@ -20,8 +20,8 @@ struct weir_apply {
         const struct weir_position *position; /* expected state: id, epoch, next_offset */
         int64_t first_offset, next_offset;    /* of the batch */
         int64_t last_offset, last_time_ms, last_fingerprint;
-        uint32_t record_count, event_count;   /* as read, duplicates in the batch included */
-        uint32_t dead_count;                  /* records that go to the dead letters in this transaction */
+        uint32_t record_count, event_count; /* as read, duplicates in the batch included */
+        uint32_t dead_count; /* records that go to the dead letters in this transaction */
         const char *plugin_version;
         const struct weir_key *keys; /* distinct */
         const int64_t *offsets;      /* of the same index */
@@ -31,7 +31,8 @@ struct weir_apply {
 /* Returns 0: transaction open, ret_fresh[i] says whether keys[i] was claimed by us just now
  *         1: fenced: zero rows; rolled back
  *         < 0: rolled back or broken */
-int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *ret_fresh, struct weir_error *reterr);
+int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *ret_fresh,
+                     struct weir_error *reterr);
 
 /* Switch to a new generation of claims: excludes all claimers for the moment of the switch. For the janitor and
  * for tests. @ret_generation its number. */

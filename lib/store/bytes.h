@@ -105,6 +105,7 @@ static inline void weir_bytes_put_array(struct weir_bytes *bytes, uint32_t eleme
         }
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes.h swaps: little-endian hosts only");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "bytes.h swaps: little-endian hosts only");
 
 #endif

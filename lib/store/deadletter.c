@@ -188,10 +188,11 @@ int weir_deadletter_insert(struct weir_pg *pg, const struct weir_deadletter *let
         timestamptz(&params, letter->first_failed_us, letter->first_failed_us == 0);
         weir_bytes_put(&pg->scratch, "", 1); /* so that an empty last value has an address */
         if (pg->scratch.failed)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter of %s/%d offset %lld", letter->topic,
-                                 letter->partition, (long long)letter->offset);
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter of %s/%d offset %lld",
+                                 letter->topic, letter->partition, (long long)letter->offset);
         for (size_t i = 0; i < params.count; i++) {
-                values[i] = params.null[i] ? NULL : (const char *)pg->scratch.data + params.starts[i];
+                values[i] = params.null[i] ? NULL
+                                           : (const char *)pg->scratch.data + params.starts[i];
                 lengths[i] = (int)(params.starts[i + 1] - params.starts[i]);
                 formats[i] = 1;
         }

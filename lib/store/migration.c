@@ -31,8 +31,8 @@ static bool is_name(const char *name, size_t size, bool digit_first)
 }
 
 /* "0012_what.up.sql" into its parts. */
-static bool split(const char *file, int32_t *ret_version, const char **ret_name, size_t *ret_name_size,
-                  bool *ret_up)
+static bool split(const char *file, int32_t *ret_version, const char **ret_name,
+                  size_t *ret_name_size, bool *ret_up)
 {
         size_t size = strlen(file);
         const char *tail;
@@ -42,7 +42,8 @@ static bool split(const char *file, int32_t *ret_version, const char **ret_name,
                         return false;
         if (file[4] != '_')
                 return false;
-        *ret_version = (file[0] - '0') * 1000 + (file[1] - '0') * 100 + (file[2] - '0') * 10 + (file[3] - '0');
+        *ret_version = (file[0] - '0') * 1000 + (file[1] - '0') * 100 + (file[2] - '0') * 10 +
+                       (file[3] - '0');
         tail = strchr(file, '.');
         if (!tail || (strcmp(tail, ".up.sql") != 0 && strcmp(tail, ".down.sql") != 0))
                 return false;
@@ -52,7 +53,8 @@ static bool split(const char *file, int32_t *ret_version, const char **ret_name,
         return *ret_version > 0 && is_name(*ret_name, *ret_name_size, true);
 }
 
-static int read_text(int directory, const char *set, const char *file, char **ret, struct weir_error *reterr)
+static int read_text(int directory, const char *set, const char *file, char **ret,
+                     struct weir_error *reterr)
 {
         struct stat status;
         char *text;
@@ -64,7 +66,8 @@ static int read_text(int directory, const char *set, const char *file, char **re
 
                 if (fd >= 0)
                         close(fd);
-                return weir_fail(reterr, WEIR_ESCHEMA, error, "%s: %s: %s", set, file, strerror(error));
+                return weir_fail(reterr, WEIR_ESCHEMA, error, "%s: %s: %s", set, file,
+                                 strerror(error));
         }
         size = status.st_size > FILE_MAX_BYTES ? 0 : (size_t)status.st_size;
         text = malloc(size + 1);
@@ -83,8 +86,9 @@ static int read_text(int directory, const char *set, const char *file, char **re
         text[used] = '\0';
         if (used == 0 || used != (size_t)status.st_size || strlen(text) != used) {
                 free(text);
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s is empty, larger than 4 MiB, or holds a NUL byte",
-                                 set, file);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "%s: %s is empty, larger than 4 MiB, or holds a NUL byte", set,
+                                 file);
         }
         *ret = text;
         return 0;
@@ -129,8 +133,10 @@ static int take_file(struct weir_migrations *migrations, int directory, const ch
         int r;
 
         if (!split(file, &version, &name, &name_size, &up))
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s is not named NNNN_what.up.sql or "
-                                 "NNNN_what.down.sql (four digits from 0001, then a-z 0-9 _)", set, file);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "%s: %s is not named NNNN_what.up.sql or "
+                                 "NNNN_what.down.sql (four digits from 0001, then a-z 0-9 _)",
+                                 set, file);
         migration = find_or_add(migrations, version);
         if (!migration)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "%s: %s", set, file);
@@ -140,9 +146,11 @@ static int take_file(struct weir_migrations *migrations, int directory, const ch
                         return weir_fail(reterr, WEIR_ENOMEM, 0, "%s: %s", set, file);
         }
         text = up ? &migration->up_sql : &migration->down_sql;
-        if (*text || strlen(migration->name) != name_size || strncmp(migration->name, name, name_size) != 0)
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: two migrations have the number %04d (%s and %s)",
-                                 set, version, migration->name, file);
+        if (*text || strlen(migration->name) != name_size ||
+            strncmp(migration->name, name, name_size) != 0)
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "%s: two migrations have the number %04d (%s and %s)", set,
+                                 version, migration->name, file);
         r = read_text(directory, set, file, text, reterr);
         if (r < 0 || !up)
                 return r;
@@ -153,7 +161,8 @@ static int take_file(struct weir_migrations *migrations, int directory, const ch
 
 static int by_version(const void *a, const void *b)
 {
-        return ((const struct weir_migration *)a)->version - ((const struct weir_migration *)b)->version;
+        return ((const struct weir_migration *)a)->version -
+               ((const struct weir_migration *)b)->version;
 }
 
 int weir_migrations_read(const char *set, const char *directory, struct weir_migrations *ret,
@@ -165,7 +174,8 @@ int weir_migrations_read(const char *set, const char *directory, struct weir_mig
         int r = 0;
 
         if (!is_name(set, strlen(set), false))
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "set of migrations '%s': a name is a-z 0-9 _", set);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "set of migrations '%s': a name is a-z 0-9 _", set);
         migrations.set = strdup(set);
         if (!migrations.set)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "migrations of %s", set);
@@ -175,13 +185,15 @@ int weir_migrations_read(const char *set, const char *directory, struct weir_mig
         while (r == 0 && (entry = readdir(dir))) {
                 size_t size = strlen(entry->d_name);
 
-                if (entry->d_name[0] == '.' || size < 4 || strcmp(entry->d_name + size - 4, ".sql") != 0)
+                if (entry->d_name[0] == '.' || size < 4 ||
+                    strcmp(entry->d_name + size - 4, ".sql") != 0)
                         continue;
                 r = take_file(&migrations, dirfd(dir), entry->d_name, reterr);
         }
         closedir(dir);
         if (r == 0 && migrations.count == 0)
-                r = weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s holds no migrations", set, directory);
+                r = weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s holds no migrations", set,
+                              directory);
         if (r < 0) {
                 weir_error_prefix(reterr, "%s: ", directory);
                 return r;
@@ -191,11 +203,14 @@ int weir_migrations_read(const char *set, const char *directory, struct weir_mig
                 const struct weir_migration *m = &migrations.list[i];
 
                 if (m->version != (int32_t)i + 1)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s: number %04zu is missing, the next file "
-                                         "is %04d_%s", set, directory, i + 1, m->version, m->name);
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "%s: %s: number %04zu is missing, the next file "
+                                         "is %04d_%s",
+                                         set, directory, i + 1, m->version, m->name);
                 if (!m->up_sql)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %s: %04d_%s.up.sql is missing", set,
-                                         directory, m->version, m->name);
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "%s: %s: %04d_%s.up.sql is missing", set, directory,
+                                         m->version, m->name);
         }
         *ret = migrations;
         migrations = (struct weir_migrations){ NULL, NULL, 0 };

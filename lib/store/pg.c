@@ -33,8 +33,8 @@ static void take_notice(void *context, const PGresult *result)
         bool warning = severity && strcmp(severity, "WARNING") == 0;
 
         (void)context;
-        weir_log(warning ? WEIR_LOG_WARN : WEIR_LOG_DEBUG, "store.notice", LOG_S("severity", severity),
-                 LOG_S("text", words));
+        weir_log(warning ? WEIR_LOG_WARN : WEIR_LOG_DEBUG, "store.notice",
+                 LOG_S("severity", severity), LOG_S("text", words));
 }
 
 /* Read the url: is it one, and does it set its own connect_timeout? libpq's message quotes parts of
@@ -50,24 +50,29 @@ static int read_url(const char *url, int *timeout_ms, struct weir_error *reterr)
                 size_t used = 0;
                 bool quoted = false;
 
-                for (const char *p = words ? words : "out of memory"; *p && used < sizeof safe - 4; p++) {
+                for (const char *p = words ? words : "out of memory"; *p && used < sizeof safe - 4;
+                     p++) {
                         if (*p == '"') {
                                 quoted = !quoted;
                                 if (quoted)
-                                        used += (size_t)snprintf(safe + used, sizeof safe - used, "...");
+                                        used += (size_t)snprintf(safe + used, sizeof safe - used,
+                                                                 "...");
                         } else if (!quoted) {
                                 safe[used++] = *p;
                         }
                 }
                 safe[used] = '\0';
-                r = weir_fail(reterr, WEIR_ECONF, 0,
-                              "store.url is neither a PostgreSQL URI nor a key=value list (%s); write it "
-                              "like postgresql://user@host:5432/database", safe);
+                r = weir_fail(
+                        reterr, WEIR_ECONF, 0,
+                        "store.url is neither a PostgreSQL URI nor a key=value list (%s); write it "
+                        "like postgresql://user@host:5432/database",
+                        safe);
                 PQfreemem(words);
                 return r;
         }
         for (const PQconninfoOption *o = options; o->keyword; o++)
-                if (o->val && strcmp(o->keyword, "connect_timeout") == 0 && strtol(o->val, NULL, 10) > 0) {
+                if (o->val && strcmp(o->keyword, "connect_timeout") == 0 &&
+                    strtol(o->val, NULL, 10) > 0) {
                         long seconds = strtol(o->val, NULL, 10);
 
                         *timeout_ms = seconds > 3600 ? 3600000 : (int)seconds * 1000;
@@ -118,11 +123,12 @@ static int connect_it(struct weir_pg *pg, int64_t deadline_us, struct weir_error
 
                 name_it(pg);
                 if (PQstatus(pg->conn) == CONNECTION_BAD || state == PGRES_POLLING_FAILED)
-                        return weir_fail(reterr, WEIR_EDB, 0, "%s: %s", pg->where, PQerrorMessage(pg->conn));
+                        return weir_fail(reterr, WEIR_EDB, 0, "%s: %s", pg->where,
+                                         PQerrorMessage(pg->conn));
                 if (state == PGRES_POLLING_OK)
                         return 0;
-                r = weir_wire_wait(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us,
-                                   "connect", reterr);
+                r = weir_wire_wait(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                                   deadline_us, "connect", reterr);
                 if (r < 0)
                         return r;
                 state = PQconnectPoll(pg->conn);
@@ -150,24 +156,28 @@ static int settle(struct weir_pg *pg, struct weir_error *reterr)
         if (!encoding || strcmp(encoding, "UTF8") != 0)
                 return weir_fail(reterr, WEIR_ECONF, 0,
                                  "%s: the database's encoding is %s, events need UTF8: create the "
-                                 "database with ENCODING 'UTF8'", pg->where, encoding ? encoding : "unknown");
+                                 "database with ENCODING 'UTF8'",
+                                 pg->where, encoding ? encoding : "unknown");
         if (!PQsendQuery(pg->conn, settings))
                 return weir_wire_fail(pg, NULL, "session settings", reterr);
         r = weir_wire_finish(pg, &result, "session settings", reterr);
         if (r < 0)
                 return r;
         if (PQntuples(result) != 1 || strcmp(PQgetvalue(result, 0, 0), "t") == 0)
-                return weir_fail(reterr, WEIR_EDB, 0, "%s: server is read-only (a standby, or "
-                                 "default_transaction_read_only is on)", pg->where);
+                return weir_fail(reterr, WEIR_EDB, 0,
+                                 "%s: server is read-only (a standby, or "
+                                 "default_transaction_read_only is on)",
+                                 pg->where);
         return 0;
 }
 
-int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt, struct weir_pg **ret,
-                 struct weir_error *reterr)
+int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt,
+                 struct weir_pg **ret, struct weir_error *reterr)
 {
         WEIR_CLEANUP(weir_pg_closep) struct weir_pg *pg = NULL;
         const char *url = conf->url ? conf->url : "";
-        int timeout_ms = conf->connect_timeout_ms > 0 ? conf->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+        int timeout_ms = conf->connect_timeout_ms > 0 ? conf->connect_timeout_ms
+                                                      : CONNECT_TIMEOUT_MS;
         int64_t deadline_us;
         int r;
 
@@ -236,7 +246,8 @@ int weir_pg_run(struct weir_pg *pg, const char *sql, struct weir_error *reterr)
 {
         if (weir_pg_broken(pg)) {
                 pg->broken = true;
-                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; in: %.80s", pg->where, sql);
+                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; in: %.80s",
+                                 pg->where, sql);
         }
         if (!PQsendQuery(pg->conn, sql))
                 return weir_wire_fail(pg, NULL, sql, reterr);
@@ -256,8 +267,10 @@ static int judge_commit(struct weir_pg *pg, const PGresult *result, struct weir_
         if (result && PQresultStatus(result) == PGRES_COMMAND_OK) {
                 if (strcmp(PQcmdStatus((PGresult *)result), "COMMIT") == 0)
                         return 0;
-                r = weir_fail(reterr, WEIR_ESQL, 0, "%s: COMMIT was answered by %.20s: a statement of the "
-                              "transaction had failed", pg->where, PQcmdStatus((PGresult *)result));
+                r = weir_fail(reterr, WEIR_ESQL, 0,
+                              "%s: COMMIT was answered by %.20s: a statement of the "
+                              "transaction had failed",
+                              pg->where, PQcmdStatus((PGresult *)result));
                 if (reterr)
                         snprintf(reterr->sqlstate, sizeof reterr->sqlstate, "25P02");
                 return r;
@@ -279,11 +292,14 @@ int weir_pg_commit(struct weir_pg *pg, struct weir_error *reterr)
 
         if (weir_pg_broken(pg)) {
                 pg->broken = true;
-                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection was lost before COMMIT", pg->where);
+                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection was lost before COMMIT",
+                                 pg->where);
         }
         if (PQtransactionStatus(pg->conn) == PQTRANS_IDLE) {
-                r = weir_fail(reterr, WEIR_ESQL, 0, "%s: COMMIT, but no transaction is open: something "
-                              "ended it before", pg->where);
+                r = weir_fail(reterr, WEIR_ESQL, 0,
+                              "%s: COMMIT, but no transaction is open: something "
+                              "ended it before",
+                              pg->where);
                 if (reterr)
                         snprintf(reterr->sqlstate, sizeof reterr->sqlstate, "25P01");
                 return r;

@@ -31,15 +31,15 @@ struct weir_pg_conf {
 
 /* @interrupt may be NULL. Errors: WEIR_EDB (transient), WEIR_ESTOP, WEIR_ECONF (unparsable url). The
  * text names host, port, database and user, never the password. */
-int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt, struct weir_pg **ret,
-                 struct weir_error *reterr);
+int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt,
+                 struct weir_pg **ret, struct weir_error *reterr);
 void weir_pg_close(struct weir_pg *pg);
 WEIR_DEFINE_FREEP(struct weir_pg, weir_pg_close)
 void weir_pg_set_interrupt(struct weir_pg *pg, struct weir_latch *interrupt);
 bool weir_pg_broken(const struct weir_pg *pg);
 bool weir_pg_in_transaction(const struct weir_pg *pg); /* open and not failed */
 bool weir_pg_idle(const struct weir_pg *pg);
-void *weir_pg_native(struct weir_pg *pg); /* PGconn *, for plugins */
+void *weir_pg_native(struct weir_pg *pg);             /* PGconn *, for plugins */
 int weir_pg_server_version(const struct weir_pg *pg); /* 150018 */
 
 /* Run SQL without parameters, several statements allowed (migrations). */
@@ -49,12 +49,13 @@ int weir_pg_run(struct weir_pg *pg, const char *sql, struct weir_error *reterr);
  * texts are kept; beyond, unprepared). Results in text. *ret may be NULL. Failed statements:
  * WEIR_ESQL with sqlstate; 08xxx, 57P0x and a lost connection: WEIR_EDB. */
 struct weir_pg_rows;
-int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *params, size_t count,
-                  struct weir_pg_rows **ret, struct weir_error *reterr);
+int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *params,
+                  size_t count, struct weir_pg_rows **ret, struct weir_error *reterr);
 size_t weir_pg_rows_count(const struct weir_pg_rows *rows);
 int64_t weir_pg_rows_affected(const struct weir_pg_rows *rows);
 struct weir_view weir_pg_rows_text(const struct weir_pg_rows *rows, size_t row, size_t column);
-int64_t weir_pg_rows_int(const struct weir_pg_rows *rows, size_t row, size_t column, int64_t if_null);
+int64_t weir_pg_rows_int(const struct weir_pg_rows *rows, size_t row, size_t column,
+                         int64_t if_null);
 void weir_pg_rows_free(struct weir_pg_rows *rows);
 WEIR_DEFINE_FREEP(struct weir_pg_rows, weir_pg_rows_free)
 
@@ -67,7 +68,7 @@ void weir_pg_rollback(struct weir_pg *pg); /* on failure the connection becomes 
 /* What a failed statement means (DESIGN, "What a failure means"). */
 enum weir_sql_class {
         WEIR_SQL_INFRASTRUCTURE, /* wait and try again for ever: 08 40 53 55P03 57 58 25006 25P03 XX and the unknown */
-        WEIR_SQL_DATA            /* the event is at fault: 22xxx 23xxx */
+        WEIR_SQL_DATA /* the event is at fault: 22xxx 23xxx */
 };
 int weir_pg_classify(const struct weir_error *error);
 

@@ -34,10 +34,10 @@ struct weir_pool {
         char *url, *password, *application_name;
         uint32_t max;
         pthread_mutex_t mutex;
-        uint32_t places;               /* @mutex  taken, idle connections included */
-        struct weir_pg **idle;         /* @mutex  last in, first out: the rest can stay cold */
-        uint32_t idle_count;           /* @mutex */
-        struct waiter *first, *last;   /* @mutex */
+        uint32_t places;             /* @mutex  taken, idle connections included */
+        struct weir_pg **idle;       /* @mutex  last in, first out: the rest can stay cold */
+        uint32_t idle_count;         /* @mutex */
+        struct waiter *first, *last; /* @mutex */
 };
 
 static int copy_text(const char *from, char **ret)
@@ -189,14 +189,14 @@ static int take_place(struct weir_pool *pool, struct weir_latch *interrupt, stru
         return 0;
 }
 
-/* Did the server close it while nobody looked? What it says then is waiting in the socket. */
+/* Did the server close it while nobody looked? An idle connection has nothing to say: whatever waits
+ * in the socket is a farewell, or rare enough that a new connection costs less than reading it (the
+ * words come before the end of file, so a first read does not tell). */
 static bool alive(struct weir_pg *pg)
 {
         struct pollfd fd = { .fd = PQsocket(pg->conn), .events = POLLIN };
 
-        if (poll(&fd, 1, 0) > 0)
-                PQconsumeInput(pg->conn);
-        return weir_pg_idle(pg) && !PQisBusy(pg->conn);
+        return weir_pg_idle(pg) && poll(&fd, 1, 0) == 0;
 }
 
 int weir_pool_acquire(struct weir_pool *pool, struct weir_latch *interrupt, struct weir_pg **ret,

@@ -57,12 +57,15 @@ int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic
                 if (r == 0)
                         r = weir_pg_query(pg, make, params, WEIR_COUNT_OF(params), NULL, reterr);
                 if (r < 0) {
-                        weir_error_prefix(reterr, "taking %s/%d for worker %s: ", topic, partition, worker);
+                        weir_error_prefix(reterr, "taking %s/%d for worker %s: ", topic, partition,
+                                          worker);
                         return r;
                 }
         }
-        return weir_fail(reterr, WEIR_EDB, 0, "taking %s/%d for worker %s: the row in weir.position "
-                         "disappears; is somebody deleting it?", topic, partition, worker);
+        return weir_fail(reterr, WEIR_EDB, 0,
+                         "taking %s/%d for worker %s: the row in weir.position "
+                         "disappears; is somebody deleting it?",
+                         topic, partition, worker);
 }
 
 int weir_position_begin(struct weir_pg *pg, struct weir_position *position, int64_t next_offset,
@@ -95,13 +98,16 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64
                 " INSERT INTO weir.batch (position, first_offset, next_offset, epoch, plugin_version,"
                 " records, events, fresh, dead) SELECT id, $3, $4, epoch, '', 0, 0, 0, 0 FROM moved";
         const struct weir_value params[] = { weir_int4(position->id), weir_int8(position->epoch),
-                                             weir_int8(position->next_offset), weir_int8(next_offset) };
+                                             weir_int8(position->next_offset),
+                                             weir_int8(next_offset) };
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         int r;
 
         if (next_offset <= position->next_offset)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "position %d: skip from %lld to %lld does not go "
-                                 "forward", position->id, (long long)position->next_offset,
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                 "position %d: skip from %lld to %lld does not go "
+                                 "forward",
+                                 position->id, (long long)position->next_offset,
                                  (long long)next_offset);
         r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
         if (r < 0)
@@ -133,7 +139,8 @@ int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret
 static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t next_offset,
                   const char *reason, int64_t *ret_before, struct weir_error *reterr)
 {
-        static const char lock[] = "SELECT id, next_offset FROM weir.position"
+        static const char lock[] =
+                "SELECT id, next_offset FROM weir.position"
                 " WHERE worker = $1 AND topic = $2 AND partition = $3 FOR UPDATE";
         /* The identity of the log goes: the offset that it described is not the one before next_offset. */
         static const char move[] =
@@ -150,10 +157,12 @@ static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t ne
         if (r < 0)
                 return r;
         if (weir_pg_rows_count(rows) != 1)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "no position of worker %s for %s/%d: it is made when "
-                                 "the worker is first given the partition; `weir position show` lists them",
-                                 (const char *)names[0].u.ptr, (const char *)names[1].u.ptr,
-                                 (int)names[2].u.i64);
+                return weir_fail(
+                        reterr, WEIR_EUSAGE, 0,
+                        "no position of worker %s for %s/%d: it is made when "
+                        "the worker is first given the partition; `weir position show` lists them",
+                        (const char *)names[0].u.ptr, (const char *)names[1].u.ptr,
+                        (int)names[2].u.i64);
         *ret_before = weir_pg_rows_int(rows, 0, 1, -1);
         params[0] = weir_int4((int32_t)weir_pg_rows_int(rows, 0, 0, 0));
         params[1] = weir_int8(next_offset);
@@ -169,16 +178,17 @@ int weir_position_set(struct weir_pg *pg, const char *worker, const char *topic,
                       int64_t next_offset, const char *reason, int64_t *ret_before,
                       struct weir_error *reterr)
 {
-        const struct weir_value names[] = { weir_text_z(worker), weir_text_z(topic), weir_int4(partition) };
+        const struct weir_value names[] = { weir_text_z(worker), weir_text_z(topic),
+                                            weir_int4(partition) };
         int64_t before = -1;
         int r;
 
         if (next_offset < 0)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: offset %lld is negative", topic, partition,
-                                 (long long)next_offset);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: offset %lld is negative", topic,
+                                 partition, (long long)next_offset);
         if (!reason || !*reason)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: moving a position needs a reason", topic,
-                                 partition);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s/%d: moving a position needs a reason",
+                                 topic, partition);
         r = weir_pg_begin(pg, reterr);
         if (r < 0)
                 return r;

@@ -13,8 +13,8 @@
 struct weir_position {
         int32_t id;
         int64_t epoch;
-        int64_t next_offset;     /* -1: no position yet, see weir_position_begin() */
-        int64_t last_offset;     /* record that last_* describe; -1: none */
+        int64_t next_offset; /* -1: no position yet, see weir_position_begin() */
+        int64_t last_offset; /* record that last_* describe; -1: none */
         int64_t last_time_ms;
         int64_t last_fingerprint;
 };
@@ -31,11 +31,13 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64
                        struct weir_error *reterr);
 /* Read the row as it is after any open transaction on it has ended (locks it): resolves an unknown COMMIT.
  * 0, *ret filled (id must be set); 1 = no such row. */
-int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret, struct weir_error *reterr);
+int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,
+                       struct weir_error *reterr);
 
 /* Operator's tools: `weir position show|set`. set records the change with its reason in
  * weir.position_change and bumps the epoch, so that a live lane lets go and takes it anew. */
 int weir_position_set(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
-                      int64_t next_offset, const char *reason, int64_t *ret_before, struct weir_error *reterr);
+                      int64_t next_offset, const char *reason, int64_t *ret_before,
+                      struct weir_error *reterr);
 
 #endif

@@ -100,7 +100,8 @@ int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_param
 
         if (weir_pg_broken(pg)) {
                 pg->broken = true;
-                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; in: %.80s", pg->where, sql);
+                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; in: %.80s",
+                                 pg->where, sql);
         }
         r = find_or_prepare(pg, sql, params->count, params->types, params->values, &index, reterr);
         if (r < 0)
@@ -139,9 +140,7 @@ static const char *put_value(struct weir_bytes *bytes, const struct weir_value *
 
         switch (value->kind) {
         case WEIR_VALUE_TEXT:
-        case WEIR_VALUE_BYTEA:
-                weir_bytes_put(bytes, value->u.ptr, value->size);
-                return NULL;
+        case WEIR_VALUE_BYTEA: weir_bytes_put(bytes, value->u.ptr, value->size); return NULL;
         case WEIR_VALUE_UUID:
                 weir_bytes_put(bytes, value->u.ptr, value->size);
                 return value->size == 16 ? NULL : "a uuid has 16 bytes";
@@ -149,15 +148,11 @@ static const char *put_value(struct weir_bytes *bytes, const struct weir_value *
                 weir_bytes_put(bytes, "\1", 1); /* version of the binary form */
                 weir_bytes_put(bytes, value->u.ptr, value->size);
                 return NULL;
-        case WEIR_VALUE_BOOL:
-                weir_bytes_put(bytes, value->u.i64 ? "\1" : "\0", 1);
-                return NULL;
+        case WEIR_VALUE_BOOL: weir_bytes_put(bytes, value->u.i64 ? "\1" : "\0", 1); return NULL;
         case WEIR_VALUE_INT4:
                 weir_bytes_put32(bytes, (uint32_t)value->u.i64);
                 return value->u.i64 == (int32_t)value->u.i64 ? NULL : "an int4 is out of range";
-        case WEIR_VALUE_INT8:
-                weir_bytes_put64(bytes, (uint64_t)value->u.i64);
-                return NULL;
+        case WEIR_VALUE_INT8: weir_bytes_put64(bytes, (uint64_t)value->u.i64); return NULL;
         case WEIR_VALUE_FLOAT8:
                 memcpy(&bits, &value->u.f64, sizeof bits);
                 weir_bytes_put64(bytes, bits);
@@ -167,13 +162,12 @@ static const char *put_value(struct weir_bytes *bytes, const struct weir_value *
                         return "a timestamp is out of range";
                 weir_bytes_put64(bytes, (uint64_t)since_2000_us);
                 return NULL;
-        default:
-                return "unknown kind of value";
+        default: return "unknown kind of value";
         }
 }
 
-int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *params, size_t count,
-                  struct weir_pg_rows **ret, struct weir_error *reterr)
+int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *params,
+                  size_t count, struct weir_pg_rows **ret, struct weir_error *reterr)
 {
         enum { MANY = 65535 }; /* the protocol's own limit */
         WEIR_FREE Oid *types = NULL;
@@ -255,7 +249,8 @@ struct weir_view weir_pg_rows_text(const struct weir_pg_rows *rows, size_t row, 
         return view;
 }
 
-int64_t weir_pg_rows_int(const struct weir_pg_rows *rows, size_t row, size_t column, int64_t if_null)
+int64_t weir_pg_rows_int(const struct weir_pg_rows *rows, size_t row, size_t column,
+                         int64_t if_null)
 {
         struct weir_view text = weir_pg_rows_text(rows, row, column);
 

@@ -87,7 +87,8 @@ static int read_history(struct weir_pg *pg, struct history *ret, bool *ret_exist
         return 0;
 }
 
-static const struct applied *find_applied(const struct history *history, const char *set, int32_t version)
+static const struct applied *find_applied(const struct history *history, const char *set,
+                                          int32_t version)
 {
         for (size_t i = 0; i < history->count; i++)
                 if (history->list[i].version == version && strcmp(history->list[i].set, set) == 0)
@@ -114,10 +115,12 @@ static int check_set(const struct history *history, const struct weir_migrations
 
                 if (strcmp(row->set, set->set) != 0 || find_file(set, row->version))
                         continue;
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: the database has version %d (%s, applied %s), this "
-                                 "program knows up to %d: it is older than the schema; use the newer program",
-                                 set->set, row->version, row->name, row->at,
-                                 set->count ? set->list[set->count - 1].version : 0);
+                return weir_fail(
+                        reterr, WEIR_ESCHEMA, 0,
+                        "%s: the database has version %d (%s, applied %s), this "
+                        "program knows up to %d: it is older than the schema; use the newer program",
+                        set->set, row->version, row->name, row->at,
+                        set->count ? set->list[set->count - 1].version : 0);
         }
         for (size_t i = 0; i < set->count; i++) {
                 const struct weir_migration *file = &set->list[i];
@@ -126,13 +129,16 @@ static int check_set(const struct history *history, const struct weir_migrations
                 if (!row)
                         continue;
                 if (applied != i)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: version %d is applied but %d is not: the "
-                                         "database was not made by these files", set->set, file->version,
-                                         set->list[applied].version);
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "%s: version %d is applied but %d is not: the "
+                                         "database was not made by these files",
+                                         set->set, file->version, set->list[applied].version);
                 if (strcmp(row->checksum, file->checksum) != 0)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %04d_%s.up.sql was changed after it was "
-                                         "applied on %s: restore the file, and put the change in a new migration",
-                                         set->set, file->version, file->name, row->at);
+                        return weir_fail(
+                                reterr, WEIR_ESCHEMA, 0,
+                                "%s: %04d_%s.up.sql was changed after it was "
+                                "applied on %s: restore the file, and put the change in a new migration",
+                                set->set, file->version, file->name, row->at);
                 applied++;
         }
         *ret_applied = applied;
@@ -155,16 +161,19 @@ int weir_schema_status(struct weir_pg *pg, const struct weir_migrations *sets, s
                         const struct weir_migration *file = &set->list[i];
                         const struct applied *row = find_applied(&history, set->set, file->version);
                         int state = !row ? WEIR_MIGRATION_PENDING
-                                    : strcmp(row->checksum, file->checksum) != 0 ? WEIR_MIGRATION_CHANGED
-                                                                                 : WEIR_MIGRATION_APPLIED;
+                                    : strcmp(row->checksum, file->checksum) != 0
+                                            ? WEIR_MIGRATION_CHANGED
+                                            : WEIR_MIGRATION_APPLIED;
 
-                        report(context, set->set, file->version, file->name, state, row ? row->at : NULL);
+                        report(context, set->set, file->version, file->name, state,
+                               row ? row->at : NULL);
                 }
                 for (size_t i = history.count; i-- > 0;)
                         if (strcmp(history.list[i].set, set->set) == 0 &&
                             !find_file(set, history.list[i].version))
-                                report(context, set->set, history.list[i].version, history.list[i].name,
-                                       WEIR_MIGRATION_UNKNOWN, history.list[i].at);
+                                report(context, set->set, history.list[i].version,
+                                       history.list[i].name, WEIR_MIGRATION_UNKNOWN,
+                                       history.list[i].at);
         }
         return 0;
 }
@@ -185,8 +194,10 @@ int weir_schema_check(struct weir_pg *pg, const struct weir_migrations *sets, si
                 if (r < 0)
                         return r;
                 if (applied < sets[s].count)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: the schema is at version %d, this program "
-                                         "needs %d: run `weir migrate up`", sets[s].set,
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "%s: the schema is at version %d, this program "
+                                         "needs %d: run `weir migrate up`",
+                                         sets[s].set,
                                          applied ? sets[s].list[applied - 1].version : 0,
                                          sets[s].list[sets[s].count - 1].version);
         }
@@ -225,7 +236,8 @@ static int run_one(struct weir_pg *pg, const char *set, const struct weir_migrat
         if (r == 0)
                 r = weir_pg_run(pg, up ? file->up_sql : file->down_sql, reterr);
         if (r == 0 && !weir_pg_in_transaction(pg))
-                r = weir_fail(reterr, WEIR_ESCHEMA, 0, "the file ends the transaction by itself; take COMMIT "
+                r = weir_fail(reterr, WEIR_ESCHEMA, 0,
+                              "the file ends the transaction by itself; take COMMIT "
                               "and ROLLBACK out of it, and look what it left behind");
         if (r == 0)
                 r = weir_pg_query(pg, up ? insert : delete, params, up ? 4 : 2, NULL, reterr);
@@ -240,7 +252,8 @@ static int run_one(struct weir_pg *pg, const char *set, const struct weir_migrat
         return r;
 }
 
-static void show(FILE *out, const char *set, const struct weir_migration *file, bool up, bool dry_run)
+static void show(FILE *out, const char *set, const struct weir_migration *file, bool up,
+                 bool dry_run)
 {
         if (!out)
                 return;
@@ -261,7 +274,8 @@ static int up_locked(struct weir_pg *pg, const struct weir_migrations *sets, siz
         int r = read_history(pg, &history, &exists, reterr);
 
         for (size_t s = 0; r == 0 && s < set_count; s++)
-                r = check_set(&history, &sets[s], &applied, reterr); /* all, before the first is run */
+                r = check_set(&history, &sets[s], &applied,
+                              reterr); /* all, before the first is run */
         if (r == 0 && !exists && !dry_run)
                 r = bootstrap(pg, reterr);
         for (size_t s = 0; r == 0 && s < set_count; s++) {
@@ -276,8 +290,8 @@ static int up_locked(struct weir_pg *pg, const struct weir_migrations *sets, siz
         return r;
 }
 
-static int down_locked(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count, int steps,
-                       bool dry_run, FILE *out, struct weir_error *reterr)
+static int down_locked(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count,
+                       int steps, bool dry_run, FILE *out, struct weir_error *reterr)
 {
         WEIR_CLEANUP(history_fini) struct history history = { NULL, 0 };
         bool exists;
@@ -296,8 +310,10 @@ static int down_locked(struct weir_pg *pg, const struct weir_migrations *sets, s
                 if (!file)
                         continue; /* of a set that was not given */
                 if (!file->down_sql)
-                        return weir_fail(reterr, WEIR_ESCHEMA, 0, "%s: %04d_%s has no .down.sql: it cannot be "
-                                         "taken back", row->set, row->version, row->name);
+                        return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                         "%s: %04d_%s has no .down.sql: it cannot be "
+                                         "taken back",
+                                         row->set, row->version, row->name);
                 if (!dry_run)
                         r = run_one(pg, row->set, file, false, reterr);
                 if (r == 0)
@@ -316,13 +332,14 @@ static int unlock(struct weir_pg *pg, int r, struct weir_error *reterr)
 {
         if (weir_pg_broken(pg))
                 return r; /* the server lets go of it with the session */
-        if (weir_pg_run(pg, "SELECT pg_catalog.pg_advisory_unlock(" LOCK ")", r < 0 ? NULL : reterr) < 0)
+        if (weir_pg_run(pg, "SELECT pg_catalog.pg_advisory_unlock(" LOCK ")",
+                        r < 0 ? NULL : reterr) < 0)
                 return r < 0 ? r : WEIR_EDB;
         return r;
 }
 
-int weir_schema_up(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count, bool dry_run,
-                   FILE *out, struct weir_error *reterr)
+int weir_schema_up(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count,
+                   bool dry_run, FILE *out, struct weir_error *reterr)
 {
         int r = lock(pg, reterr);
 
@@ -331,8 +348,8 @@ int weir_schema_up(struct weir_pg *pg, const struct weir_migrations *sets, size_
         return unlock(pg, up_locked(pg, sets, set_count, dry_run, out, reterr), reterr);
 }
 
-int weir_schema_down(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count, int steps,
-                     bool dry_run, FILE *out, struct weir_error *reterr)
+int weir_schema_down(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count,
+                     int steps, bool dry_run, FILE *out, struct weir_error *reterr)
 {
         int r = lock(pg, reterr);
 

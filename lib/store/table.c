@@ -9,7 +9,7 @@
  *
  * Always true   B1  a row is in the buffer whole or not at all.
  *               B2  the types are those read when the table was opened. A column altered since then
- *                   makes COPY fail (22P03, 22P04): an operator's matter, told apart in send().
+ *                   makes COPY fail: an operator's matter, told apart in send().
  * Not chosen    text COPY: escaping costs more than the swap of bytes, and floats lose digits.
  */
 #include "store/table.h"
@@ -38,12 +38,13 @@ struct weir_rowbuffer {
 
 enum { CHUNK_BYTES = 256 * 1024, KEPT_BYTES = 1024 * 1024, FIELD_MAX = 1024 * 1024 * 1024 - 1 };
 
-static const char copy_header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"; /* 11 + 4 flags + 4 extension */
+static const char copy_header[] =
+        "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"; /* 11 + 4 flags + 4 extension */
 
 static const char *kind_name(int kind)
 {
-        static const char *const names[] = { "null", "text", "bytea", "jsonb", "bool", "int4",
-                                             "int8", "float8", "timestamptz", "uuid" };
+        static const char *const names[] = { "null", "text", "bytea",  "jsonb",       "bool",
+                                             "int4", "int8", "float8", "timestamptz", "uuid" };
 
         return kind >= 0 && (size_t)kind < WEIR_COUNT_OF(names) ? names[kind] : "unknown kind";
 }
@@ -51,13 +52,23 @@ static const char *kind_name(int kind)
 static bool can_append(const struct column *column)
 {
         switch (column->oid) {
-        case WEIR_OID_TEXT: case WEIR_OID_VARCHAR: case WEIR_OID_BPCHAR: case WEIR_OID_NAME:
-        case WEIR_OID_JSON: case WEIR_OID_JSONB: case WEIR_OID_BYTEA: case WEIR_OID_BOOL:
-        case WEIR_OID_INT2: case WEIR_OID_INT4: case WEIR_OID_INT8: case WEIR_OID_FLOAT4:
-        case WEIR_OID_FLOAT8: case WEIR_OID_TIMESTAMP: case WEIR_OID_TIMESTAMPTZ: case WEIR_OID_UUID:
-                return true;
-        default:
-                return column->label;
+        case WEIR_OID_TEXT:
+        case WEIR_OID_VARCHAR:
+        case WEIR_OID_BPCHAR:
+        case WEIR_OID_NAME:
+        case WEIR_OID_JSON:
+        case WEIR_OID_JSONB:
+        case WEIR_OID_BYTEA:
+        case WEIR_OID_BOOL:
+        case WEIR_OID_INT2:
+        case WEIR_OID_INT4:
+        case WEIR_OID_INT8:
+        case WEIR_OID_FLOAT4:
+        case WEIR_OID_FLOAT8:
+        case WEIR_OID_TIMESTAMP:
+        case WEIR_OID_TIMESTAMPTZ:
+        case WEIR_OID_UUID: return true;
+        default: return column->label;
         }
 }
 
@@ -95,7 +106,8 @@ static int make_copy_sql(struct weir_table *table, size_t schema_size)
 }
 
 /* Fill @column from the catalog's row. 0, or the reason why it cannot be. */
-static const char *read_column(struct column *column, const char *name, const struct weir_pg_rows *rows)
+static const char *read_column(struct column *column, const char *name,
+                               const struct weir_pg_rows *rows)
 {
         for (size_t i = 0; i < weir_pg_rows_count(rows); i++) {
                 if (strcmp(weir_pg_rows_text(rows, i, 0).ptr, name) != 0)
@@ -108,7 +120,9 @@ static const char *read_column(struct column *column, const char *name, const st
                         return "out of memory";
                 if (weir_pg_rows_text(rows, i, 4).ptr[0] == 't')
                         return "is a generated column";
-                return can_append(column) ? NULL : "has a type that cannot be appended to; use exec() for it";
+                return can_append(column)
+                               ? NULL
+                               : "has a type that cannot be appended to; use exec() for it";
         }
         return "does not exist";
 }
@@ -134,7 +148,8 @@ int weir_table_open(struct weir_pg *pg, const char *name, const char *const *col
         int r;
 
         if (!dot || dot == name || !dot[1] || strchr(dot + 1, '.'))
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "table '%s': write it as schema.name", name);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0, "table '%s': write it as schema.name",
+                                 name);
         while (columns[count])
                 count++;
         if (count == 0 || count > 1600)
@@ -145,7 +160,8 @@ int weir_table_open(struct weir_pg *pg, const char *name, const char *const *col
         if (r < 0)
                 return r;
         if (weir_pg_rows_count(rows) == 0)
-                return weir_fail(reterr, WEIR_ESCHEMA, 0, "table %s does not exist; run `weir migrate up`", name);
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "table %s does not exist; run `weir migrate up`", name);
         table = calloc(1, sizeof *table);
         if (table) {
                 table->name = strdup(name);
@@ -160,8 +176,8 @@ int weir_table_open(struct weir_pg *pg, const char *name, const char *const *col
                 const char *wrong = read_column(&table->columns[i], columns[i], rows);
 
                 if (wrong) {
-                        r = weir_fail(reterr, WEIR_ESCHEMA, 0, "table %s: column %s%s%s%s %s", name, columns[i],
-                                      table->columns[i].type ? " (" : "",
+                        r = weir_fail(reterr, WEIR_ESCHEMA, 0, "table %s: column %s%s%s%s %s", name,
+                                      columns[i], table->columns[i].type ? " (" : "",
                                       table->columns[i].type ? table->columns[i].type : "",
                                       table->columns[i].type ? ")" : "", wrong);
                         weir_table_free(table);
@@ -242,7 +258,8 @@ static struct misfit put_bytes(struct weir_bytes *out, const struct weir_value *
         if (value->size > FIELD_MAX)
                 return (struct misfit){ "22001", "value is longer than 1 GiB" };
         if (text && value->size && memchr(value->u.ptr, 0, value->size))
-                return (struct misfit){ "22021", "text holds a NUL byte, which PostgreSQL cannot store" };
+                return (struct misfit){ "22021",
+                                        "text holds a NUL byte, which PostgreSQL cannot store" };
         weir_bytes_put32(out, value->size + (version ? 1u : 0u));
         if (version)
                 weir_bytes_put(out, "\1", 1);
@@ -298,9 +315,7 @@ static struct misfit put_field(struct weir_bytes *out, const struct column *colu
         int64_t since_2000_us;
 
         switch (value->kind) {
-        case WEIR_VALUE_NULL:
-                weir_bytes_put32(out, UINT32_MAX);
-                return fits;
+        case WEIR_VALUE_NULL: weir_bytes_put32(out, UINT32_MAX); return fits;
         case WEIR_VALUE_TEXT:
                 if (oid == WEIR_OID_TEXT || oid == WEIR_OID_VARCHAR || oid == WEIR_OID_BPCHAR ||
                     oid == WEIR_OID_NAME || oid == WEIR_OID_JSON || column->label)
@@ -341,20 +356,19 @@ static struct misfit put_field(struct weir_bytes *out, const struct column *colu
                 if (value->size != 16)
                         return (struct misfit){ NULL, "takes 16 bytes" };
                 return put_bytes(out, value, false, false);
-        default:
-                return other;
+        default: return other;
         }
 }
 
-int weir_rowbuffer_append(struct weir_rowbuffer *buffer, const struct weir_value *values, size_t count,
-                          struct weir_error *reterr)
+int weir_rowbuffer_append(struct weir_rowbuffer *buffer, const struct weir_value *values,
+                          size_t count, struct weir_error *reterr)
 {
         const struct weir_table *table = buffer->table;
         size_t before = buffer->bytes.used;
 
         if (count != table->count)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: %zu values for %zu columns", table->name, count,
-                                 table->count);
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "%s: %zu values for %zu columns",
+                                 table->name, count, table->count);
         weir_bytes_put16(&buffer->bytes, (uint16_t)count);
         for (size_t i = 0; i < count; i++) {
                 struct misfit misfit = put_field(&buffer->bytes, &table->columns[i], &values[i]);
@@ -371,8 +385,9 @@ int weir_rowbuffer_append(struct weir_rowbuffer *buffer, const struct weir_value
         }
         if (buffer->bytes.failed) {
                 weir_bytes_cut(&buffer->bytes, before);
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "%s: row %zu of the batch, after %zu bytes",
-                                 table->name, buffer->rows + 1, before);
+                return weir_fail(reterr, WEIR_ENOMEM, 0,
+                                 "%s: row %zu of the batch, after %zu bytes", table->name,
+                                 buffer->rows + 1, before);
         }
         buffer->rows++;
         return 0;
@@ -441,7 +456,16 @@ static int copy_it(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct wei
         return weir_wire_finish(pg, NULL, sql, reterr);
 }
 
-int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct weir_error *reterr)
+/* B2: the server reads our bytes as another type. Two of the states are of class 22 and one of class
+ * 08, but neither the event nor the connection is at fault. */
+static bool is_misread(const char *sqlstate)
+{
+        return !strcmp(sqlstate, "22P03") || !strcmp(sqlstate, "22P04") ||
+               !strcmp(sqlstate, "08P01");
+}
+
+int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg,
+                        struct weir_error *reterr)
 {
         int r;
 
@@ -449,13 +473,11 @@ int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg, struc
                 return 0;
         if (weir_pg_broken(pg)) {
                 pg->broken = true;
-                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; COPY %s", pg->where,
-                                 buffer->table->name);
+                return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; COPY %s",
+                                 pg->where, buffer->table->name);
         }
         r = copy_it(buffer, pg, reterr);
-        if (r == WEIR_ESQL && reterr &&
-            (strcmp(reterr->sqlstate, "22P03") == 0 || strcmp(reterr->sqlstate, "22P04") == 0)) {
-                /* B2: not the event's fault, although the state is of class 22. */
+        if (r < 0 && reterr && !weir_pg_broken(pg) && is_misread(reterr->sqlstate)) {
                 reterr->code = r = WEIR_ESCHEMA;
                 weir_error_prefix(reterr, "%s was altered since the worker started, restart it: ",
                                   buffer->table->name);

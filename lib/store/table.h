@@ -21,11 +21,13 @@ const char *weir_table_name(const struct weir_table *table);
 
 struct weir_rowbuffer *weir_rowbuffer_new(const struct weir_table *table); /* NULL = no memory */
 void weir_rowbuffer_free(struct weir_rowbuffer *buffer);
-int weir_rowbuffer_append(struct weir_rowbuffer *buffer, const struct weir_value *values, size_t count, struct weir_error *reterr);
+int weir_rowbuffer_append(struct weir_rowbuffer *buffer, const struct weir_value *values,
+                          size_t count, struct weir_error *reterr);
 size_t weir_rowbuffer_rows(const struct weir_rowbuffer *buffer);
 size_t weir_rowbuffer_bytes(const struct weir_rowbuffer *buffer);
 void weir_rowbuffer_reset(struct weir_rowbuffer *buffer); /* keeps the memory up to 1 MiB */
 /* COPY what is there and reset. Nothing to do = 0. */
-int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct weir_error *reterr);
+int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg,
+                        struct weir_error *reterr);
 
 #endif

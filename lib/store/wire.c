@@ -48,8 +48,8 @@ int weir_wire_wait(struct weir_pg *pg, short events, int64_t deadline_us, const 
                         return weir_fail(reterr, WEIR_ESTOP, 0, "%s: interrupted in: %.80s",
                                          pg->where, sql);
                 if (r == 0)
-                        return weir_fail(reterr, WEIR_EDB, ETIMEDOUT, "%s: no answer in time to: %.80s",
-                                         pg->where, sql);
+                        return weir_fail(reterr, WEIR_EDB, ETIMEDOUT,
+                                         "%s: no answer in time to: %.80s", pg->where, sql);
                 return weir_fail(reterr, WEIR_ESYS, errno, "%s: poll: %m", pg->where);
         }
 }
@@ -118,9 +118,11 @@ int weir_wire_finish(struct weir_pg *pg, PGresult **ret, const char *sql, struct
                 case PGRES_COPY_BOTH:
                         pg->broken = true; /* the only way out of a COPY that nobody feeds */
                         PQclear(result);
-                        return first ? first : weir_fail(reterr, WEIR_EUSAGE, 0,
-                                "COPY cannot run as a plain statement, append to a table instead: %.80s",
-                                sql);
+                        return first ? first
+                                     : weir_fail(
+                                               reterr, WEIR_EUSAGE, 0,
+                                               "COPY cannot run as a plain statement, append to a table instead: %.80s",
+                                               sql);
                 default:
                         r = weir_wire_fail(pg, result, sql, first ? NULL : reterr);
                         first = first ? first : r;
@@ -166,7 +168,8 @@ int weir_wire_fail(struct weir_pg *pg, const PGresult *result, const char *sql,
 {
         const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
         const char *words = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-        const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
+        const char *severity = result ? PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED)
+                                      : NULL;
         const char *detail, *context;
         char line[32] = "";
         bool ended, lost;

@@ -52,10 +52,10 @@ struct weir_statement {
 
 /* What apply.c knows about the claim generations on this connection. */
 struct weir_claims {
-        int64_t version;    /* of weir.claim_state that the statement was made for; 0 = none */
-        bool prepared;      /* a statement named "weir_claim" exists */
+        int64_t version; /* of weir.claim_state that the statement was made for; 0 = none */
+        bool prepared;   /* a statement named "weir_claim" exists */
         struct weir_bytes arrays;
-        void *order;        /* struct claim_order[], sorted keys */
+        void *order; /* struct claim_order[], sorted keys */
         size_t order_count;
 };
 
@@ -88,7 +88,8 @@ int weir_wire_flush(struct weir_pg *pg, const char *sql, struct weir_error *rete
 /* The next result; *ret NULL = the command is over. A failed command is a result, not an error here. */
 int weir_wire_next(struct weir_pg *pg, PGresult **ret, const char *sql, struct weir_error *reterr);
 /* All results of the command; *ret (may be NULL) the last good one. First failure wins. */
-int weir_wire_finish(struct weir_pg *pg, PGresult **ret, const char *sql, struct weir_error *reterr);
+int weir_wire_finish(struct weir_pg *pg, PGresult **ret, const char *sql,
+                     struct weir_error *reterr);
 /* Say what @result (NULL: the connection) reports, with class and sqlstate. */
 int weir_wire_fail(struct weir_pg *pg, const PGresult *result, const char *sql,
                    struct weir_error *reterr);

@@ -2,9 +2,8 @@
 /*
  * opener - an open() that does what its options say, without a database
  *
- * Options: text, number, truth (read and logged), rules (a list of groups with a member type),
- * declared (known, not read), fail ("<code>" returned without a word, or with words where fail_text
- * is there).
+ * Options: text, number, truth (read), rules (a list of groups with a member type), declared
+ * (known, not read), fail (the number that open() returns), fail_text (the words it says then).
  */
 #include <stdlib.h>
 

@@ -6,10 +6,8 @@
  *   reject_type              REJECT events of this type
  *   skip_type                SKIP them: no row
  *   retry_type, retry_times  RETRY them so often (default 1), counted in memory, then DONE
- *   sql_error_type           run a statement that fails with sql_error (default "22012"; "23505",
- *                            "40P01"
- *                            and any other SQLSTATE are raised by a DO block) and return what it
- *                            returned
+ *   sql_error_type           run a statement that fails with the SQLSTATE sql_error (default
+ *                            "22012") and return what it returned
  *   swallow_type             run the same statement and return DONE all the same
  *   commit_type              COMMIT on the connection, behind weir's back, and return DONE
  *   crash_type               abort() the process

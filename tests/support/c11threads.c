@@ -31,16 +31,11 @@ struct start {
 static int result(int error)
 {
         switch (error) {
-        case 0:
-                return thrd_success;
-        case EBUSY:
-                return thrd_busy;
-        case ETIMEDOUT:
-                return thrd_timedout;
-        case ENOMEM:
-                return thrd_nomem;
-        default:
-                return thrd_error;
+        case 0: return thrd_success;
+        case EBUSY: return thrd_busy;
+        case ETIMEDOUT: return thrd_timedout;
+        case ENOMEM: return thrd_nomem;
+        default: return thrd_error;
         }
 }
 
@@ -107,7 +102,8 @@ int mtx_init(mtx_t *mutex, int type)
         int error;
 
         pthread_mutexattr_init(&attr);
-        pthread_mutexattr_settype(&attr, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_NORMAL);
+        pthread_mutexattr_settype(&attr, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE
+                                                              : PTHREAD_MUTEX_NORMAL);
         error = pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
         pthread_mutexattr_destroy(&attr);
         return result(error);
@@ -163,9 +159,11 @@ int cnd_wait(cnd_t *cond, mtx_t *mutex)
         return result(pthread_cond_wait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex));
 }
 
-int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until)
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex,
+                  const struct timespec *restrict until)
 {
-        return result(pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until));
+        return result(
+                pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until));
 }
 
 int tss_create(tss_t *key, tss_dtor_t destructor)

@@ -111,11 +111,13 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
         if (rd_kafka_event_error(event))
                 die("%s: %s", what, rd_kafka_event_error_string(event));
         if (rd_kafka_event_CreateTopics_result(event))
-                results = rd_kafka_CreateTopics_result_topics(
-                        rd_kafka_event_CreateTopics_result(event), &count);
+                results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(
+                                                                      event),
+                                                              &count);
         else if (rd_kafka_event_DeleteTopics_result(event))
-                results = rd_kafka_DeleteTopics_result_topics(
-                        rd_kafka_event_DeleteTopics_result(event), &count);
+                results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(
+                                                                      event),
+                                                              &count);
         else if ((grown = rd_kafka_event_CreatePartitions_result(event)))
                 results = rd_kafka_CreatePartitions_result_topics(grown, &count);
         else if (rd_kafka_event_DeleteRecords_result(event))
@@ -223,7 +225,8 @@ int main(int argc, char **argv)
         int given = argc - 3;
         rd_kafka_t *rk;
 
-        rk = argc > 2 ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1]) : NULL;
+        rk = argc > 2 ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1])
+                      : NULL;
         if (!strcmp(what, "ping") && given == 0)
                 ping(rk);
         else if (!strcmp(what, "create") && given == 2)

@@ -81,7 +81,8 @@ static inline int fixture_pg(const char *verb, char *ret_line, size_t size)
                 _exit(127);
         }
         close(fds[1]);
-        while (used + 1 < (ssize_t)size && (n = read(fds[0], ret_line + used, size - 1 - (size_t)used)) > 0)
+        while (used + 1 < (ssize_t)size &&
+               (n = read(fds[0], ret_line + used, size - 1 - (size_t)used)) > 0)
                 used += n;
         close(fds[0]);
         ret_line[used] = '\0';
@@ -136,16 +137,19 @@ static inline void fixture_start(const char *program, bool migrate)
                 ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
                 self[n > 0 ? n : 0] = '\0';
-                snprintf(fixture.directory, sizeof fixture.directory, "%s.pg.%d", self, (int)getpid());
+                snprintf(fixture.directory, sizeof fixture.directory, "%s.pg.%d", self,
+                         (int)getpid());
                 snprintf(fixture.script, sizeof fixture.script, "tests/support/pg.sh");
                 if (fixture_pg("start", fixture.server, sizeof fixture.server) != 0) {
-                        fprintf(stderr, "no PostgreSQL: set WEIR_TEST_PG, or run from the top of the tree\n");
+                        fprintf(stderr,
+                                "no PostgreSQL: set WEIR_TEST_PG, or run from the top of the tree\n");
                         exit(99);
                 }
         }
         pg = fixture_connect_to(fixture.server);
         snprintf(fixture.name, sizeof fixture.name, "weir_%s_%d", program, (int)getpid());
-        snprintf(sql, sizeof sql, "CREATE DATABASE %s ENCODING 'UTF8' TEMPLATE template0", fixture.name);
+        snprintf(sql, sizeof sql, "CREATE DATABASE %s ENCODING 'UTF8' TEMPLATE template0",
+                 fixture.name);
         if (weir_pg_run(pg, sql, &error) < 0) {
                 fprintf(stderr, "%s: %s\n", sql, error.text);
                 exit(99);
@@ -197,7 +201,8 @@ __attribute__((format(printf, 2, 3))) static inline int64_t fixture_int(struct w
         va_start(ap, format);
         vsnprintf(sql, sizeof sql, format, ap);
         va_end(ap);
-        ck_assert_msg(weir_pg_query(pg, sql, NULL, 0, &rows, &error) == 0, "%s: %s", sql, error.text);
+        ck_assert_msg(weir_pg_query(pg, sql, NULL, 0, &rows, &error) == 0, "%s: %s", sql,
+                      error.text);
         number = weir_pg_rows_int(rows, 0, 0, -1);
         weir_pg_rows_free(rows);
         return number;

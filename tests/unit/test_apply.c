@@ -26,7 +26,8 @@ struct batch {
         struct weir_apply apply;
 };
 
-static struct batch *batch_of(struct weir_pg *pg, int32_t partition, unsigned first_key, size_t count)
+static struct batch *batch_of(struct weir_pg *pg, int32_t partition, unsigned first_key,
+                              size_t count)
 {
         struct batch *batch = calloc(1, sizeof *batch);
 
@@ -86,24 +87,39 @@ START_TEST(a_batch_moves_the_position_claims_and_leaves_a_trail)
         ck_assert_int_eq(apply(pg, batch), 0);
         ck_assert(weir_pg_in_transaction(pg));
         ck_assert_uint_eq(fresh_count(batch), KEYS);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d", batch->position.id), 0);
+        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d",
+                                     batch->position.id),
+                         0);
         OK(weir_pg_commit(pg, reterr));
         OK(weir_position_look(pg, batch->position.id, &after, reterr));
         ck_assert_int_eq(after.next_offset, 110);
         ck_assert_int_eq(after.last_offset, 109);
         ck_assert_int_eq(after.last_time_ms, 1234);
         ck_assert_int_eq(after.last_fingerprint, -77);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d", batch->position.id), KEYS);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d AND \"offset\" = 103"
-                " AND key = encode('\\x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x', 'hex')::uuid",
-                batch->position.id,
-                batch->keys[3].bytes[0], batch->keys[3].bytes[1], batch->keys[3].bytes[2], batch->keys[3].bytes[3],
-                batch->keys[3].bytes[4], batch->keys[3].bytes[5], batch->keys[3].bytes[6], batch->keys[3].bytes[7],
-                batch->keys[3].bytes[8], batch->keys[3].bytes[9], batch->keys[3].bytes[10], batch->keys[3].bytes[11],
-                batch->keys[3].bytes[12], batch->keys[3].bytes[13], batch->keys[3].bytes[14], batch->keys[3].bytes[15]), 1);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.batch WHERE position = %d AND first_offset = 100"
-                " AND next_offset = 110 AND epoch = %lld AND records = 10 AND events = 8 AND fresh = 8 AND dead = 0"
-                " AND plugin_version = '1.0'", batch->position.id, (long long)batch->position.epoch), 1);
+        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d",
+                                     batch->position.id),
+                         KEYS);
+        ck_assert_int_eq(
+                fixture_int(
+                        other,
+                        "SELECT count(*) FROM weir.claim WHERE position = %d AND \"offset\" = 103"
+                        " AND key = encode('\\x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x', 'hex')::uuid",
+                        batch->position.id, batch->keys[3].bytes[0], batch->keys[3].bytes[1],
+                        batch->keys[3].bytes[2], batch->keys[3].bytes[3], batch->keys[3].bytes[4],
+                        batch->keys[3].bytes[5], batch->keys[3].bytes[6], batch->keys[3].bytes[7],
+                        batch->keys[3].bytes[8], batch->keys[3].bytes[9], batch->keys[3].bytes[10],
+                        batch->keys[3].bytes[11], batch->keys[3].bytes[12],
+                        batch->keys[3].bytes[13], batch->keys[3].bytes[14],
+                        batch->keys[3].bytes[15]),
+                1);
+        ck_assert_int_eq(
+                fixture_int(
+                        other,
+                        "SELECT count(*) FROM weir.batch WHERE position = %d AND first_offset = 100"
+                        " AND next_offset = 110 AND epoch = %lld AND records = 10 AND events = 8 AND fresh = 8 AND dead = 0"
+                        " AND plugin_version = '1.0'",
+                        batch->position.id, (long long)batch->position.epoch),
+                1);
         free(batch);
         weir_pg_close(pg);
         weir_pg_close(other);
@@ -136,7 +152,9 @@ START_TEST(a_batch_without_keys_moves_the_position)
 
         ck_assert_int_eq(apply(pg, batch), 0);
         OK(weir_pg_commit(pg, reterr));
-        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d", batch->position.id), 110);
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d",
+                                     batch->position.id),
+                         110);
         free(batch);
         weir_pg_close(pg);
 }
@@ -152,8 +170,12 @@ START_TEST(an_older_epoch_and_another_offset_are_fenced_and_write_nothing)
         now->position.next_offset = 99;
         ck_assert_int_eq(apply(pg, now), 1);
         ck_assert(weir_pg_idle(pg));
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim WHERE position = %d", now->position.id), 0);
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d", now->position.id), 0);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim WHERE position = %d",
+                                     now->position.id),
+                         0);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d",
+                                     now->position.id),
+                         0);
         now->position.next_offset = 100;
         ck_assert_int_eq(apply(pg, now), 0);
         OK(weir_pg_commit(pg, reterr));
@@ -176,7 +198,8 @@ static void *claim(void *arg)
 {
         struct claimer *claimer = arg;
 
-        claimer->result = weir_apply_begin(claimer->pg, &claimer->batch->apply, claimer->batch->fresh, &claimer->error);
+        claimer->result = weir_apply_begin(claimer->pg, &claimer->batch->apply,
+                                           claimer->batch->fresh, &claimer->error);
         if (claimer->result == 0)
                 claimer->result = weir_pg_commit(claimer->pg, &claimer->error);
         return NULL;
@@ -200,7 +223,9 @@ static void two_claimers(int32_t partition, unsigned first_key, bool commit, siz
         pthread_join(second.thread, NULL);
         ck_assert_msg(second.result == 0, "%s", second.error.text);
         ck_assert_uint_eq(fresh_count(second.batch), fresh_of_second);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) - count(DISTINCT key) FROM weir.claim"), 0);
+        ck_assert_int_eq(fixture_int(other,
+                                     "SELECT count(*) - count(DISTINCT key) FROM weir.claim"),
+                         0);
         free(batch);
         free(second.batch);
         weir_pg_close(first);
@@ -242,15 +267,21 @@ START_TEST(a_key_is_unique_across_generations)
         for (int i = 0; i < 3; i++) {
                 OK(weir_claim_switch(other, &generation, reterr));
                 advance(batch);
-                batch->keys[0] = key_of(5100 + (unsigned)i); /* one new, the others from generations back */
+                batch->keys[0] = key_of(
+                        5100 + (unsigned)i); /* one new, the others from generations back */
                 ck_assert_int_eq(apply(pg, batch), 0);
                 ck_assert_uint_eq(fresh_count(batch), 1);
                 ck_assert(batch->fresh[0]);
                 OK(weir_pg_commit(pg, reterr));
-                ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d", generation), 1);
+                ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d",
+                                             generation),
+                                 1);
         }
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) - count(DISTINCT key) FROM weir.claim"), 0);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d", batch->position.id),
+        ck_assert_int_eq(fixture_int(other,
+                                     "SELECT count(*) - count(DISTINCT key) FROM weir.claim"),
+                         0);
+        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d",
+                                     batch->position.id),
                          KEYS + 3);
         free(batch);
         weir_pg_close(pg);
@@ -264,10 +295,12 @@ START_TEST(a_switch_waits_for_the_open_claimer_and_holds_up_the_next)
         struct batch *batch = batch_of(pg, 21, 6000, KEYS);
         struct switcher switcher = { .pg = fixture_connect() };
         struct claimer late = { .pg = fixture_connect() };
-        int64_t switcher_backend = fixture_backend(switcher.pg), late_backend = fixture_backend(late.pg);
+        int64_t switcher_backend = fixture_backend(switcher.pg),
+                late_backend = fixture_backend(late.pg);
 
         late.batch = batch_of(late.pg, 22, 6000, KEYS);
-        ck_assert_int_eq(apply(late.pg, late.batch), 0); /* so that it knows the generations of now */
+        ck_assert_int_eq(apply(late.pg, late.batch),
+                         0); /* so that it knows the generations of now */
         weir_pg_rollback(late.pg);
         ck_assert_int_eq(apply(pg, batch), 0);
         pthread_create(&switcher.thread, NULL, switch_generation, &switcher);
@@ -287,7 +320,9 @@ START_TEST(a_switch_waits_for_the_open_claimer_and_holds_up_the_next)
         advance(late.batch);
         ck_assert_int_eq(apply(late.pg, late.batch), 0);
         OK(weir_pg_commit(late.pg, reterr));
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d", switcher.generation), 1);
+        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d",
+                                     switcher.generation),
+                         1);
         free(batch);
         free(late.batch);
         weir_pg_close(pg);
@@ -304,7 +339,8 @@ START_TEST(a_claim_sent_before_a_switch_lands_in_the_new_generation)
         struct batch *batch = batch_of(pg, 23, 6500, KEYS);
         struct switcher switcher = { .pg = fixture_connect() };
         struct claimer late = { .pg = fixture_connect() };
-        int64_t switcher_backend = fixture_backend(switcher.pg), late_backend = fixture_backend(late.pg);
+        int64_t switcher_backend = fixture_backend(switcher.pg),
+                late_backend = fixture_backend(late.pg);
 
         late.batch = batch_of(late.pg, 24, 6600, KEYS);
         ck_assert_int_eq(apply(late.pg, late.batch), 0);
@@ -319,8 +355,10 @@ START_TEST(a_claim_sent_before_a_switch_lands_in_the_new_generation)
         pthread_join(late.thread, NULL);
         ck_assert_msg(late.result == 0, "%s", late.error.text);
         ck_assert_uint_eq(fresh_count(late.batch), KEYS);
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d WHERE position = %d",
-                                     switcher.generation, late.batch->position.id), KEYS);
+        ck_assert_int_eq(fixture_int(other,
+                                     "SELECT count(*) FROM weir.claim_%d WHERE position = %d",
+                                     switcher.generation, late.batch->position.id),
+                         KEYS);
         free(batch);
         free(late.batch);
         weir_pg_close(pg);
@@ -339,21 +377,22 @@ START_TEST(a_generation_that_was_dropped_is_a_stale_statement_not_an_error)
         OK(weir_claim_switch(other, &generation, reterr));
         ck_assert_int_eq(apply(pg, batch), 0);
         OK(weir_pg_commit(pg, reterr));
-        OK(weir_pg_run(other, "BEGIN; CREATE OR REPLACE VIEW weir.claim AS SELECT 0 AS generation, key, position, \"offset\""
-                              " FROM weir.claim_1 WHERE false", reterr));
-        ck_assert_int_eq(fixture_int(other, "SELECT pg_advisory_xact_lock(2003134834, 1) IS NULL"), -1);
-        weir_pg_rollback(other);
-        OK(weir_pg_run(other, "BEGIN; SELECT pg_advisory_xact_lock(2003134834, 1); DROP VIEW weir.claim;"
-                              "DO $$ DECLARE g int; BEGIN FOR g IN SELECT generation FROM weir.claim_generation"
-                              " WHERE generation < (SELECT max(generation) FROM weir.claim_generation) LOOP"
-                              " EXECUTE format('DROP TABLE weir.claim_%s', g); END LOOP; END $$;"
-                              "DELETE FROM weir.claim_generation WHERE generation <"
-                              " (SELECT max(generation) FROM weir.claim_generation);"
-                              "UPDATE weir.claim_state SET version = version + 1; COMMIT", reterr));
+        OK(weir_pg_run(
+                other,
+                "BEGIN; SELECT pg_advisory_xact_lock(2003134834, 1); DROP VIEW weir.claim;"
+                "DO $$ DECLARE g int; BEGIN FOR g IN SELECT generation FROM weir.claim_generation"
+                " WHERE generation < (SELECT max(generation) FROM weir.claim_generation) LOOP"
+                " EXECUTE format('DROP TABLE weir.claim_%s', g); END LOOP; END $$;"
+                "DELETE FROM weir.claim_generation WHERE generation <"
+                " (SELECT max(generation) FROM weir.claim_generation);"
+                "UPDATE weir.claim_state SET version = version + 1; COMMIT",
+                reterr));
         advance(batch);
         ck_assert_int_eq(apply(pg, batch), 0);
         OK(weir_pg_commit(pg, reterr));
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d", batch->position.id), 2);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d",
+                                     batch->position.id),
+                         2);
         free(batch);
         weir_pg_close(pg);
         weir_pg_close(other);
@@ -387,17 +426,32 @@ START_TEST(rights_follow_a_switch)
 
         snprintf(sql, sizeof sql, "CREATE ROLE %s_worker", fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
-        snprintf(sql, sizeof sql, "DO $$ BEGIN EXECUTE format('GRANT SELECT, INSERT ON weir.claim_%%s TO %s_worker',"
-                 " (SELECT max(generation) FROM weir.claim_generation)); END $$", fixture.name);
+        snprintf(sql, sizeof sql,
+                 "DO $$ BEGIN EXECUTE format('GRANT SELECT, INSERT ON weir.claim_%%s TO %s_worker',"
+                 " (SELECT max(generation) FROM weir.claim_generation)); END $$",
+                 fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
         OK(weir_claim_switch(pg, &generation, reterr));
-        ck_assert_int_eq(fixture_int(pg, "SELECT has_table_privilege('%s_worker', 'weir.claim_%d', 'INSERT')::int",
-                                     fixture.name, generation), 1);
-        ck_assert_int_eq(fixture_int(pg, "SELECT has_table_privilege('%s_worker', 'weir.claim_%d', 'DELETE')::int",
-                                     fixture.name, generation), 0);
-        ck_assert_int_eq(fixture_int(pg, "SELECT has_function_privilege('%s_worker', 'weir.claim_switch()', 'EXECUTE')::int",
-                                     fixture.name), 0);
-        snprintf(sql, sizeof sql, "DROP OWNED BY %s_worker; DROP ROLE %s_worker", fixture.name, fixture.name);
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT has_table_privilege('%s_worker', 'weir.claim_%d', 'INSERT')::int",
+                        fixture.name, generation),
+                1);
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT has_table_privilege('%s_worker', 'weir.claim_%d', 'DELETE')::int",
+                        fixture.name, generation),
+                0);
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT has_function_privilege('%s_worker', 'weir.claim_switch()', 'EXECUTE')::int",
+                        fixture.name),
+                0);
+        snprintf(sql, sizeof sql, "DROP OWNED BY %s_worker; DROP ROLE %s_worker", fixture.name,
+                 fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
         weir_pg_close(pg);
 }
@@ -453,7 +507,8 @@ START_TEST(a_begin_on_a_dead_or_busy_connection_is_refused)
         weir_pg_rollback(pg);
         ck_assert_int_eq(apply(pg, batch), 0);
         weir_pg_rollback(pg);
-        fixture_int(other, "SELECT pg_terminate_backend(%lld, 5000)::int", (long long)fixture_backend(pg));
+        fixture_int(other, "SELECT pg_terminate_backend(%lld, 5000)::int",
+                    (long long)fixture_backend(pg));
         ck_assert_int_eq(weir_apply_begin(pg, &batch->apply, batch->fresh, &error), WEIR_EDB);
         ck_assert(weir_pg_broken(pg));
         ck_assert_int_eq(weir_apply_begin(pg, &batch->apply, batch->fresh, &error), WEIR_EDB);

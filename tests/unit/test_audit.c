@@ -50,10 +50,10 @@ static void prints_data(int kind, const char *data, const char *expected)
                                     .data_kind = kind };
         char whole[2048];
 
-        snprintf(
-                whole, sizeof whole,
-                "Context Attributes,\n  specversion: 1.0\n  type: t\n  source: s\n  id: i\nData,\n  %s\n",
-                expected);
+        snprintf(whole, sizeof whole,
+                 "Context Attributes,\n  specversion: 1.0\n  type: t\n  source: s\n"
+                 "  id: i\nData,\n  %s\n",
+                 expected);
         prints(&event, whole);
 }
 
@@ -88,18 +88,19 @@ START_TEST(extensions_follow_under_their_own_line)
                                     .extensions = extensions,
                                     .extension_count = 2 };
 
-        prints(&event,
-               "Context Attributes,\n  specversion: 1.0\n  type: t\n  source: s\n  subject: x\n  id: i\n"
-               "Extensions,\n  traceparent: 00-x\n  n: -12\n");
+        prints(&event, "Context Attributes,\n  specversion: 1.0\n  type: t\n  source: s\n"
+                       "  subject: x\n  id: i\n"
+                       "Extensions,\n  traceparent: 00-x\n  n: -12\n");
 }
 END_TEST
 
 START_TEST(json_keeps_its_digits_and_order)
 {
-        prints_data(
-                WEIR_DATA_JSON, "{\"b\":12345678901234567890.10,\"a\":[ 1 ,{},[ ],\"x,{\\\"}\"]}",
-                "{\n    \"b\": 12345678901234567890.10,\n    \"a\": [\n      1,\n      {},\n      [],\n"
-                "      \"x,{\\\"}\"\n    ]\n  }");
+        prints_data(WEIR_DATA_JSON,
+                    "{\"b\":12345678901234567890.10,\"a\":[ 1 ,{},[ ],\"x,{\\\"}\"]}",
+                    "{\n    \"b\": 12345678901234567890.10,\n    \"a\": [\n      1,\n"
+                    "      {},\n      [],\n"
+                    "      \"x,{\\\"}\"\n    ]\n  }");
         prints_data(WEIR_DATA_JSON, "17", "17");
 }
 END_TEST
@@ -132,8 +133,7 @@ START_TEST(control_characters_do_not_reach_the_terminal)
 }
 END_TEST
 
-/* ---- the row ----------------------------------------------------------------------------------
- * */
+/* ---- the row -------------------------------------------------------------------------------- */
 
 static struct weir_value row[16];
 static char extensions_text[256];

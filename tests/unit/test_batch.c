@@ -14,7 +14,8 @@ static struct weir_header given[200];
 static size_t given_count;
 static int released_count;
 
-int weir_record_headers(const struct weir_record *record, struct weir_header *headers, size_t room, size_t *ret_count)
+int weir_record_headers(const struct weir_record *record, struct weir_header *headers, size_t room,
+                        size_t *ret_count)
 {
         (void)record;
         memcpy(headers, given, (given_count < room ? given_count : room) * sizeof *given);
@@ -35,12 +36,16 @@ static size_t id_count;
 
 static void header(const char *name, const char *value)
 {
-        given[given_count++] = (struct weir_header){ .name = name, .value = value, .size = strlen(value) };
+        given[given_count++] = (struct weir_header){ .name = name,
+                                                     .value = value,
+                                                     .size = strlen(value) };
 }
 
 static void add(int64_t offset, const char *id)
 {
-        struct weir_record record = { .topic = "t", .partition = 3, .offset = offset, .time_ms = 1000 };
+        struct weir_record record = {
+                .topic = "t", .partition = 3, .offset = offset, .time_ms = 1000
+        };
         struct weir_error error;
 
         given_count = 0;
@@ -137,9 +142,12 @@ END_TEST
 
 START_TEST(a_batch_of_json_is_one_record_of_several_events)
 {
-        static const char text[] = "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"x\"},"
-                                   "{\"specversion\":\"1.0\",\"id\":\"2\",\"source\":\"/s\",\"type\":\"x\"}]";
-        struct weir_record record = { .topic = "t", .offset = 1, .value = { text, sizeof text - 1 } };
+        static const char text[] =
+                "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"x\"},"
+                "{\"specversion\":\"1.0\",\"id\":\"2\",\"source\":\"/s\",\"type\":\"x\"}]";
+        struct weir_record record = { .topic = "t",
+                                      .offset = 1,
+                                      .value = { text, sizeof text - 1 } };
         struct weir_error error;
 
         given_count = 0;

@@ -32,9 +32,9 @@ struct rig {
         struct weir_partition *held[64]; /* @mutex  every assignment ever made, counted */
         size_t held_count;               /* @mutex */
         unsigned assigned_calls, revoked_calls, revoked_partitions, lost_calls; /* @mutex */
-        bool revoke_waits;               /* @mutex  revoked() waits for its deadline */
+        bool revoke_waits; /* @mutex  revoked() waits for its deadline */
         _Atomic bool stop;
-        int served;                      /* last result of serve */
+        int served; /* last result of serve */
         struct weir_error error;
 };
 
@@ -116,8 +116,7 @@ static void rig_new(struct rig *rig, const char *group)
 static void rig_start(struct rig *rig, const char *group)
 {
         rig_new(rig, group);
-        ck_assert_int_eq(
-                weir_thread_start(&rig->poll, WEIR_ROLE_POLL, "poll", run_poll, rig), 0);
+        ck_assert_int_eq(weir_thread_start(&rig->poll, WEIR_ROLE_POLL, "poll", run_poll, rig), 0);
 }
 
 static void rig_stop_polling(struct rig *rig)
@@ -184,11 +183,12 @@ static void produce(int per_partition)
                         int size = snprintf(value, sizeof value, "%d/%d", (int)p, i);
                         struct weir_view key = { i % 3 == 0 ? NULL : "k", i % 3 == 1 ? 0 : 1 };
 
-                        ck_assert_int_eq(
-                                weir_producer_send(producer, "t", p, key,
-                                                   (struct weir_view){ value, (size_t)size },
-                                                   headers, i == 0 ? 3 : 0, 1000 + i, NULL, &error),
-                                0);
+                        ck_assert_int_eq(weir_producer_send(producer, "t", p, key,
+                                                            (struct weir_view){ value,
+                                                                                (size_t)size },
+                                                            headers, i == 0 ? 3 : 0, 1000 + i, NULL,
+                                                            &error),
+                                         0);
                 }
         while (weir_producer_flush(producer, 1000))
                 ;
@@ -395,7 +395,9 @@ START_TEST(P1_assigns_under_load_lose_and_repeat_nothing)
         for (int i = 0; i < PARTITIONS; i++) {
                 lanes[i] = (struct lane){ .partition = find(&rig, i),
                                           .until = 20000,
-                                          .refetch_every = i == 0 ? 500 : i == 1 ? 3000 : 0 };
+                                          .refetch_every = i == 0   ? 500
+                                                           : i == 1 ? 3000
+                                                                    : 0 };
                 ck_assert_int_eq(weir_thread_start(&threads[i], WEIR_ROLE_LANE, "lane", run_lane,
                                                    &lanes[i]),
                                  0);

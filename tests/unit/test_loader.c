@@ -77,7 +77,7 @@ static void refused(const char *name, int code, const char *words)
         ck_assert_msg(strstr(error.text, words) != NULL, "\"%s\" is not in: %s", words, error.text);
 }
 
-/* ---- finding ------------------------------------------------------------------------------ */
+/* ---- finding -------------------------------------------------------------------------------- */
 
 START_TEST(a_name_is_looked_for_in_the_directories_in_order)
 {
@@ -181,8 +181,7 @@ START_TEST(what_is_no_object_is_refused_by_its_own_name)
 }
 END_TEST
 
-/* ---- what it says of itself -------------------------------------------------------------------
- * */
+/* ---- what it says of itself ----------------------------------------------------------------- */
 
 START_TEST(another_abi_is_refused_with_both_numbers)
 {
@@ -224,8 +223,7 @@ START_TEST(slots_of_a_later_header_are_ignored)
 }
 END_TEST
 
-/* ---- several in one process -------------------------------------------------------------------
- * */
+/* ---- several in one process ----------------------------------------------------------------- */
 
 static bool is_open(int fd)
 {

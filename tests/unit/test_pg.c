@@ -28,7 +28,8 @@ END_TEST
 
 START_TEST(an_unreachable_server_is_transient_and_named)
 {
-        struct weir_pg_conf conf = { .url = "postgresql://nobody@127.0.0.1:1/none", .password = "hunter2" };
+        struct weir_pg_conf conf = { .url = "postgresql://nobody@127.0.0.1:1/none",
+                                     .password = "hunter2" };
         struct weir_error error = { 0 };
         struct weir_pg *pg = NULL;
 
@@ -41,7 +42,8 @@ END_TEST
 
 static int listen_on(uint16_t *ret_port)
 {
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t size = sizeof address;
         int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -104,7 +106,9 @@ START_TEST(a_session_keeps_its_promises_whatever_the_role_says)
 
         snprintf(sql, sizeof sql, "ALTER DATABASE %s SET synchronous_commit = off", fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
-        snprintf(sql, sizeof sql, "ALTER DATABASE %s SET default_transaction_isolation = serializable", fixture.name);
+        snprintf(sql, sizeof sql,
+                 "ALTER DATABASE %s SET default_transaction_isolation = serializable",
+                 fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
         weir_pg_close(pg);
         pg = fixture_connect();
@@ -141,7 +145,8 @@ START_TEST(a_read_only_server_is_unavailable_not_poison)
         pg = NULL;
         ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
         ck_assert_ptr_nonnull(strstr(error.text, "read-only"));
-        snprintf(url, sizeof url, "%s options='-c default_transaction_read_only=on' target_session_attrs=any",
+        snprintf(url, sizeof url,
+                 "%s options='-c default_transaction_read_only=on' target_session_attrs=any",
                  fixture.url);
         ck_assert_int_eq(weir_pg_open(&conf, NULL, &pg, &error), WEIR_EDB);
         ck_assert_ptr_nonnull(strstr(error.text, "read-only"));
@@ -150,24 +155,39 @@ END_TEST
 
 START_TEST(every_kind_of_value_comes_back)
 {
-        static const uint8_t uuid[16] = { 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+        static const uint8_t uuid[16] = { 0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
                                           0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
-        static const char *const expected[] = { "a'b\xc3\xa4", "", "\\x0001ff", "{\"a\": 1}", "t", "-7",
-                                                "-9223372036854775808", "0.1", "2024-11-28 18:53:17.474154+00",
-                                                "00112233-4455-6677-8899-aabbccddeeff", NULL };
+        static const char *const expected[] = { "a'b\xc3\xa4",
+                                                "",
+                                                "\\x0001ff",
+                                                "{\"a\": 1}",
+                                                "t",
+                                                "-7",
+                                                "-9223372036854775808",
+                                                "0.1",
+                                                "2024-11-28 18:53:17.474154+00",
+                                                "00112233-4455-6677-8899-aabbccddeeff",
+                                                NULL };
         const struct weir_value params[] = {
-                weir_text_z("a'b\xc3\xa4"), weir_text_z(""),
-                weir_bytea((struct weir_view){ "\0\1\377", 3 }), weir_jsonb((struct weir_view){ "{\"a\":1}", 7 }),
-                weir_bool(true), weir_int4(-7), weir_int8(INT64_MIN), weir_float8(0.1),
-                weir_timestamp_us(INT64_C(1732819997474154)), weir_uuid(uuid), weir_null(),
+                weir_text_z("a'b\xc3\xa4"),
+                weir_text_z(""),
+                weir_bytea((struct weir_view){ "\0\1\377", 3 }),
+                weir_jsonb((struct weir_view){ "{\"a\":1}", 7 }),
+                weir_bool(true),
+                weir_int4(-7),
+                weir_int8(INT64_MIN),
+                weir_float8(0.1),
+                weir_timestamp_us(INT64_C(1732819997474154)),
+                weir_uuid(uuid),
+                weir_null(),
         };
         struct weir_pg *pg = fixture_connect();
 
         for (int again = 0; again < 2; again++) {
                 struct weir_pg_rows *rows;
 
-                OK(weir_pg_query(pg, "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text", params,
-                                 WEIR_COUNT_OF(params), &rows, reterr));
+                OK(weir_pg_query(pg, "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text",
+                                 params, WEIR_COUNT_OF(params), &rows, reterr));
                 ck_assert_uint_eq(weir_pg_rows_count(rows), 1);
                 for (size_t i = 0; i < WEIR_COUNT_OF(params); i++)
                         if (expected[i])
@@ -209,7 +229,8 @@ START_TEST(statements_are_prepared_once_and_at_most_64)
                         ck_assert_int_eq(fixture_int(pg, "%s", sql), i);
                 }
         ck_assert_uint_eq(pg->statement_count, WEIR_STATEMENTS_MAX);
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM pg_prepared_statements"), WEIR_STATEMENTS_MAX);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM pg_prepared_statements"),
+                         WEIR_STATEMENTS_MAX);
         weir_pg_close(pg);
 }
 END_TEST
@@ -219,7 +240,8 @@ START_TEST(a_failed_statement_has_its_state_words_and_line)
         struct weir_pg *pg = fixture_connect();
         struct weir_error error = { 0 };
 
-        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1;\nSELECT 2;\nSELECT nonsense", &error), WEIR_ESQL);
+        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1;\nSELECT 2;\nSELECT nonsense", &error),
+                         WEIR_ESQL);
         ck_assert_str_eq(error.sqlstate, "42703");
         ck_assert_ptr_nonnull(strstr(error.text, "line 3"));
         ck_assert_ptr_nonnull(strstr(error.text, "nonsense"));
@@ -287,7 +309,8 @@ START_TEST(a_latch_ends_a_long_statement_at_once)
         ck_assert(!weir_pg_in_transaction(pg));
         weir_pg_close(pg);
         /* ... and the server ends it too, or the position row would stay locked for ten minutes */
-        fixture_until(other, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %lld", (long long)backend);
+        fixture_until(other, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %lld",
+                      (long long)backend);
         weir_latch_fini(&latch);
         weir_pg_close(other);
 }
@@ -299,11 +322,13 @@ START_TEST(a_killed_backend_is_a_broken_connection_with_the_servers_words)
         struct weir_error error = { 0 };
 
         OK(weir_pg_begin(pg, reterr));
-        fixture_int(other, "SELECT pg_terminate_backend(%lld, 5000)::int", (long long)fixture_backend(pg));
+        fixture_int(other, "SELECT pg_terminate_backend(%lld, 5000)::int",
+                    (long long)fixture_backend(pg));
         ck_assert_int_eq(weir_pg_run(pg, "SELECT 1", &error), WEIR_EDB);
         ck_assert_str_eq(error.sqlstate, "57P01");
         ck_assert(weir_pg_broken(pg));
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_EDB); /* not unknown: COMMIT was never sent */
+        ck_assert_int_eq(weir_pg_commit(pg, &error),
+                         WEIR_EDB); /* not unknown: COMMIT was never sent */
         weir_pg_close(pg);
         weir_pg_close(other);
 }
@@ -333,7 +358,8 @@ START_TEST(a_constraint_that_fails_at_commit_is_data)
         struct weir_pg *pg = fixture_connect();
         struct weir_error error = { 0 };
 
-        OK(weir_pg_run(pg, "CREATE TABLE defer (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)", reterr));
+        OK(weir_pg_run(pg, "CREATE TABLE defer (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+                       reterr));
         OK(weir_pg_begin(pg, reterr));
         OK(weir_pg_run(pg, "INSERT INTO defer VALUES (1), (1)", reterr));
         ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
@@ -367,7 +393,8 @@ static void *relay(void *arg)
 {
         struct proxy *proxy = arg;
         int client = accept(proxy->listener, NULL, NULL), server = dial(proxy->server_port);
-        struct pollfd fds[2] = { { .fd = client, .events = POLLIN }, { .fd = server, .events = POLLIN } };
+        struct pollfd fds[2] = { { .fd = client, .events = POLLIN },
+                                 { .fd = server, .events = POLLIN } };
         char buffer[65536];
         bool committing = false;
 
@@ -405,8 +432,10 @@ static void commit_through_a_cut(bool forward_commit, int64_t rows_after)
         proxy.server_port = (uint16_t)strtol(PQport(direct->conn), NULL, 10);
         proxy.listener = listen_on(&port);
         ck_assert_int_eq(pthread_create(&proxy.thread, NULL, relay, &proxy), 0);
-        snprintf(url, sizeof url, "host=127.0.0.1 port=%u dbname=%s user=%s password='%s' sslmode=disable "
-                 "gssencmode=disable", port, PQdb(direct->conn), PQuser(direct->conn), PQpass(direct->conn));
+        snprintf(url, sizeof url,
+                 "host=127.0.0.1 port=%u dbname=%s user=%s password='%s' sslmode=disable "
+                 "gssencmode=disable",
+                 port, PQdb(direct->conn), PQuser(direct->conn), PQpass(direct->conn));
         pg = fixture_connect_to(url);
         OK(weir_pg_run(direct, "DROP TABLE IF EXISTS cut; CREATE TABLE cut (a int)", reterr));
         OK(weir_pg_begin(pg, reterr));
@@ -439,11 +468,14 @@ START_TEST(a_commit_interrupted_by_the_latch_is_unknown)
         struct weir_error error = { 0 };
         struct weir_latch latch;
 
-        OK(weir_pg_run(pg, "CREATE TABLE slow (a int);"
-                           "CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS"
-                           " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';"
-                           "CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
-                           " FOR EACH ROW EXECUTE FUNCTION doze()", reterr));
+        OK(weir_pg_run(
+                pg,
+                "CREATE TABLE slow (a int);"
+                "CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';"
+                "CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+                " FOR EACH ROW EXECUTE FUNCTION doze()",
+                reterr));
         OK(weir_pg_begin(pg, reterr));
         OK(weir_pg_run(pg, "INSERT INTO slow VALUES (1)", reterr));
         weir_latch_init(&latch);

@@ -52,8 +52,10 @@ START_TEST(a_failure_meets_the_action_of_its_class)
         struct weir_error error = { .code = rows[_i].outcome };
 
         snprintf(error.sqlstate, sizeof error.sqlstate, "%s", rows[_i].sqlstate);
-        ck_assert_msg(weir_policy_action(rows[_i].outcome, &error) == rows[_i].action, "outcome %d sqlstate '%s': %s, wanted %s",
-                      rows[_i].outcome, rows[_i].sqlstate, weir_policy_name(weir_policy_action(rows[_i].outcome, &error)),
+        ck_assert_msg(weir_policy_action(rows[_i].outcome, &error) == rows[_i].action,
+                      "outcome %d sqlstate '%s': %s, wanted %s", rows[_i].outcome,
+                      rows[_i].sqlstate,
+                      weir_policy_name(weir_policy_action(rows[_i].outcome, &error)),
                       weir_policy_name(rows[_i].action));
 }
 END_TEST
@@ -65,7 +67,8 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
-        tcase_add_loop_test(tcase, a_failure_meets_the_action_of_its_class, 0, (int)WEIR_COUNT_OF(rows));
+        tcase_add_loop_test(tcase, a_failure_meets_the_action_of_its_class, 0,
+                            (int)WEIR_COUNT_OF(rows));
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -49,9 +49,14 @@ START_TEST(a_first_position_is_set_once_and_in_the_epoch)
         OK(weir_position_begin(pg, &now, 5, reterr));
         ck_assert_int_eq(now.next_offset, 5);
         ck_assert_int_eq(weir_position_begin(pg, &now, 6, &error), 1);
-        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d", now.id), 5);
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.position_change WHERE position = %d"
-                                         " AND before IS NULL AND after = 5", now.id), 1);
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d",
+                                     now.id),
+                         5);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.position_change WHERE position = %d"
+                                     " AND before IS NULL AND after = 5",
+                                     now.id),
+                         1);
         weir_pg_close(pg);
 }
 END_TEST
@@ -71,9 +76,16 @@ START_TEST(a_skip_goes_forward_in_the_epoch_from_the_known_offset)
         ck_assert_int_eq(weir_position_skip(pg, &now, 10, &error), WEIR_EUSAGE);
         OK(weir_position_skip(pg, &now, 12, reterr));
         ck_assert_int_eq(now.next_offset, 12);
-        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d", now.id), 12);
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.batch WHERE position = %d AND first_offset = 10"
-                                         " AND next_offset = 12 AND records = 0", now.id), 1);
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d",
+                                     now.id),
+                         12);
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT count(*) FROM weir.batch WHERE position = %d AND first_offset = 10"
+                        " AND next_offset = 12 AND records = 0",
+                        now.id),
+                1);
         weir_pg_close(pg);
 }
 END_TEST
@@ -92,10 +104,11 @@ static void *do_later(void *arg)
         struct later *later = arg;
 
         if (later->look)
-                later->result = weir_position_look(later->pg, later->position.id, &later->position, &later->error);
-        else
-                later->result = weir_position_take(later->pg, "audit", "open", 3, "host:2", &later->position,
+                later->result = weir_position_look(later->pg, later->position.id, &later->position,
                                                    &later->error);
+        else
+                later->result = weir_position_take(later->pg, "audit", "open", 3, "host:2",
+                                                   &later->position, &later->error);
         return NULL;
 }
 
@@ -107,9 +120,11 @@ static struct weir_position after_open(bool look, bool commit)
         struct later later = { .pg = fixture_connect(), .look = look, .position = position };
         int64_t backend = fixture_backend(later.pg);
 
-        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 50 WHERE topic = 'open'", reterr));
+        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 50 WHERE topic = 'open'",
+                       reterr));
         OK(weir_pg_begin(holder, reterr));
-        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 60 WHERE topic = 'open'", reterr));
+        OK(weir_pg_run(holder, "UPDATE weir.position SET next_offset = 60 WHERE topic = 'open'",
+                       reterr));
         pthread_create(&later.thread, NULL, do_later, &later);
         fixture_until_waiting(other, backend);
         if (commit)
@@ -164,19 +179,31 @@ START_TEST(an_operators_move_is_recorded_and_fences)
 
         OK(weir_position_set(pg, "audit", "set", 3, 40, "first", &before, reterr));
         ck_assert_int_eq(before, -1);
-        OK(weir_pg_run(pg, "UPDATE weir.position SET last_offset = 39, last_time_ms = 1, last_fingerprint = 2"
-                           " WHERE topic = 'set'", reterr));
+        OK(weir_pg_run(
+                pg,
+                "UPDATE weir.position SET last_offset = 39, last_time_ms = 1, last_fingerprint = 2"
+                " WHERE topic = 'set'",
+                reterr));
         OK(weir_position_set(pg, "audit", "set", 3, 20, "the log was cut", &before, reterr));
         ck_assert_int_eq(before, 40);
         OK(weir_position_look(pg, position.id, &after, reterr));
         ck_assert_int_eq(after.next_offset, 20);
         ck_assert_int_eq(after.epoch, position.epoch + 2);
-        ck_assert_int_eq(after.last_offset, -1); /* or the next assignment compares with another log */
-        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.position_change WHERE position = %d AND before = 40"
-                                         " AND after = 20 AND reason = 'the log was cut' AND by <> ''", position.id), 1);
-        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, 20, "", &before, &error), WEIR_EUSAGE);
-        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, -5, "x", &before, &error), WEIR_EUSAGE);
-        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 4, 20, "x", &before, &error), WEIR_EUSAGE);
+        ck_assert_int_eq(after.last_offset,
+                         -1); /* or the next assignment compares with another log */
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT count(*) FROM weir.position_change WHERE position = %d AND before = 40"
+                        " AND after = 20 AND reason = 'the log was cut' AND by <> ''",
+                        position.id),
+                1);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, 20, "", &before, &error),
+                         WEIR_EUSAGE);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 3, -5, "x", &before, &error),
+                         WEIR_EUSAGE);
+        ck_assert_int_eq(weir_position_set(pg, "audit", "set", 4, 20, "x", &before, &error),
+                         WEIR_EUSAGE);
         ck_assert_ptr_nonnull(strstr(error.text, "set/4"));
         ck_assert(weir_pg_idle(pg));
         weir_pg_close(pg);

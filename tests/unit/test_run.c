@@ -16,18 +16,18 @@
 #define RECORDS 64
 
 static struct {
-        int bad_outcome[RECORDS];  /* what the handler says to record i; 0 = fine */
-        bool nameless[RECORDS];    /* the failure shows only when rows are sent */
-        int infra_left;            /* transactions that fail with WEIR_EDB first */
-        int commit_lost;           /* transactions whose COMMIT gets no answer */
-        bool commit_happened;      /* … and whether it happened */
+        int bad_outcome[RECORDS]; /* what the handler says to record i; 0 = fine */
+        bool nameless[RECORDS];   /* the failure shows only when rows are sent */
+        int infra_left;           /* transactions that fail with WEIR_EDB first */
+        int commit_lost;          /* transactions whose COMMIT gets no answer */
+        bool commit_happened;     /* … and whether it happened */
         int look_found_epoch;
         int transactions;
-        size_t ranges[256][2];     /* committed ranges */
+        size_t ranges[256][2]; /* committed ranges */
         size_t range_count;
-        int64_t stored;            /* last offset told to Kafka */
-        int64_t database_next;     /* the row */
-        int stop_after;            /* stop when so many transactions ran; 0 = never */
+        int64_t stored;        /* last offset told to Kafka */
+        int64_t database_next; /* the row */
+        int stop_after;        /* stop when so many transactions ran; 0 = never */
         int condemned_calls;
 } world;
 
@@ -39,39 +39,95 @@ static struct weir_latch abort_latch, waker;
 /* ---- fakes -------------------------------------------------------------------------------- */
 
 static struct weir_worker plugin_table;
-const char *weir_handler_version(const struct weir_handler *h) { (void)h; return "1"; }
-const struct weir_worker *weir_handler_worker(const struct weir_handler *h) { (void)h; return &plugin_table; }
-struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *h, const struct weir_limits *l) { (void)h; (void)l; return (void *)&world; }
-void weir_handler_tx_free(struct weir_handler_tx *tx) { (void)tx; }
-int weir_pool_acquire(struct weir_pool *p, struct weir_latch *i, struct weir_pg **ret, struct weir_error *e)
+const char *weir_handler_version(const struct weir_handler *h)
 {
-        (void)p; (void)i; (void)e;
+        (void)h;
+        return "1";
+}
+const struct weir_worker *weir_handler_worker(const struct weir_handler *h)
+{
+        (void)h;
+        return &plugin_table;
+}
+struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *h, const struct weir_limits *l)
+{
+        (void)h;
+        (void)l;
+        return (void *)&world;
+}
+void weir_handler_tx_free(struct weir_handler_tx *tx)
+{
+        (void)tx;
+}
+int weir_pool_acquire(struct weir_pool *p, struct weir_latch *i, struct weir_pg **ret,
+                      struct weir_error *e)
+{
+        (void)p;
+        (void)i;
+        (void)e;
         *ret = (void *)&world;
         return 0;
 }
-void weir_pool_release(struct weir_pool *p, struct weir_pg *pg) { (void)p; (void)pg; }
-bool weir_pg_broken(const struct weir_pg *pg) { (void)pg; return false; }
-int weir_pg_classify(const struct weir_error *e) { return e->sqlstate[0] == '2' ? WEIR_SQL_DATA : WEIR_SQL_INFRASTRUCTURE; }
-int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret, struct weir_error *e)
+void weir_pool_release(struct weir_pool *p, struct weir_pg *pg)
 {
-        (void)pg; (void)e;
-        *ret = (struct weir_position){ .id = id, .epoch = world.look_found_epoch, .next_offset = world.database_next };
+        (void)p;
+        (void)pg;
+}
+bool weir_pg_broken(const struct weir_pg *pg)
+{
+        (void)pg;
+        return false;
+}
+int weir_pg_classify(const struct weir_error *e)
+{
+        return e->sqlstate[0] == '2' ? WEIR_SQL_DATA : WEIR_SQL_INFRASTRUCTURE;
+}
+int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,
+                       struct weir_error *e)
+{
+        (void)pg;
+        (void)e;
+        *ret = (struct weir_position){ .id = id,
+                                       .epoch = world.look_found_epoch,
+                                       .next_offset = world.database_next };
         return 0;
 }
-int weir_position_skip(struct weir_pg *pg, struct weir_position *p, int64_t next, struct weir_error *e)
+int weir_position_skip(struct weir_pg *pg, struct weir_position *p, int64_t next,
+                       struct weir_error *e)
 {
-        (void)pg; (void)e;
+        (void)pg;
+        (void)e;
         p->next_offset = world.database_next = next;
         return 0;
 }
 static int64_t fake_seen = -1;
-int64_t weir_partition_position(struct weir_partition *p) { (void)p; return fake_seen; }
-void weir_partition_store(struct weir_partition *p, int64_t next) { (void)p; world.stored = next; }
-const char *weir_partition_topic(const struct weir_partition *p) { (void)p; return "t"; }
-int32_t weir_partition_number(const struct weir_partition *p) { (void)p; return 0; }
-void weir_applier_fini(struct weir_applier *a) { (void)a; }
+int64_t weir_partition_position(struct weir_partition *p)
+{
+        (void)p;
+        return fake_seen;
+}
+void weir_partition_store(struct weir_partition *p, int64_t next)
+{
+        (void)p;
+        world.stored = next;
+}
+const char *weir_partition_topic(const struct weir_partition *p)
+{
+        (void)p;
+        return "t";
+}
+int32_t weir_partition_number(const struct weir_partition *p)
+{
+        (void)p;
+        return 0;
+}
+void weir_applier_fini(struct weir_applier *a)
+{
+        (void)a;
+}
 
-void weir_applier_advance(const struct weir_batch *b, size_t first, size_t count, struct weir_position *p)
+void weir_applier_advance(const struct weir_batch *b, size_t first, size_t count,
+                          struct weir_position *p)
 {
         p->next_offset = b->records[first + count - 1].record.offset + 1;
 }
@@ -87,10 +143,12 @@ static int fail_at(struct weir_fault *ret, size_t record, bool named, int outcom
         return WEIR_FAULT;
 }
 
-int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_batch *b, size_t first, size_t count,
-                     struct weir_position *position, struct weir_applied_counts *counts, struct weir_fault *ret)
+int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_batch *b, size_t first,
+                     size_t count, struct weir_position *position,
+                     struct weir_applied_counts *counts, struct weir_fault *ret)
 {
-        (void)a; (void)pg;
+        (void)a;
+        (void)pg;
         memset(ret, 0, sizeof *ret);
         ret->item = WEIR_NO_ITEM;
         ret->next_offset = b->records[first + count - 1].record.offset + 1;
@@ -99,12 +157,14 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
                 world.infra_left--;
                 return fail_at(ret, first, false, WEIR_EDB);
         }
-        ck_assert_int_eq(position->next_offset, b->records[first].record.offset); /* always from the front */
+        ck_assert_int_eq(position->next_offset,
+                         b->records[first].record.offset); /* always from the front */
         for (size_t i = first; i < first + count; i++)
                 if (world.bad_outcome[i] && !b->items[i].dead) {
                         if (world.bad_outcome[i] == WEIR_RETRY && b->items[i].attempts >= 3)
                                 continue;
-                        return fail_at(ret, i, !world.nameless[i] || count == 1, world.bad_outcome[i]);
+                        return fail_at(ret, i, !world.nameless[i] || count == 1,
+                                       world.bad_outcome[i]);
                 }
         if (world.commit_lost > 0) {
                 world.commit_lost--;
@@ -137,7 +197,9 @@ static void setup(void)
 
         memset(&world, 0, sizeof world);
         world.look_found_epoch = 7;
-        worker = (struct weir_conf_worker){ .name = "w", .retry_first_delay_ms = 1, .retry_max_delay_ms = 2 };
+        worker = (struct weir_conf_worker){ .name = "w",
+                                            .retry_first_delay_ms = 1,
+                                            .retry_max_delay_ms = 2 };
         env = (struct weir_lane_env){ .worker = &worker };
         weir_arena_init(&batch.arena, 4096);
         batch.records = calloc(RECORDS, sizeof *batch.records);
@@ -154,7 +216,9 @@ static void setup(void)
         world.database_next = 100;
         weir_latch_init(&abort_latch);
         weir_latch_init(&waker);
-        ck_assert_int_eq(weir_runner_init(&runner, &env, NULL, &abort_latch, &waker, stopping, NULL, &error), 0);
+        ck_assert_int_eq(weir_runner_init(&runner, &env, NULL, &abort_latch, &waker, stopping, NULL,
+                                          &error),
+                         0);
 }
 
 static void teardown(void)

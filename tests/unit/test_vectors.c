@@ -28,7 +28,7 @@ static struct weir_view *lines;
 static size_t line_count, skipped_count;
 static struct shared {
         unsigned refused, class_equal, class_allowed;
-} *shared; /* seen by the forked tests */
+} * shared; /* seen by the forked tests */
 static struct weir_arena arena;
 static char why[400];
 
@@ -120,7 +120,8 @@ static struct weir_view decimal(struct weir_view number, long *ret_exponent, boo
                 if (number.ptr[i] == '.') {
                         fraction = true;
                 } else if (number.ptr[i] == 'e' || number.ptr[i] == 'E') {
-                        char *copy = weir_arena_copy(&arena, number.ptr + i + 1, number.size - i - 1);
+                        char *copy = weir_arena_copy(&arena, number.ptr + i + 1,
+                                                     number.size - i - 1);
 
                         exponent += strtol(copy, NULL, 10);
                         break;
@@ -149,7 +150,8 @@ static bool objects_equal(struct weir_view a, struct weir_view b)
 
         for (weir_cursor_open(&left, a); weir_cursor_member(&left, &name, &value); count++) {
                 bool found = false;
-                struct weir_view wanted = text_of((struct weir_view){ name.ptr - 1, name.size + 2 });
+                struct weir_view wanted = text_of(
+                        (struct weir_view){ name.ptr - 1, name.size + 2 });
 
                 weir_cursor_open(&right, b);
                 while (!found && weir_cursor_member(&right, &other_name, &other))
@@ -177,10 +179,8 @@ static bool json_equal(struct weir_view a, struct weir_view b)
         if (a.ptr[0] != b.ptr[0])
                 return false;
         switch (a.ptr[0]) {
-        case '"':
-                return same(text_of(a), text_of(b));
-        case '{':
-                return objects_equal(a, b);
+        case '"': return same(text_of(a), text_of(b));
+        case '{': return objects_equal(a, b);
         case '[':
                 if (length(a) != length(b))
                         return false;
@@ -190,8 +190,7 @@ static bool json_equal(struct weir_view a, struct weir_view b)
                         if (!json_equal(x, y))
                                 return false;
                 return true;
-        default:
-                return same(a, b);
+        default: return same(a, b);
         }
 }
 
@@ -199,7 +198,8 @@ static bool bytes_equal(struct weir_view got, struct weir_view wanted, bool as_j
 {
         struct weir_refusal refusal;
         struct weir_json_scan scan;
-        static const struct weir_limits wide = { .depth = 1000, .nodes = 1u << 20,
+        static const struct weir_limits wide = { .depth = 1000,
+                                                 .nodes = 1u << 20,
                                                  .json_bytes = 1u << 30 };
 
         if (!got.ptr || !wanted.ptr)
@@ -224,7 +224,8 @@ static bool bytes_match(struct weir_view got, struct weir_view wanted, struct we
                 for (weir_cursor_open(&cursor, others); weir_cursor_element(&cursor, &slice);)
                         if (bytes_equal(got, bytes_of(slice), as_json))
                                 return true;
-        return differ("data differs, got %zu bytes: %.100s", got.size, got.ptr ? got.ptr : "(none)");
+        return differ("data differs, got %zu bytes: %.100s", got.size,
+                      got.ptr ? got.ptr : "(none)");
 }
 
 /* ---- events ----------------------------------------------------------------------------------- */
@@ -328,7 +329,8 @@ static bool events_match(const struct taken *taken, struct weir_view wanted)
 
 static bool refusal_counts(struct weir_view expect, int klass)
 {
-        struct weir_view wanted = member(expect, "error"), others = member(expect, "error_alt"), slice;
+        struct weir_view wanted = member(expect, "error"), others = member(expect, "error_alt"),
+                         slice;
         const char *name = weir_refusal_name(klass);
         struct weir_cursor cursor;
         bool equal = wanted.ptr && is(text_of(wanted), name), allowed = false;
@@ -350,7 +352,8 @@ static bool refusal_counts(struct weir_view expect, int klass)
 static struct weir_message message_of(struct weir_view vector)
 {
         struct weir_view list = member(vector, "headers"), pair, slice;
-        struct weir_header *headers = weir_arena_alloc(&arena, (length(list) + 1) * sizeof *headers);
+        struct weir_header *headers = weir_arena_alloc(&arena,
+                                                       (length(list) + 1) * sizeof *headers);
         struct weir_message message = { .key = bytes_of(member(vector, "key")),
                                         .value = bytes_of(member(vector, "value")),
                                         .headers = headers };
@@ -382,8 +385,9 @@ static bool run_decode(struct weir_view vector, struct weir_view mode, struct we
         taken.count = 0;
         decoder.accept_json_batch = is(member(vector, "requires"), "\"json-batch\"") ||
                                     is(mode, "batch");
-        r = (strncmp(mode.ptr, "http", 4) == 0 ? weir_decode_http : weir_decode_kafka)(
-                &decoder, &message, take, &taken, &how, &refusal);
+        r = (strncmp(mode.ptr, "http", 4) == 0
+                     ? weir_decode_http
+                     : weir_decode_kafka)(&decoder, &message, take, &taken, &how, &refusal);
         if (r < 0 || (r == 1 && (taken.count || refusal.klass == WEIR_REFUSED_NOT)))
                 return differ("returned %d with %zu events", r, taken.count);
         if (r == 1) {
@@ -409,8 +413,8 @@ static bool run_decode(struct weir_view vector, struct weir_view mode, struct we
 
 static void event_of(struct weir_view object, struct weir_event *event)
 {
-        struct weir_attribute *extensions =
-                weir_arena_alloc(&arena, (1 + object.size / 4) * sizeof *extensions);
+        struct weir_attribute *extensions = weir_arena_alloc(&arena, (1 + object.size / 4) *
+                                                                             sizeof *extensions);
         struct weir_view name, slice;
         struct weir_cursor cursor;
 
@@ -435,7 +439,9 @@ static void event_of(struct weir_view object, struct weir_event *event)
                         *(struct weir_view *)(uintptr_t)weir_core_view(event, core) = value;
                 else
                         extensions[event->extension_count++] = (struct weir_attribute){
-                                { weir_arena_copy(&arena, name.ptr, name.size), name.size }, value, type
+                                { weir_arena_copy(&arena, name.ptr, name.size), name.size },
+                                value,
+                                type
                         };
         }
         if (event->data.ptr)
@@ -468,8 +474,8 @@ static bool headers_match(const struct weir_encoded *record, struct weir_view wa
                         i++;
                 if (i == record->header_count)
                         return differ("no header %s", name.ptr);
-                if (!same(value, (struct weir_view){ record->headers[i].value,
-                                                     record->headers[i].size }))
+                if (!same(value,
+                          (struct weir_view){ record->headers[i].value, record->headers[i].size }))
                         return differ("header %s is %s", name.ptr, record->headers[i].value);
         }
         return true;
@@ -544,7 +550,8 @@ END_TEST
 
 static int load(const char *path)
 {
-        static const struct weir_limits wide = { .depth = 1000, .nodes = 1u << 20,
+        static const struct weir_limits wide = { .depth = 1000,
+                                                 .nodes = 1u << 20,
                                                  .json_bytes = 1u << 30 };
         FILE *file = fopen(path, "r");
         char *line = NULL;
@@ -587,7 +594,8 @@ int main(int argc, char **argv)
         SRunner *runner = srunner_create(suite);
         int failed;
 
-        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                      0);
         if (shared == MAP_FAILED || load(path ? path : "tests/vectors/cloudevents.jsonl") < 0)
                 return EXIT_FAILURE;
         suite_add_tcase(suite, tcase);
@@ -597,7 +605,8 @@ int main(int argc, char **argv)
         printf("vectors: %zu run, %zu webhook vectors skipped; %u refusals: %u of the named class, "
                "%u of an allowed one, %u of another\n",
                line_count, skipped_count, shared->refused, shared->class_equal,
-               shared->class_allowed, shared->refused - shared->class_equal - shared->class_allowed);
+               shared->class_allowed,
+               shared->refused - shared->class_equal - shared->class_allowed);
         srunner_free(runner);
         for (size_t i = 0; i < line_count; i++)
                 free((void *)((uintptr_t)lines[i].ptr));

@@ -7,14 +7,12 @@
  * they did not. `SELECT source, id FROM audit.event GROUP BY 1, 2 HAVING count(*) > 1` is a proof
  * because of that.
  *
- * Order     within a partition, offsets ascend from transaction to transaction (column xmin) and
- *           inside of
- *           each, as the rows stand in it. No sequence: it costs a call per row and says no more.
- * Print     the form of the CloudEvents Go SDK. Printed before the commit, so an event whose batch
- *           is
- *           rolled back is printed again: the table is the record, the print is for the eye. An
- *           event is one write(2), so that lanes do not mix; on a pipe that is full they still may.
- *           Control characters of the data are shown, not sent to the terminal.
+ * Order       within a partition, offsets ascend from transaction to transaction (xmin). There is
+ *             no sequence: it costs a call per row and says no more.
+ * Print       the form of the CloudEvents Go SDK. Printed before the commit, so an event whose
+ *             batch is rolled back is printed again: the table is the record, the print is for
+ *             the eye. An event is one write(2), so that lanes do not mix; on a pipe that is full
+ *             they still may. Control characters of the data are shown, not sent to the terminal.
  * Not chosen  cJSON for printing: it would lose digits of big numbers and the order of members.
  */
 #include <errno.h>

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/deadletter.h"
+#include "store_fixture.h"
+
+static struct weir_deadletter letter_at(int64_t offset)
+{
+        return (struct weir_deadletter){ .position = 4,
+                                         .worker = "audit",
+                                         .topic = "topic",
+                                         .partition = 2,
+                                         .offset = offset,
+                                         .record_time_ms = -1,
+                                         .klass = "decode",
+                                         .reason = "bad-json",
+                                         .text = "words",
+                                         .at_byte = -1,
+                                         .attempts = 1 };
+}
+
+START_TEST(a_record_is_kept_whole)
+{
+        static const struct weir_header headers[] = {
+                { "ce_id", "a\0b\xff", 4 },
+                { "ce_id", NULL, 0 },
+                { "\xfe\xff", "", 0 },
+        };
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(1);
+
+        letter.key = (struct weir_view){ "\0\xff", 2 };
+        letter.value = (struct weir_view){ "{\0", 2 };
+        letter.headers = headers;
+        letter.header_count = 3;
+        letter.record_time_ms = 1732819997474;
+        letter.at_byte = 17;
+        letter.plugin_version = "1.2";
+        letter.source = (struct weir_view){ "/src", 4 };
+        letter.id = (struct weir_view){ "id-1", 4 };
+        letter.first_failed_us = INT64_C(1732819997474154);
+        OK(weir_deadletter_insert(pg, &letter, reterr));
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT count(*) FROM weir.dead_letter WHERE \"offset\" = 1 AND position = 4"
+                        " AND worker = 'audit' AND topic = 'topic' AND partition = 2 AND key = '\\x00ff' AND value = '\\x7b00'"
+                        " AND header_names = ARRAY['ce_id', 'ce_id', '\\xfeff']::bytea[]"
+                        " AND header_values[1] = '\\x610062ff' AND header_values[2] IS NULL AND header_values[3] = ''"
+                        " AND record_time = '2024-11-28 18:53:17.474Z' AND first_failed_at = '2024-11-28 18:53:17.474154Z'"
+                        " AND class = 'decode' AND reason = 'bad-json' AND text = 'words' AND at_byte = 17 AND attempts = 1"
+                        " AND plugin_version = '1.2' AND source = '/src' AND event_id = 'id-1' AND state = 'kept'"),
+                1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(absent_and_empty_stay_different)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(2);
+
+        OK(weir_deadletter_insert(pg, &letter, reterr));
+        letter = letter_at(3);
+        letter.key = letter.value = letter.source = (struct weir_view){ "", 0 };
+        OK(weir_deadletter_insert(pg, &letter, reterr));
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT count(*) FROM weir.dead_letter WHERE \"offset\" = 2 AND key IS NULL"
+                        " AND value IS NULL AND source IS NULL AND record_time IS NULL AND at_byte IS NULL AND header_names = '{}'"
+                        " AND first_failed_at = failed_at"),
+                1);
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT count(*) FROM weir.dead_letter WHERE \"offset\" = 3 AND key = ''"
+                        " AND value = '' AND source = ''"),
+                1);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(no_text_can_refuse_a_letter)
+{
+        static const char *const texts[] = {
+                "cut \xe2\x82",         "\xff\xfe",     "\xc0\x80",         "\xed\xa0\x80",
+                "\xf4\x90\x80\x80",     "\xe0\x80\x80", "\xf0\x80\x80\x80", "\x80",
+                "good \xf0\x9f\x98\x80"
+        };
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter;
+        char *huge = malloc(100000);
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(texts); i++) {
+                letter = letter_at(100 + (int64_t)i);
+                letter.text = letter.reason = letter.plugin_version = texts[i];
+                letter.id = (struct weir_view){ "a\0b", 3 };
+                OK(weir_deadletter_insert(pg, &letter, reterr));
+        }
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE text = 'cut ?"
+                                         "?' OR text = U&'good \\+01F600'"),
+                         2);
+        ck_assert_int_eq(
+                fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE event_id = 'a?b'"),
+                WEIR_COUNT_OF(texts));
+        memset(huge, 'x', 99999);
+        huge[99999] = '\0';
+        letter = letter_at(200);
+        letter.text = huge;
+        letter.record_time_ms = INT64_MAX;
+        OK(weir_deadletter_insert(pg, &letter, reterr));
+        ck_assert_int_eq(
+                fixture_int(
+                        pg,
+                        "SELECT length(text) FROM weir.dead_letter WHERE \"offset\" = 200 AND record_time IS NULL"),
+                4096);
+        free(huge);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_letter_goes_with_its_transaction)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(300);
+
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_deadletter_insert(pg, &letter, reterr));
+        weir_pg_rollback(pg);
+        ck_assert_int_eq(
+                fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE \"offset\" = 300"), 0);
+        weir_pg_close(pg);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("deadletter");
+        TCase *tcase = tcase_create("deadletter");
+
+        fixture_start("deadletter", true);
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, a_record_is_kept_whole);
+        tcase_add_test(tcase, absent_and_empty_stay_different);
+        tcase_add_test(tcase, no_text_can_refuse_a_letter);
+        tcase_add_test(tcase, a_letter_goes_with_its_transaction);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}
