@@ -11,6 +11,7 @@ PREFIX  ?= /usr/local
 T       ?=
 S       := tests/support
 CLANG   ?= clang-14
+BUILD    = @echo "building"; $(MAKE) -s --no-print-directory -j$$(getconf _NPROCESSORS_ONLN)
 MACHINE := $(shell uname -m)
 export B
 
@@ -102,10 +103,10 @@ deps-lint: ## and clang, clang-format, clang-tidy, shellcheck
 
 # --- run -------------------------------------------------------------------------------------------------------
 demo: deps $(if $(filter real,$(KAFKA)),deps-test) ## 20,000 events, two SIGKILLs, nothing lost or doubled (KAFKA=real)
-	@$(MAKE) --no-print-directory all $(if $(filter real,$(KAFKA)),$(B)/kafkactl)
+	$(BUILD) all $(if $(filter real,$(KAFKA)),$(B)/kafkactl)
 	@bash examples/demo/demo.sh $(KAFKA)
 bench: deps-test ## the figures of docs/PERFORMANCE.md
-	@$(MAKE) --no-print-directory all $(B)/kafkactl $(BENCHES)
+	$(BUILD) all $(B)/kafkactl $(BENCHES)
 	@bash bench/run.sh $(T)
 
 # --- test ------------------------------------------------------------------------------------------------------
@@ -116,17 +117,20 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
+tests-build: test-plugins $(TESTS)
 test: ## unit, vectors and integration, with their set-up; closes with a line per runner
-	@mkdir -p $(B) && rm -f $(B)/summary; s=0; \
+	@$(MAKE) --no-print-directory deps-test
+	$(BUILD) all tests-build $(B)/kafkactl
+	@rm -f $(B)/summary; s=0; \
 	for r in unit vectors integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
 	sh $(S)/summary.sh $(B)/summary 3 && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
+	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
 
 # --- check -----------------------------------------------------------------------------------------------------
 clang: deps-lint ## everything once more with clang
-	@$(MAKE) --no-print-directory B=$(B)/clang CC=$(CLANG) all $(if $(TESTS),clang-tests)
-clang-tests: $(TESTS)
+	$(BUILD) B=$(B)/clang CC=$(CLANG) all tests-build
 layers: ## no include points up; each foreign library in its one folder
 	@sh tests/layers.sh . && bash tests/layers-test.sh
 headers: deps ## each header stands alone; the public ones as C11 and C++17
@@ -166,6 +170,6 @@ install: all ## PREFIX=/usr/local DESTDIR=
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
-	tsan clang clang-tests layers headers format format-check lint tidy hardening docs-sync check install clean
+	tsan clang tests-build layers headers format format-check lint tidy hardening docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tail - look at the events of a topic; joins no group, moves no position, needs no database
+ * tail - look at a topic with the eyes of a worker, and leave no trace in it
  *
- * What a record is, is decided by the same decoder that workers use: what is shown here as
- * undecodable is what a worker would put into the dead letters, with the same class and reason.
+ * Joins no group and commits nothing, so that looking never moves a worker's offset or makes its
+ * group rebalance. Records go through the decoder that `weir run` uses: what is refused here is
+ * refused there, with the same class and reason.
+ *
+ * Always true   L1  a record that is no event is shown as such; it never ends the reading.
+ *               L2  output is flushed before every wait: what was read is on the screen.
+ * Not chosen    ending at the first broken partition: the others still tell what one came to see.
+ *               The exit status remembers it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -12,48 +18,65 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "event/decode.h"
 #include "event/print.h"
 #include "event/timestamp.h"
 #include "kafka/reader.h"
 
-#define WAIT_MS 200      /* until a signal is seen */
-#define HEADERS_ROOM 129 /* one more than a record may have: the decoder then says so */
+#define WAIT_MS 250 /* how long an order to end may stay unseen */
+#define OPEN_MS 15000
+#define HEADER_ROOM 64
+#define ITEM_DONE 2 /* ends the decoding of a record: --count is reached */
 
 static const char name[] = "tail";
 
 static const char help[] =
         "usage: weir tail TOPIC [options]\n\n"
-        "Prints the events of a topic as they come. Joins no consumer group.\n\n"
-        "  -f, --from WHERE      earliest, latest (default), offset:N, or time:RFC3339\n"
-        "  -p, --partition N     only this partition (default: all)\n"
-        "  -n, --count N         end after N events\n"
-        "      --no-follow       end at the end that the topic has now (also --exit-at-end)\n"
-        "  -j, --json            one JSON object a line: attributes, data_base64, record\n"
-        "  -b, --brokers LIST    host:port,…; without it the configuration's\n"
-        "  -c, --config FILE     configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
-        "  -h, --help            this text\n\n"
-        "A record that is no CloudEvent is shown with the class and the reason; with --json as\n"
-        "{\"ok\":false,\"error\":class,\"reason\":…,\"at\":byte,\"record\":{…}}.\n\n"
+        "Prints the events of a topic as they come, until Ctrl-C. Joins no consumer group, commits\n"
+        "nothing.\n\n"
+        "  -f, --from WHERE         latest (default), earliest, offset:N or time:RFC3339; N and a time\n"
+        "                           alone mean the same. An offset outside of the log: without\n"
+        "                           --partition the nearest end of it\n"
+        "  -p, --partition N        this partition only\n"
+        "  -n, --count N            end after N events (undecodable records count)\n"
+        "  -e, --exit-at-end        end at what was the end of the log at the start\n"
+        "      --no-follow          the same\n"
+        "      --follow             wait for more (default)\n"
+        "  -j, --json               one JSON object a line: the attributes, data_base64 and record\n"
+        "                           (topic, partition, offset, time_ms, key_base64); what is no event:\n"
+        "                           {\"ok\":false,\"error\":CLASS,\"reason\":TEXT,\"at\":BYTE,\"record\":{...}}\n"
+        "  -r, --record             first a line that says where the record stands, when, and its key\n"
+        "      --accept-json-batch  take application/cloudevents-batch+json, as a worker may\n"
+        "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
+        "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
+        "  -h, --help               this text\n\n"
+        "Exit status: 0 count or end reached, or told to end; 1 something could not be read; 2 wrong\n"
+        "usage; 78 bad configuration.\n\n"
         "examples:\n"
-        "  weir tail audit -b 127.0.0.1:9092\n"
-        "  weir tail audit --from time:2026-03-01T12:00:00Z --no-follow --json | jq .type\n";
+        "  weir tail orders --from earliest --count 3\n"
+        "  weir tail orders --from time:2026-01-31T08:00:00Z --json | jq .id\n";
 
 struct wanted {
-        struct weir_reader_conf reader;
-        const char *brokers, *config;
-        uint64_t count; /* 0 = no end */
-        bool json;
+        const char *topic, *brokers, *config;
+        enum weir_reader_from from;
+        int64_t from_value;
+        int32_t partition; /* -1 all */
+        uint64_t count;    /* 0 no end */
+        bool json, record, exit_at_end, accept_json_batch;
 };
 
-struct printer {
+struct view {
         const struct wanted *wanted;
-        const struct weir_record *record; /* in hand */
         struct weir_arena arena;
-        uint64_t printed_count;
+        struct weir_header *headers;
+        size_t header_room;
+        const struct weir_record *record; /* in hand */
+        uint64_t shown_count;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -64,93 +87,114 @@ static void on_signal(int number)
         interrupted = 1;
 }
 
+/* ---- the command line ----------------------------------------------------------------------- */
+
 static bool read_number(const char *text, int64_t max, int64_t *ret)
 {
+        long long number;
         char *end;
 
+        if (*text < '0' || *text > '9')
+                return false;
         errno = 0;
-        *ret = strtoll(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
+        number = strtoll(text, &end, 10);
+        *ret = number;
+        return !*end && !errno && number <= max;
 }
 
-static int take_from(const char *text, struct weir_reader_conf *reader)
+static int take_from(const char *text, struct wanted *wanted)
 {
-        const char *rest = text;
-        int64_t time_us;
+        bool offset = !strncmp(text, "offset:", 7), time = !strncmp(text, "time:", 5);
+        const char *value = text + (offset ? 7 : time ? 5 : 0);
+        int64_t us;
 
-        if (!strcmp(text, "earliest") || !strcmp(text, "latest")) {
-                reader->from = *text == 'e' ? WEIR_FROM_EARLIEST : WEIR_FROM_LATEST;
-                return CMD_DONE;
+        if (!strcmp(text, "earliest")) {
+                wanted->from = WEIR_FROM_EARLIEST;
+        } else if (!strcmp(text, "latest")) {
+                wanted->from = WEIR_FROM_LATEST;
+        } else if (!time && read_number(value, INT64_MAX - 1, &wanted->from_value)) {
+                wanted->from = WEIR_FROM_OFFSET;
+        } else if (!offset && !weir_timestamp_parse(value, strlen(value), &us, NULL)) {
+                wanted->from = WEIR_FROM_TIME;
+                wanted->from_value = us < 0 ? 0 : (us + 999) / 1000; /* not before that instant */
+        } else {
+                return cmd_say(CMD_USAGE, name,
+                               "--from: '%s' is none of latest, earliest, offset:N and "
+                               "time:2026-01-31T08:00:00Z",
+                               text);
         }
-        if (!strncmp(text, "offset:", 7))
-                rest = text + 7;
-        else if (!strncmp(text, "time:", 5))
-                rest = text + 5;
-        if (*text != 't' && read_number(rest, INT64_MAX, &reader->from_value)) {
-                reader->from = WEIR_FROM_OFFSET;
-                return CMD_DONE;
-        }
-        if (*text != 'o' && !weir_timestamp_parse(rest, strlen(rest), &time_us, NULL)) {
-                reader->from = WEIR_FROM_TIME;
-                reader->from_value = time_us / 1000;
-                return CMD_DONE;
-        }
-        return cmd_say(
-                CMD_USAGE, name,
-                "--from: '%s' is none of earliest, latest, offset:N, time:2026-03-01T12:00:00Z",
-                text);
+        return CMD_DONE;
 }
+
+enum { OPT_FOLLOW = 256, OPT_BATCH };
+
+static const struct option options[] = {
+        { "from", required_argument, NULL, 'f' },
+        { "partition", required_argument, NULL, 'p' },
+        { "count", required_argument, NULL, 'n' },
+        { "exit-at-end", no_argument, NULL, 'e' },
+        { "no-follow", no_argument, NULL, 'e' },
+        { "follow", no_argument, NULL, OPT_FOLLOW },
+        { "json", no_argument, NULL, 'j' },
+        { "record", no_argument, NULL, 'r' },
+        { "accept-json-batch", no_argument, NULL, OPT_BATCH },
+        { "brokers", required_argument, NULL, 'b' },
+        { "config", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+};
 
 static int take_option(int option, struct wanted *wanted)
 {
         int64_t number;
 
         switch (option) {
-        case 'f': return take_from(optarg, &wanted->reader);
+        case 'f':
+                return take_from(optarg, wanted);
         case 'p':
                 if (!read_number(optarg, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
-                wanted->reader.partition = (int32_t)number;
-                return CMD_DONE;
+                wanted->partition = (int32_t)number;
+                break;
         case 'n':
-                if (!read_number(optarg, INT64_MAX, &number) || !number)
+                if (!read_number(optarg, INT64_MAX, &number) || number == 0)
                         return cmd_say(CMD_USAGE, name, "--count: '%s' is not a number from 1",
                                        optarg);
                 wanted->count = (uint64_t)number;
-                return CMD_DONE;
-        case 'e': wanted->reader.stop_at_end = true; return CMD_DONE;
-        case 'F': wanted->reader.stop_at_end = false; return CMD_DONE;
-        case 'j': wanted->json = true; return CMD_DONE;
-        case 'b': wanted->brokers = optarg; return CMD_DONE;
-        case 'c': wanted->config = optarg; return CMD_DONE;
-        default: return cmd_usage(name);
+                break;
+        case 'e':
+        case OPT_FOLLOW:
+                wanted->exit_at_end = option == 'e';
+                break;
+        case 'j':
+                wanted->json = true;
+                break;
+        case 'r':
+                wanted->record = true;
+                break;
+        case OPT_BATCH:
+                wanted->accept_json_batch = true;
+                break;
+        case 'b':
+                wanted->brokers = optarg;
+                break;
+        case 'c':
+                wanted->config = optarg;
+                break;
+        default:
+                return cmd_usage(name);
         }
+        return CMD_DONE;
 }
 
-/* CMD_DONE, CMD_USAGE, or -1: help was printed. */
+/* CMD_DONE, CMD_USAGE, or -1: the help was printed. */
 static int parse(int argc, char **argv, struct wanted *wanted)
 {
-        static const struct option options[] = {
-                { "from", required_argument, NULL, 'f' },
-                { "partition", required_argument, NULL, 'p' },
-                { "count", required_argument, NULL, 'n' },
-                { "follow", no_argument, NULL, 'F' },
-                { "no-follow", no_argument, NULL, 'e' },
-                { "exit-at-end", no_argument, NULL, 'e' },
-                { "json", no_argument, NULL, 'j' },
-                { "brokers", required_argument, NULL, 'b' },
-                { "config", required_argument, NULL, 'c' },
-                { "help", no_argument, NULL, 'h' },
-                { 0 },
-        };
         int option;
 
-        *wanted = (struct wanted){ .reader = { .client_id = "weir-tail",
-                                               .partition = -1,
-                                               .from = WEIR_FROM_LATEST,
-                                               .timeout_ms = 10000 } };
-        while ((option = getopt_long(argc, argv, "f:p:n:jb:c:h", options, NULL)) != -1) {
+        *wanted = (struct wanted){ .from = WEIR_FROM_LATEST, .partition = -1 };
+        while ((option = getopt_long(argc, argv, "f:p:n:ejrb:c:h", options, NULL)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;
@@ -158,134 +202,184 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                 if (take_option(option, wanted) != CMD_DONE)
                         return CMD_USAGE;
         }
-        if (optind + 1 != argc) {
-                cmd_say(CMD_USAGE, name,
-                        optind == argc ? "which topic?" : "one topic, not several");
+        if (argc - optind != 1) {
+                cmd_say(CMD_USAGE, name, "name one topic");
                 return cmd_usage(name);
         }
-        wanted->reader.topic = argv[optind];
+        wanted->topic = argv[optind];
         return CMD_DONE;
 }
 
-/* ---- printing ------------------------------------------------------------------------------- */
+/* ---- what is shown -------------------------------------------------------------------------- */
 
-static bool is_enough(const struct printer *printer)
+static void print_place(const struct weir_record *record)
 {
-        return printer->wanted->count && printer->printed_count >= printer->wanted->count;
+        time_t seconds = (time_t)(record->time_ms / 1000);
+        char time[32] = "";
+        struct tm parts;
+
+        if (record->time_ms >= 0 && gmtime_r(&seconds, &parts))
+                strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &parts);
+        printf("%s/%d offset %" PRId64, record->topic, (int)record->partition, record->offset);
+        if (time[0])
+                printf(" at %s.%03dZ", time, (int)(record->time_ms % 1000));
+        if (record->key.ptr) {
+                fputs(" key ", stdout);
+                weir_text_print(stdout, record->key, false);
+        }
+        putchar('\n');
 }
 
-/* Write the line of @writer to standard output. 0 or WEIR_ENOMEM. */
-static int put_line(struct weir_writer *writer)
+/* A line of JSON. 0 or WEIR_ENOMEM. */
+static int print_line(struct weir_writer *writer)
 {
         struct weir_view text;
 
+        weir_writer_raw(writer, "\n", 1);
         if (weir_writer_finish(writer, &text) < 0)
                 return WEIR_ENOMEM;
-        fwrite(text.ptr, 1, text.size, stdout);
-        putchar('\n');
+        fwrite(text.ptr, 1, text.size, stdout); /* asked for errors at the next flush */
         return 0;
 }
 
-/* A weir_event_fn. */
-static int print_event(void *context, const struct weir_event *decoded)
+/* A weir_event_fn. 0, ITEM_DONE or WEIR_ENOMEM. */
+static int show_event(void *context, const struct weir_event *decoded)
 {
-        struct printer *printer = context;
-        const struct weir_record *record = printer->record;
+        struct view *view = context;
+        const struct weir_record *record = view->record;
         struct weir_event event = *decoded;
         struct weir_writer writer;
 
-        if (is_enough(printer))
-                return 0;
-        printer->printed_count++;
-        if (!printer->wanted->json) {
-                weir_event_print(stdout, &event);
-                return 0;
-        }
         event.topic = record->topic;
         event.partition = record->partition;
         event.offset = record->offset;
         event.record_time_ms = record->time_ms;
-        event.key = record->key;
-        weir_writer_init(&writer, &printer->arena, 512 + event.data.size * 2);
-        weir_event_print_json(&writer, &event, true);
-        return put_line(&writer);
+        if (view->wanted->json) {
+                weir_writer_init(&writer, &view->arena, 1024 + event.data.size / 3 * 4);
+                weir_event_print_json(&writer, &event, true);
+                if (print_line(&writer) < 0)
+                        return WEIR_ENOMEM;
+        } else {
+                if (view->wanted->record)
+                        print_place(record);
+                weir_event_print(stdout, &event);
+        }
+        return ++view->shown_count == view->wanted->count ? ITEM_DONE : 0;
 }
 
-static int print_refused(struct printer *printer, const struct weir_refusal *refusal)
+static int show_refused(struct view *view, const struct weir_refusal *refusal)
 {
-        const struct weir_record *record = printer->record;
+        const struct weir_record *record = view->record;
         const char *klass = weir_refusal_name(refusal->klass);
         struct weir_writer writer;
         char number[48];
 
-        printer->printed_count++;
-        if (!printer->wanted->json) {
-                printf("Undecodable Record,\n  topic: %s\n  partition: %" PRId32
-                       "\n  offset: %" PRId64 "\n  class: %s\n  reason: %s\n  at: %zu\n",
-                       record->topic, record->partition, record->offset, klass, refusal->reason,
-                       refusal->at);
-                return 0;
+        if (!view->wanted->json) {
+                print_place(record); /* nothing else would tell which one */
+                printf("  not an event: %s at byte %zu: %s\n", klass, refusal->at, refusal->reason);
+        } else {
+                weir_writer_init(&writer, &view->arena, 1024);
+                weir_writer_z(&writer, "{\"ok\":false,\"error\":\"");
+                weir_writer_z(&writer, klass);
+                weir_writer_z(&writer, "\",\"reason\":");
+                weir_writer_string(&writer, (struct weir_view){ refusal->reason,
+                                                                strlen(refusal->reason) });
+                snprintf(number, sizeof number, ",\"at\":%zu,\"record\":", refusal->at);
+                weir_writer_z(&writer, number);
+                weir_record_print_json(&writer, record->topic, record->partition, record->offset,
+                                       record->time_ms, record->key);
+                weir_writer_z(&writer, "}");
+                if (print_line(&writer) < 0)
+                        return WEIR_ENOMEM;
         }
-        weir_writer_init(&writer, &printer->arena, 512);
-        weir_writer_z(&writer, "{\"ok\":false,\"error\":\"");
-        weir_writer_z(&writer, klass);
-        weir_writer_z(&writer, "\",\"reason\":");
-        weir_writer_string(&writer, (struct weir_view){ refusal->reason, strlen(refusal->reason) });
-        snprintf(number, sizeof number, ",\"at\":%zu,\"record\":", refusal->at);
-        weir_writer_z(&writer, number);
-        weir_record_print_json(&writer, record->topic, record->partition, record->offset,
-                               record->time_ms, record->key);
-        weir_writer_z(&writer, "}");
-        return put_line(&writer);
+        return ++view->shown_count == view->wanted->count ? ITEM_DONE : 0;
 }
 
-static int print_record(struct printer *printer, const struct weir_record *record)
+/* 0, ITEM_DONE or WEIR_ENOMEM. */
+static int show_record(struct view *view, const struct weir_record *record)
 {
-        struct weir_header headers[HEADERS_ROOM];
-        struct weir_decoder decoder = { .arena = &printer->arena, .accept_json_batch = true };
-        struct weir_message message = { .key = record->key,
-                                        .value = record->value,
-                                        .headers = headers };
+        struct weir_decoder decoder = { .arena = &view->arena,
+                                        .accept_json_batch = view->wanted->accept_json_batch };
+        struct weir_message message = { .key = record->key, .value = record->value };
         struct weir_refusal refusal;
         int mode, r;
 
-        weir_record_headers(record, headers, HEADERS_ROOM, &message.header_count);
-        weir_arena_reset(&printer->arena);
-        printer->record = record;
-        r = weir_decode_kafka(&decoder, &message, print_event, printer, &mode, &refusal);
-        return r == 1 ? print_refused(printer, &refusal) : r;
+        while (weir_record_headers(record, view->headers, view->header_room,
+                                   &message.header_count) == 1) {
+                struct weir_header *more =
+                        realloc(view->headers, message.header_count * sizeof *more);
+
+                if (!more)
+                        return WEIR_ENOMEM;
+                view->headers = more;
+                view->header_room = message.header_count;
+        }
+        message.headers = view->headers;
+        view->record = record;
+        weir_arena_reset(&view->arena);
+        r = weir_decode_kafka(&decoder, &message, show_event, view, &mode, &refusal);
+        return r == 1 ? show_refused(view, &refusal) : r;
 }
 
-static int follow(struct printer *printer, struct weir_reader *reader)
-{
-        while (!interrupted && !is_enough(printer)) {
-                struct weir_error error;
-                struct weir_record record;
-                int r = weir_reader_read(reader, 0, &record, &error);
+/* ---- the whole ------------------------------------------------------------------------------ */
 
-                if (r == 0) { /* nothing at hand: show what there is, then wait */
-                        if (fflush(stdout))
-                                return errno == EPIPE ? CMD_DONE : CMD_FAILED;
+/* CMD_DONE; CMD_FAILED, said why; -1: nobody reads any more. */
+static int flush_output(void)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return CMD_DONE;
+        return errno == EPIPE ? -1 : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
+}
+
+static int follow(struct view *view, struct weir_reader *reader)
+{
+        int code = CMD_DONE;
+
+        while (!interrupted) {
+                struct weir_record record;
+                struct weir_error error;
+                int r = weir_reader_read(reader, 0, &record, &error), flushed;
+
+                if (r == 0) {
+                        flushed = flush_output();
+                        if (flushed != CMD_DONE)
+                                return flushed < 0 ? code : flushed;
                         r = weir_reader_read(reader, WAIT_MS, &record, &error);
                 }
-                if (r < 0)
-                        return cmd_fail(name, &error);
-                if (r == 2 && printer->wanted->reader.stop_at_end)
+                if (r < 0) {
+                        code = cmd_fail(name, &error);
+                        if (view->wanted->partition >= 0)
+                                break;
+                } else if (r == 1) {
+                        r = show_record(view, &record);
+                        weir_record_release(&record);
+                        if (r < 0)
+                                return cmd_say(CMD_FAILED, name, "out of memory");
+                        if (r == ITEM_DONE)
+                                break;
+                        if (ferror(stdout))
+                                break;
+                } else if (r == 2 && view->wanted->exit_at_end) {
                         break;
-                if (r != 1)
-                        continue;
-                r = print_record(printer, &record);
-                weir_record_release(&record);
-                if (r < 0)
-                        return cmd_say(CMD_FAILED, name, "out of memory");
-                if (ferror(stdout)) /* a reader such as head has seen enough */
-                        return errno == EPIPE ? CMD_DONE
-                                              : cmd_say(CMD_FAILED, name, "standard output: %s",
-                                                        strerror(errno));
+                }
         }
-        if (fflush(stdout) && errno != EPIPE)
-                return cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
-        return CMD_DONE;
+        return code;
+}
+
+static int show(const struct wanted *wanted, struct weir_reader *reader)
+{
+        struct view view = { .wanted = wanted, .header_room = HEADER_ROOM };
+        int code, flushed;
+
+        view.headers = malloc(HEADER_ROOM * sizeof *view.headers);
+        if (!view.headers)
+                return cmd_say(CMD_FAILED, name, "out of memory");
+        weir_arena_init(&view.arena, 64 * 1024);
+        code = follow(&view, reader);
+        flushed = flush_output();
+        weir_arena_fini(&view.arena);
+        free(view.headers);
+        return flushed > 0 ? flushed : code;
 }
 
 int cmd_tail(int argc, char **argv)
@@ -293,28 +387,34 @@ int cmd_tail(int argc, char **argv)
         WEIR_CLEANUP(weir_conf_freep) struct weir_conf *conf = NULL;
         WEIR_CLEANUP(weir_reader_closep) struct weir_reader *reader = NULL;
         struct sigaction action = { .sa_handler = on_signal };
-        struct wanted wanted;
-        struct printer printer = { .wanted = &wanted };
+        struct weir_reader_conf how;
         struct weir_error error;
-        int code = parse(argc, argv, &wanted);
+        struct wanted wanted;
+        int r = parse(argc, argv, &wanted);
 
-        if (code != CMD_DONE)
-                return code < 0 ? CMD_DONE : code;
+        if (r != CMD_DONE)
+                return r < 0 ? CMD_DONE : r;
         if (wanted.config || !wanted.brokers) {
-                code = cmd_load(name, wanted.config, &conf);
-                if (code != CMD_DONE)
-                        return code;
+                r = cmd_load(name, wanted.config, &conf);
+                if (r != CMD_DONE)
+                        return r;
         }
         weir_log_setup(WEIR_LOG_WARN, WEIR_LOG_TEXT);
-        wanted.reader.brokers = wanted.brokers ? wanted.brokers : conf->kafka_brokers;
-        wanted.reader.properties = conf ? conf->properties : NULL;
-        wanted.reader.property_count = conf ? conf->property_count : 0;
-        if (weir_reader_open(&wanted.reader, &reader, &error) < 0)
+        how = (struct weir_reader_conf){
+                .brokers = wanted.brokers ? wanted.brokers : conf->kafka_brokers,
+                .client_id = "weir-tail",
+                .properties = conf ? conf->properties : NULL,
+                .property_count = conf ? conf->property_count : 0,
+                .topic = wanted.topic,
+                .partition = wanted.partition,
+                .from = wanted.from,
+                .from_value = wanted.from_value,
+                .timeout_ms = OPEN_MS,
+                .stop_at_end = wanted.exit_at_end,
+        };
+        if (weir_reader_open(&how, &reader, &error) < 0)
                 return cmd_fail(name, &error);
-        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGINT, &action, NULL); /* not before: a Ctrl-C during the open ends it at once */
         sigaction(SIGTERM, &action, NULL);
-        weir_arena_init(&printer.arena, 256 * 1024);
-        code = follow(&printer, reader);
-        weir_arena_fini(&printer.arena);
-        return code;
+        return show(&wanted, reader);
 }

@@ -149,7 +149,7 @@ static const char markdown_head[] =
         "main file.\n"
         "* `@include \"name.cfg\"`, on a line of its own, reads another file in its place: a "
         "regular file below the directory of\n"
-        "  the main file, at most 10 deep, 1 MiB together.\n"
+        "  the main file, at most 10 deep, 1000 in number, 1 MiB together.\n"
         "* Integers are 64 bits wide; one that does not fit is an error, not another number. A "
         "string ends on its line.\n"
         "* A password never stands in the file: it comes from a file of mode 600 or 400, or from "

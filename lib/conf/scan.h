@@ -23,7 +23,7 @@ struct weir_scan {
         struct weir_source *source;
         struct weir_arena *arena;
         struct weir_problem_list *problems;
-        size_t total_bytes;
+        size_t total_bytes, include_count;
         bool stop; /* too much text: not another byte of any file */
         uint32_t order;
         bool after_string;

@@ -311,7 +311,7 @@ static int repeated(struct weir_draft *draft, struct weir_view name, struct weir
 {
         struct weir_quote quote;
 
-        if (draft->repeat_equal && same(old, value))
+        if (draft->repeat_equal && old.ptr && value.ptr && same(old, value))
                 return 0;
         return weir_refusal_fill(draft->refusal, WEIR_REFUSED_DUPLICATE_ATTRIBUTE, 0,
                                  "%s occurs more than once",
@@ -448,7 +448,7 @@ static int make_room(struct weir_draft *draft)
         bigger = weir_arena_alloc(draft->arena, room * sizeof *bigger);
         if (!bigger)
                 return WEIR_ENOMEM;
-        if (count)
+        if (draft->extensions)
                 memcpy(bigger, draft->extensions, count * sizeof *bigger);
         draft->extensions = bigger;
         draft->extension_room = room;

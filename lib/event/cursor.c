@@ -164,7 +164,7 @@ size_t weir_json_unescape(struct weir_view raw, char *out, size_t stop, size_t *
                 memmove(out + used, p, plain);
                 used += plain;
                 p += plain;
-                if (p != escape || used == stop)
+                if (!escape || used == stop)
                         continue;
                 *ret_at = (size_t)(p - raw.ptr);
                 switch (p[1]) {

@@ -25,6 +25,7 @@
  */
 #include "plugin/loader.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -182,6 +183,7 @@ static int check_file(const char *path, int fd, struct weir_error *reterr)
 /* O_NONBLOCK: a FIFO of that name must not stop the start; it has no meaning for a regular file. */
 static int open_file(struct weir_plugin *plugin, struct weir_error *reterr)
 {
+        assert(plugin->path);
         plugin->fd = open(plugin->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (plugin->fd < 0)
                 return weir_fail(reterr, WEIR_ESYS, errno, "plugin %s: %s", plugin->path,
@@ -340,6 +342,7 @@ static int find_migrations(struct weir_plugin *plugin, struct weir_error *reterr
         WEIR_FREE char *path = NULL;
         const char *last;
 
+        assert(name); /* check_worker() */
         if (!directory || asprintf(&path, "%s/%s.migrations", directory, name) < 0) {
                 path = NULL;
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "plugin %s", plugin->path);
@@ -348,8 +351,8 @@ static int find_migrations(struct weir_plugin *plugin, struct weir_error *reterr
                 last = strrchr(directory, '/');
                 if (!last || strcmp(last + 1, name) != 0)
                         return 0;
-                snprintf(path, strlen(path) + 1, "%s/migrations",
-                         directory); /* shorter: name is not empty */
+                /* shorter than what is in @path now: the name is not empty */
+                snprintf(path, strlen(path) + 1, "%s/migrations", directory);
                 if (!is_directory(path))
                         return 0;
         }

@@ -433,8 +433,11 @@ static int copy_it(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct wei
                 return r;
         if (!start || PQresultStatus(start) != PGRES_COPY_IN) {
                 r = weir_wire_fail(pg, start, sql, reterr);
-                if (!weir_pg_broken(pg))
-                        weir_wire_finish(pg, NULL, sql, NULL);
+                /* Read to the end of the refused command; it brings nothing more. */
+                PQclear(start);
+                start = NULL;
+                while (!weir_pg_broken(pg) && weir_wire_next(pg, &start, sql, NULL) == 0 && start)
+                        PQclear(WEIR_TAKE(start));
                 return r;
         }
         r = put_copy(pg, sql, copy_header, 19, reterr);

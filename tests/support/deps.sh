@@ -90,9 +90,15 @@ TXT
         exit 1
 fi
 
+# two at a time (make -j) would meet at apt's own lock; the second finds the work done
+mkdir -p "${B:-build}"
+exec 9>"${B:-build}/.deps.lock"
+flock 9
+packages=$(missing debian)
+[ -n "$packages" ] || exit 0
 echo "installing: $packages" >&2
 no_cluster=/etc/postgresql-common/createcluster.d/zz-weir-no-cluster.conf
-cleanup() { $as_root rm -f "$no_cluster"; }
+cleanup() { $as_root rm -f "$no_cluster" "${B:-build}/.deps.lock"; }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 case " $packages " in

@@ -127,8 +127,8 @@ START_TEST(control_characters_do_not_reach_the_terminal)
         prints_data(WEIR_DATA_BINARY,
                     "\xc2\x9b"
                     "31m \xc2\xa9 \xc2",
-                    "\\x9b31m \xc2\xa9 \xc2");
-        prints_data(WEIR_DATA_JSON, "[\"\xc2\x9b\"]", "[\"\\x9b\"]");
+                    "\\xc2\\x9b31m \xc2\xa9 \xc2");
+        prints_data(WEIR_DATA_JSON, "[\"\xc2\x9b\"]", "[\"\\xc2\\x9b\"]");
         prints_data(WEIR_DATA_JSON, "[\"\x1b\"]", "[\"\\x1b\"]");
 }
 END_TEST

@@ -124,6 +124,27 @@ START_TEST(lines_beyond_the_sixteen_bits_of_libconfig_keep_their_number)
 }
 END_TEST
 
+START_TEST(more_lines_of_settings_than_libconfig_can_count_are_refused)
+{
+        for (size_t extra = 0; extra <= 1; extra++) { /* 65000 lines, then one more */
+                size_t room = 300000, size;
+                WEIR_FREE char *text = malloc(room);
+                struct reading reading;
+
+                size = (size_t)snprintf(text, room, "%sx = [\n", MINIMAL);
+                for (size_t i = 0; i < 65000 - 5 + extra; i++)
+                        size += (size_t)snprintf(text + size, room - size, "1,\n");
+                snprintf(text + size, room - size, "1 ];\n");
+                reading = parse(text);
+                if (extra)
+                        expect_problem(&reading, 1, 0, "t.cfg:65001: more than 65000 lines", "");
+                else
+                        expect_problem(&reading, 1, 0, "t.cfg:4: x: unknown key", "");
+                done(&reading);
+        }
+}
+END_TEST
+
 /* ---- the main file itself ----------------------------------------------------------- */
 
 START_TEST(only_a_regular_file_is_read)
@@ -273,7 +294,27 @@ START_TEST(many_includes_of_one_file_stay_bounded)
         put("m9.cfg", "\n");
         put("bomb.cfg", MINIMAL "@include \"m0.cfg\"\n");
         reading = load_file(in_scratch("bomb.cfg"));
-        expect_problem(&reading, 1, 0, in_scratch("m"), "more than 1048576 bytes");
+        expect_problem(&reading, 1, 0, in_scratch("m"), "more than 1000 files");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(included_files_count_towards_the_mebibyte)
+{
+        size_t half = 600 * 1024;
+        WEIR_FREE char *text = malloc(half);
+        struct reading reading;
+
+        memset(text, '\n', half);
+        put_bytes("half.cfg", 0644, text, half);
+        put("once.cfg", MINIMAL "@include \"half.cfg\"\n");
+        reading = load_file(in_scratch("once.cfg"));
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+        put("twice.cfg", MINIMAL "@include \"half.cfg\"\n@include \"half.cfg\"\n");
+        reading = load_file(in_scratch("twice.cfg"));
+        expect_problem(&reading, 1, 0, in_scratch("half.cfg:1: syntax:"),
+                       "more than 1048576 bytes");
         done(&reading);
 }
 END_TEST
@@ -285,6 +326,7 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
+        tcase_set_timeout(tcase, 30); /* 65,000 lines, with a sanitizer, on a busy machine */
         tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
         tcase_add_test(tcase, an_integer_never_wraps);
         tcase_add_test(tcase, digits_in_strings_and_comments_are_no_integers);
@@ -293,6 +335,7 @@ int main(void)
         tcase_add_test(tcase, a_nul_byte_does_not_shorten_the_file);
         tcase_add_test(tcase, more_than_a_mebibyte_is_refused);
         tcase_add_test(tcase, lines_beyond_the_sixteen_bits_of_libconfig_keep_their_number);
+        tcase_add_test(tcase, more_lines_of_settings_than_libconfig_can_count_are_refused);
         tcase_add_test(tcase, only_a_regular_file_is_read);
         tcase_add_test(tcase, an_included_file_stands_in_its_place_with_its_own_lines);
         tcase_add_test(tcase, an_include_of_anything_but_a_file_inside_is_refused);
@@ -300,6 +343,7 @@ int main(void)
         tcase_add_test(tcase, a_cycle_of_includes_is_refused);
         tcase_add_test(tcase, includes_nest_ten_deep_and_no_deeper);
         tcase_add_test(tcase, many_includes_of_one_file_stay_bounded);
+        tcase_add_test(tcase, included_files_count_towards_the_mebibyte);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

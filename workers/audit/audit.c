@@ -201,20 +201,29 @@ static bool put_indented(struct text *text, struct weir_view data)
         return depth == 0 && !inside;
 }
 
-/* Control characters but tab and line feed become \xNN, those of U+0080-009F too. */
+static void put_hex(struct text *text, char byte)
+{
+        char escape[8];
+
+        put(text, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", (unsigned char)byte));
+}
+
+/* Control characters but tab and line feed become \xNN, those of U+0080-009F two of them. */
 static void put_safe(struct text *text, struct weir_view data)
 {
         for (size_t i = 0; i < data.size; i++) {
-                unsigned char c = (unsigned char)data.ptr[i];
-                bool c1 = i > 0 && is_c1(&data.ptr[i - 1], 2);
-                char escape[8];
+                const char *p = &data.ptr[i];
+                unsigned char c = (unsigned char)*p;
 
-                if (c1 && !text->failed)
-                        text->used--; /* the 0xc2 before it */
-                if (c1 || (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f)
-                        put(text, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", c));
-                else
-                        put(text, &data.ptr[i], 1);
+                if (is_c1(p, data.size - i)) {
+                        put_hex(text, p[0]);
+                        put_hex(text, p[1]);
+                        i++;
+                } else if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7f) {
+                        put_hex(text, *p);
+                } else {
+                        put(text, p, 1);
+                }
         }
 }
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# t4002 - a process stopped past its session, then continued, changes nothing: it is fenced
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+prepare 2 'batch=max_events = 10;'
+(for chunk in $(seq 0 59); do produce 500 $((chunk * 500 + 1)); done) &
+producer=$!
+weir_start a
+within 20s rows_at_least 1
+weir_start b
+within 20s logged b 'event=lane.runs'
+kill -STOP "${pid[a]}"
+epochs=$(sql 'select sum(epoch) from weir.position')
+taken() { [ "$(sql 'select sum(epoch) from weir.position')" -gt "$epochs" ]; }
+# a transaction that the stopped process holds open keeps its row until the server ends it: then end it as the server would
+within 40s eval 'taken || { sql "select pg_terminate_backend(pid) from pg_stat_activity where state like '"'idle in trans%'"' and datname = current_database()" >/dev/null; taken; }'
+kill -CONT "${pid[a]}"
+wait "$producer"
+check_exactly_once
+weir_stop a
+weir_stop b
+equal 'exit status' 0 "$status"
