@@ -1,7 +1,7 @@
 # weir - build, test, demo. One file, not recursive; `make help` lists what people type.
 #
 # Everything made lies below $(B), the objects of each variant apart: `make asan` after `make` rebuilds nothing of
-# the other. Options people set: B=dir  CC=clang-14  VARIANT=asan|tsan  T=pattern  KAFKA=real  PREFIX=  DESTDIR=
+# the other. Options people set: B=dir  CC=clang-14  VARIANT=asan|tsan  T=pattern  KAFKA=real  PREFIX=  DESTDIR=  V=1
 B       ?= build
 VARIANT ?= release
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -11,8 +11,10 @@ PREFIX  ?= /usr/local
 T       ?=
 S       := tests/support
 CLANG   ?= clang-14
-BUILD    = @echo "building"; $(MAKE) -s --no-print-directory -j$$(getconf _NPROCESSORS_ONLN)
+BUILD    = @$(MAKE) --no-print-directory -j$$(getconf _NPROCESSORS_ONLN)
 MACHINE := $(shell uname -m)
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@echo "  $(1) $@")
 export B
 
 WARN  := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
@@ -54,24 +56,28 @@ help: ## this list
 $(B)/.deps-%: $(S)/deps.sh
 	@mkdir -p $(@D) && sh $< $* && touch $@
 $(P)/weir: $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
-	$(CC) $(LFLAGS) -o $@ $^ $(LIBS)
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) -o $@ $^ $(LIBS)
 $(O)/libweir.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,archive)
+	$(Q)ar rcs $@ $^
 $(P)/libweir.so.0: $(LIB_OBJ)
-	$(CC) -shared -Wl,-soname,libweir.so.0 $(if $(SAN),,-Wl,--no-undefined) $(ZFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,link)
+	$(Q)$(CC) -shared -Wl,-soname,libweir.so.0 $(if $(SAN),,-Wl,--no-undefined) $(ZFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(P)/libweir.so: $(P)/libweir.so.0
-	ln -sf libweir.so.0 $@
+	@ln -sf libweir.so.0 $@
 ifneq ($(P),$(O))
 $(P)/libweir.a: $(O)/libweir.a
-	cp $< $@
+	@cp $< $@
 endif
 $(O)/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
-	$(COMPILE) -c $< -o $@
+	$(call say,compile)
+	$(Q)$(COMPILE) -c $< -o $@
 # a plugin sees include/ only and is linked with nothing of ours
 $(O)/workers/%.o $(O)/tests/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
-PLUGIN_LINK = @mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ && chmod go-w $@
+PLUGIN_LINK = $(Q)mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ && chmod go-w $@
 .SECONDEXPANSION:
 $(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
 	$(PLUGIN_LINK)
@@ -85,12 +91,15 @@ $(TEST_SQL): $(O)/test-sql/%.stamp: $$(wildcard tests/plugins/$$*.migrations/*.s
 	@$(call SQL_COPY,$(O),tests/plugins/$*.migrations)
 $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.deps-unit
 	@mkdir -p $(@D)
-	$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
+	$(call say,link)
+	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(B)/kafkactl: $(S)/kafkactl.c Makefile | $(DEPS)
-	$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka
+	$(call say,link)
+	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) $(LFLAGS) -o $@ $< $(O)/libweir.a $(LIBS) -lm
+	$(call say,link)
+	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(O)/libweir.a $(LIBS) -lm
 -include $(shell find $(B)/obj $(B)/bench -name '*.d' 2>/dev/null)
 
 # --- set-up ----------------------------------------------------------------------------------------------------

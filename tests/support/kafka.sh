@@ -86,7 +86,7 @@ launch() { # DIR ARCHIVE-FLAG: sets pid; 0 when the broker is up
         touch "$dir/log"
         before=$(wc -c <"$dir/log")
         # its own session: Ctrl-C reaches the caller, who then stops the broker in order
-        setsid "$0" run "$dir" "$2" </dev/null >>"$dir/log" 2>&1 &
+        setsid "$0" run "$dir" "$2" </dev/null >>"$dir/log" 2>&1 7>&- &
         pid=$!
         printf '%s\n' "$pid" >"$dir/pid"
         within 60s started "$dir" "$before" || { kill -KILL "$pid"; return 1; }
@@ -95,6 +95,10 @@ launch() { # DIR ARCHIVE-FLAG: sets pid; 0 when the broker is up
 
 prepare() {
         local dir=$home/template pid
+        [ ! -e "$home/ready" ] || return 0
+        # two that start at once on a new machine: the second finds all done
+        exec 7>"$home/lock"
+        command -v flock >/dev/null && flock 7
         [ ! -e "$home/ready" ] || return 0
         command -v java >/dev/null || die "no java: run make deps-test"
         [ -e "$home/libs" ] || fetch
@@ -113,6 +117,7 @@ prepare() {
         within 60s gone "$pid" || kill -KILL "$pid"
         rm -rf "$dir"
         touch "$home/ready"
+        exec 7>&-
 }
 
 start() {
