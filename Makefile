@@ -47,8 +47,11 @@ SCRIPTS    = $(shell find tests examples bench .ci docker -name '*.sh') .ci/run
 DEPS      := $(B)/.deps-build
 
 all: $(P)/weir $(P)/libweir.a $(P)/libweir.so plugins ## the program, the libraries, the plugins
+	@:
 plugins: $(PLUGINS) $(PLUG_SQL)
+	@:
 test-plugins: $(TEST_PLUG) $(TEST_SQL)
+	@:
 help: ## this list
 	@sed -n 's/^\([a-z][a-z -]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 

@@ -196,7 +196,7 @@ int cmd_position(int argc, char **argv)
         WEIR_CLEANUP(weir_pg_closep) struct weir_pg *pg = NULL;
         struct order order = { .config = NULL };
         struct weir_pg_conf store = { .application_name = "weir position" };
-        struct weir_error error;
+        struct weir_error error = { 0 };
         bool helped = false;
         int r = read_order(argc, argv, &order, &helped);
 
@@ -211,6 +211,9 @@ int cmd_position(int argc, char **argv)
         r = weir_pg_open(&store, NULL, &pg, &error);
         if (r == 0)
                 r = order.worker ? set(pg, &order, &error) : show(pg, order.json, &error);
+        if (r < 0 && strcmp(error.sqlstate, "42P01") == 0)
+                weir_error_prefix(&error,
+                                  "the tables of weir are not there, run `weir migrate up`: ");
         if (r < 0)
                 return cmd_fail(name, &error);
         if (fflush(stdout) != 0)

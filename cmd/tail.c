@@ -149,8 +149,7 @@ static int take_option(int option, struct wanted *wanted)
         int64_t number;
 
         switch (option) {
-        case 'f':
-                return take_from(optarg, wanted);
+        case 'f': return take_from(optarg, wanted);
         case 'p':
                 if (!read_number(optarg, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
@@ -164,26 +163,13 @@ static int take_option(int option, struct wanted *wanted)
                 wanted->count = (uint64_t)number;
                 break;
         case 'e':
-        case OPT_FOLLOW:
-                wanted->exit_at_end = option == 'e';
-                break;
-        case 'j':
-                wanted->json = true;
-                break;
-        case 'r':
-                wanted->record = true;
-                break;
-        case OPT_BATCH:
-                wanted->accept_json_batch = true;
-                break;
-        case 'b':
-                wanted->brokers = optarg;
-                break;
-        case 'c':
-                wanted->config = optarg;
-                break;
-        default:
-                return cmd_usage(name);
+        case OPT_FOLLOW: wanted->exit_at_end = option == 'e'; break;
+        case 'j': wanted->json = true; break;
+        case 'r': wanted->record = true; break;
+        case OPT_BATCH: wanted->accept_json_batch = true; break;
+        case 'b': wanted->brokers = optarg; break;
+        case 'c': wanted->config = optarg; break;
+        default: return cmd_usage(name);
         }
         return CMD_DONE;
 }
@@ -282,8 +268,8 @@ static int show_refused(struct view *view, const struct weir_refusal *refusal)
                 weir_writer_z(&writer, "{\"ok\":false,\"error\":\"");
                 weir_writer_z(&writer, klass);
                 weir_writer_z(&writer, "\",\"reason\":");
-                weir_writer_string(&writer, (struct weir_view){ refusal->reason,
-                                                                strlen(refusal->reason) });
+                weir_writer_string(&writer,
+                                   (struct weir_view){ refusal->reason, strlen(refusal->reason) });
                 snprintf(number, sizeof number, ",\"at\":%zu,\"record\":", refusal->at);
                 weir_writer_z(&writer, number);
                 weir_record_print_json(&writer, record->topic, record->partition, record->offset,
@@ -306,8 +292,8 @@ static int show_record(struct view *view, const struct weir_record *record)
 
         while (weir_record_headers(record, view->headers, view->header_room,
                                    &message.header_count) == 1) {
-                struct weir_header *more =
-                        realloc(view->headers, message.header_count * sizeof *more);
+                struct weir_header *more = realloc(view->headers,
+                                                   message.header_count * sizeof *more);
 
                 if (!more)
                         return WEIR_ENOMEM;
@@ -328,7 +314,8 @@ static int flush_output(void)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return CMD_DONE;
-        return errno == EPIPE ? -1 : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
+        return errno == EPIPE ? -1
+                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
 }
 
 static int follow(struct view *view, struct weir_reader *reader)

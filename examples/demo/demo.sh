@@ -51,6 +51,11 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
+# Ctrl-C goes to every process of the terminal's group: the servers stay out of it, or those that still talk to
+# them would wait for an answer. Should this script be killed, the kernel tells them.
+apart=(setsid)
+! setpriv --pdeathsig TERM true 2>/dev/null || apart=(setpriv --pdeathsig TERM setsid)
+
 began=$(date +%s%N)
 say() { printf '%6.1f s  %s\n' "$(awk -v a="$began" -v b="$(date +%s%N)" 'BEGIN { print (b - a) / 1e9 }')" "$*"; }
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$url" -c "$1"; }
@@ -63,7 +68,7 @@ start_servers() {
                 password=$work/pg/password
                 say "Apache Kafka at $address, PostgreSQL at ${url%%\?*}"
         else
-                "$weir" dev --dir "$work/dev" --topics audit --partitions 4 --ready-file "$work/ready" >"$work/dev.log" 2>&1 7>&- &
+                "${apart[@]}" "$weir" dev --dir "$work/dev" --topics audit --partitions 4 --ready-file "$work/ready" >"$work/dev.log" 2>&1 7>&- &
                 dev=$!
                 within 60s ready
                 alive "$dev" || die 'weir dev ended at once'
@@ -97,7 +102,7 @@ events() {
 }
 
 start_worker() {
-        "$weir" run -c "$work/weir.cfg" >>"$work/worker.log" 2>&1 7>&- &
+        "${apart[@]}" "$weir" run -c "$work/weir.cfg" >>"$work/worker.log" 2>&1 7>&- &
         worker=$!
 }
 

@@ -166,7 +166,7 @@ static int put_member(struct structure *s, struct weir_view raw, struct weir_vie
 static int take_base64(struct structure *s, bool json)
 {
         struct weir_event *event = s->draft.event;
-        struct weir_view raw, text;
+        struct weir_view raw, text = { NULL, 0 };
         size_t size = 0, at = 0;
         char *out;
         int r;

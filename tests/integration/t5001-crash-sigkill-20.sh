@@ -4,12 +4,12 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 2 'batch=max_events = 20;'
+prepare 2 'batch=max_events = 1; linger = "0ms";'
 transactions() { sql 'select count(*) from weir.batch'; }
 more_than() { [ "$(transactions)" -gt "$1" ]; }
 for round in $(seq 0 19); do
         produce 1000 $((round * 1000 + 1))
-        enough=$(($(transactions) + RANDOM % 25)) # of about 50: the kill falls into the middle of the work
+        enough=$(($(transactions) + RANDOM % 300)) # of 1,000: the kill falls into the middle of the work
         weir_start a
         within 30s more_than "$enough"
         weir_kill a

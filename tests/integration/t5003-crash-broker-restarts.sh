@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 2 'batch=max_events = 50;'
+prepare 2 'batch=max_events = 1; linger = "0ms";'
 produce 20000
 weir_start a
 for _ in 1 2; do
