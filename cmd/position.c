@@ -21,8 +21,10 @@ static const char help[] =
         "usage: weir position show [-c FILE] [--json]\n"
         "       weir position set WORKER TOPIC/PARTITION OFFSET --reason TEXT [-c FILE]\n\n"
         "show   every partition: next offset, epoch, owner, last movement\n"
-        "set    let the worker go on at OFFSET. A running worker lets go of the partition and takes\n"
-        "       it anew. Forward skips records for good; backward reads them again, and events whose\n"
+        "set    let the worker go on at OFFSET. A running worker lets go of the partition and "
+        "takes\n"
+        "       it anew. Forward skips records for good; backward reads them again, and events "
+        "whose\n"
         "       claims are still kept are not handled twice.\n\n"
         "  -c, --config FILE   configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "  -r, --reason TEXT   set: why; stays in weir.position_change\n"
@@ -30,7 +32,8 @@ static const char help[] =
         "  -h, --help          this text\n\n"
         "examples:\n"
         "  weir position show\n"
-        "  weir position set audit orders/3 81200 --reason 'retention passed us, lost range accepted'\n";
+        "  weir position set audit orders/3 81200 --reason 'retention passed us, lost range "
+        "accepted'\n";
 
 struct order {
         const char *config, *reason, *worker;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <weir/error.h>
 
+#include "event/media.h"
 #include "event/refusal.h"
 #include "event/text.h"
 #include "event/timestamp.h"
@@ -160,102 +161,6 @@ static bool absolute_uri(struct weir_view uri, size_t *ret_at)
         return true;
 }
 
-static bool token_char(char c)
-{
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static size_t token(struct weir_view type, size_t at)
-{
-        while (at < type.size && token_char(type.ptr[at]))
-                at++;
-        return at;
-}
-
-static size_t space(struct weir_view type, size_t at)
-{
-        while (at < type.size && (type.ptr[at] == ' ' || type.ptr[at] == '\t'))
-                at++;
-        return at;
-}
-
-/* ";" [ name "=" ( token / quoted-string ) ]; returns behind it, or SIZE_MAX with *ret_at set. */
-static size_t parameter(struct weir_view type, size_t at, size_t *ret_at)
-{
-        size_t name = space(type, at + 1), next = token(type, name);
-
-        *ret_at = next;
-        if (next == name)
-                return next == type.size || type.ptr[next] == ';' ? next : SIZE_MAX;
-        if (next == type.size || type.ptr[next] != '=')
-                return SIZE_MAX;
-        at = next + 1;
-        *ret_at = at;
-        if (at == type.size || type.ptr[at] != '"') {
-                next = token(type, at);
-                return next == at ? SIZE_MAX : next;
-        }
-        for (at++; at < type.size; at++) {
-                if (type.ptr[at] == '"')
-                        return at + 1;
-                if (type.ptr[at] == '\\')
-                        at++;
-        }
-        return SIZE_MAX;
-}
-
-/* Nearly all are. */
-static bool is_plain_json(struct weir_view type)
-{
-        return type.size == 16 && memcmp(type.ptr, "application/json", 16) == 0;
-}
-
-bool weir_media_type_valid(struct weir_view type, size_t *ret_at)
-{
-        size_t at, next;
-
-        if (is_plain_json(type))
-                return true;
-        at = token(type, 0);
-        *ret_at = at;
-        if (at == 0 || at == type.size || type.ptr[at] != '/')
-                return false;
-        next = token(type, at + 1);
-        *ret_at = next;
-        if (next == at + 1)
-                return false;
-        for (at = next; at < type.size;) {
-                next = space(type, at);
-                *ret_at = next;
-                if (next == type.size || type.ptr[next] != ';')
-                        return false;
-                at = parameter(type, next, ret_at);
-                if (at == SIZE_MAX)
-                        return false;
-        }
-        return true;
-}
-
-bool weir_media_type_is_json(struct weir_view type)
-{
-        size_t slash = 0, end = 0;
-
-        if (is_plain_json(type))
-                return true;
-        while (end < type.size && type.ptr[end] != ';')
-                end++;
-        while (end > 0 && (type.ptr[end - 1] == ' ' || type.ptr[end - 1] == '\t'))
-                end--;
-        while (slash < end && type.ptr[slash] != '/')
-                slash++;
-        if (slash == end)
-                return false;
-        if (weir_text_is(type.ptr + slash + 1, end - slash - 1, "json"))
-                return true;
-        return end - slash - 1 >= 5 && weir_text_is(type.ptr + end - 5, 5, "+json");
-}
-
 /* Nearly every value of these is good at first sight; what passes here is printable ASCII. */
 static bool plainly_good(struct weir_draft *draft, int core, struct weir_view value)
 {
@@ -264,7 +169,7 @@ static bool plainly_good(struct weir_draft *draft, int core, struct weir_view va
         case WEIR_CORE_TIME:
                 return weir_timestamp_parse(value.ptr, value.size, &draft->event->time_us, NULL) ==
                        0;
-        case WEIR_CORE_DATACONTENTTYPE: return is_plain_json(value);
+        case WEIR_CORE_DATACONTENTTYPE: return weir_media_type_is_plain(value);
         default: return weir_text_plain(value.ptr, value.size) && core != WEIR_CORE_DATASCHEMA;
         }
 }

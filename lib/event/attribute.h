@@ -54,11 +54,6 @@ int weir_draft_check_name(struct weir_draft *draft, struct weir_view name);
 /* Required ones there? Hands the extensions to the event. 0, or 1 refused at @at. */
 int weir_draft_finish(struct weir_draft *draft, size_t at);
 
-/* Media types: RFC 2046 by the grammar of RFC 9110 (8.3.1). */
-bool weir_media_type_valid(struct weir_view type, size_t *ret_at);
-bool weir_media_type_is_json(
-        struct weir_view type); /* any/json or any/any+json, parameters stripped */
-
 /* A canonical Integer: -2147483648 ... 2147483647, no sign +, no leading zero. */
 bool weir_integer_valid(struct weir_view text);
 

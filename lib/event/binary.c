@@ -16,6 +16,7 @@
  */
 #include <string.h>
 
+#include "event/media.h"
 #include "event/modes.h"
 #include "event/refusal.h"
 

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "event/attribute.h"
 #include "event/json.h"
+#include "event/media.h"
 #include "event/refusal.h"
 #include "event/text.h"
 #include "event/writer.h"

@@ -19,6 +19,7 @@
 
 #include "event/base64.h"
 #include "event/cursor.h"
+#include "event/media.h"
 #include "event/modes.h"
 #include "event/refusal.h"
 

@@ -153,12 +153,12 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
 
 int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct weir_error *reterr)
 {
-        struct weir_batch_record *records = grow(batch->records, &batch->record_room,
-                                                 batch->record_count + 1, sizeof *batch->records);
-        struct weir_batch_record *entry;
+        struct weir_batch_record *records, *entry;
 
         assert(batch->record_count == 0 ||
                record->offset > batch->records[batch->record_count - 1].record.offset); /* B1 */
+        records = grow(batch->records, &batch->record_room, batch->record_count + 1,
+                       sizeof *batch->records);
         if (records) {
                 batch->records = records;
                 entry = &records[batch->record_count];
@@ -201,7 +201,7 @@ static int make_room(struct weir_claims *claims, size_t need)
         size_t room = claims->room ? claims->room : 256;
         size_t slots;
 
-        if (need > claims->room) {
+        if (!claims->room || need > claims->room) {
                 while (room < need)
                         room *= 2;
                 weir_claims_fini(claims);

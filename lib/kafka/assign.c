@@ -11,6 +11,8 @@
  *                   reads next: librdkafka never decides where to read.
  *               A2  a list that is refused changes nothing and is tried again; lanes wait.
  *               A3  no call here waits for a broker longer than KICK_TIMEOUT_MS.
+ *               A4  an assign is made only when the stops of the one before are done: a partition
+ *                   stopped twice aborts the process (2.0.2: "Assertion rktp_started"). See settle().
  * The race      1. requests are taken  2. a lane asks again  3. the assign is made
  *               4. planned() sees the newer request and leaves it for the next round.
  * Not chosen    one assign per request: with 64 lanes that start together 64 restarts of all.
@@ -37,14 +39,56 @@ static void log_refused(const char *what, rd_kafka_resp_err_t err, const char *t
                  LOG_S("action", "retry"));
 }
 
-/* 0, or 1 = refused (logged). Takes @error. */
-static int check_error(const char *what, rd_kafka_error_t *error)
+/*
+ * Wait until librdkafka's main thread has stopped what an assign took out (A4).
+ *
+ * An assign queues a stop for each partition and returns; the stop is carried out and answered on
+ * the same first-in-first-out queue of that thread, and until the answer is handled the partition
+ * counts as started. Two questions that travel on this queue, one after the other, come behind
+ * both. No network is asked: tens of microseconds.
+ */
+static void settle(struct weir_consumer *consumer)
 {
+        for (int i = 0; i < 2; i++) {
+                rd_kafka_topic_partition_list_t *list = NULL;
+
+                if (!rd_kafka_assignment(consumer->rk, &list) && list)
+                        rd_kafka_topic_partition_list_destroy(list);
+        }
+}
+
+/* The three calls that change what is fetched, and the only places that make them. 0, or 1 =
+ * refused (logged). @list NULL = nothing. */
+static int set_all(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+        rd_kafka_resp_err_t err = rd_kafka_assign(consumer->rk, list);
+
+        settle(consumer);
+        if (err)
+                log_refused("assign", err, rd_kafka_err2str(err));
+        return err != 0;
+}
+
+static int check_error(struct weir_consumer *consumer, const char *what, rd_kafka_error_t *error)
+{
+        settle(consumer);
         if (!error)
                 return 0;
         log_refused(what, rd_kafka_error_code(error), rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
         return 1;
+}
+
+static int take_in(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+        return check_error(consumer, "incremental_assign",
+                           rd_kafka_incremental_assign(consumer->rk, list));
+}
+
+static int take_out(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+        return check_error(consumer, "incremental_unassign",
+                           rd_kafka_incremental_unassign(consumer->rk, list));
 }
 
 static void add(rd_kafka_topic_partition_list_t *list, const struct weir_partition *partition,
@@ -77,8 +121,6 @@ static int renew(struct weir_partition *partition)
 
 static int assign_full(struct weir_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
-        rd_kafka_resp_err_t err;
-
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
                 int64_t offset;
@@ -89,10 +131,7 @@ static int assign_full(struct weir_consumer *consumer, rd_kafka_topic_partition_
                         return 1;
                 add(list, partition, offset);
         }
-        err = rd_kafka_assign(consumer->rk, list);
-        if (err)
-                log_refused("assign", err, rd_kafka_err2str(err));
-        return err != 0;
+        return set_all(consumer, list);
 }
 
 static int assign_changes(struct weir_consumer *consumer, rd_kafka_topic_partition_list_t *out,
@@ -111,14 +150,12 @@ static int assign_changes(struct weir_consumer *consumer, rd_kafka_topic_partiti
                         add(in, partition, partition->plan_offset);
                 }
         }
-        if (out->cnt &&
-            check_error("incremental_unassign", rd_kafka_incremental_unassign(consumer->rk, out)))
+        if (out->cnt && take_out(consumer, out))
                 return 1;
         for (size_t i = 0; i < consumer->partition_count; i++)
                 if (consumer->partitions[i]->plan != WEIR_WANT_NOTHING)
                         consumer->partitions[i]->in_client = false;
-        return in->cnt &&
-               check_error("incremental_assign", rd_kafka_incremental_assign(consumer->rk, in));
+        return in->cnt && take_in(consumer, in);
 }
 
 static int carry_out(struct weir_consumer *consumer)
@@ -196,17 +233,13 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
 void weir_assign_begin(struct weir_consumer *consumer)
 {
         rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-        rd_kafka_resp_err_t err;
 
         if (!none)
                 return; /* librdkafka gives up the membership after max.poll.interval.ms */
-        if (consumer->cooperative) {
-                check_error("incremental_assign", rd_kafka_incremental_assign(consumer->rk, none));
-        } else {
-                err = rd_kafka_assign(consumer->rk, none);
-                if (err)
-                        log_refused("assign", err, rd_kafka_err2str(err));
-        }
+        if (consumer->cooperative)
+                take_in(consumer, none);
+        else
+                set_all(consumer, none);
         rd_kafka_topic_partition_list_destroy(none);
 }
 
@@ -214,23 +247,24 @@ void weir_assign_revoke(struct weir_consumer *consumer, struct weir_partition *c
                         size_t count)
 {
         rd_kafka_topic_partition_list_t *list;
-        rd_kafka_resp_err_t err;
 
         if (!consumer->cooperative) {
-                err = rd_kafka_assign(consumer->rk, NULL);
-                if (err)
-                        log_refused("unassign", err, rd_kafka_err2str(err));
+                set_all(consumer, NULL);
                 return;
         }
         list = rd_kafka_topic_partition_list_new((int)count);
         for (size_t i = 0; list && i < count; i++)
                 if (taken[i]->in_client) /* others are unknown there: the call would be refused */
                         add(list, taken[i], RD_KAFKA_OFFSET_INVALID);
-        if (!list ||
-            check_error("incremental_unassign", rd_kafka_incremental_unassign(consumer->rk, list)))
-                rd_kafka_assign(consumer->rk, NULL); /* an unanswered revocation hangs the group */
+        if (!list || take_out(consumer, list))
+                set_all(consumer, NULL); /* an unanswered revocation hangs the group */
         if (list)
                 rd_kafka_topic_partition_list_destroy(list);
+}
+
+void weir_assign_nothing(struct weir_consumer *consumer)
+{
+        set_all(consumer, NULL);
 }
 
 /* ---- log ends, and waking the threads that fetch --------------------------------------------- */

@@ -143,6 +143,8 @@ void weir_assign_begin(struct weir_consumer *consumer);
 /* Answer a revocation of @taken (eager: everything). */
 void weir_assign_revoke(struct weir_consumer *consumer, struct weir_partition *const *taken,
                         size_t count);
+/* Answer what should not have come: give everything back. */
+void weir_assign_nothing(struct weir_consumer *consumer);
 /* Refresh log ends, and wake the broker threads of starving partitions. Returns when next. */
 int64_t weir_assign_kick(struct weir_consumer *consumer, int64_t now_us);
 

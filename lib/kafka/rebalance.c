@@ -178,7 +178,7 @@ void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *eve
                 weir_log(WEIR_LOG_WARN, "group.unexpected",
                          LOG_S("state", weir_group_state_name(before)),
                          LOG_S("group_event", weir_group_event_name(what)));
-                rd_kafka_assign(consumer->rk, NULL); /* never leave one unanswered (G1) */
+                weir_assign_nothing(consumer); /* never leave one unanswered (G1) */
                 break;
         }
         atomic_store(&consumer->joined, consumer->group == WEIR_GROUP_ASSIGNED);

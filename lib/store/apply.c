@@ -71,7 +71,8 @@ static int make_claim_sql(const struct weir_pg_rows *rows, char **ret)
                         i == 1 ? "WHERE" : "AND", weir_pg_rows_int(rows, i, 1, 0));
         fprintf(out,
                 " ON CONFLICT DO NOTHING RETURNING key), trail AS (INSERT INTO weir.batch"
-                " (position, first_offset, next_offset, epoch, plugin_version, records, events, dead, fresh)"
+                " (position, first_offset, next_offset, epoch, plugin_version, records, events, "
+                "dead, fresh)"
                 " SELECT $3, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM fresh))"
                 " SELECT key FROM fresh");
         return fclose(out) == 0 ? 0 : -1;

@@ -153,9 +153,11 @@ int weir_deadletter_insert(struct weir_pg *pg, const struct weir_deadletter *let
 {
         static const char sql[] =
                 "INSERT INTO weir.dead_letter (position, worker, topic, partition, \"offset\","
-                " record_time, key, value, header_names, header_values, class, reason, text, at_byte,"
+                " record_time, key, value, header_names, header_values, class, reason, text, "
+                "at_byte,"
                 " attempts, plugin_version, source, event_id, first_failed_at)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+                "$17, $18,"
                 " coalesce($19, now()))";
         struct letter_params params = { .bytes = &pg->scratch };
         const char *values[COUNT];

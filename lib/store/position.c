@@ -38,7 +38,8 @@ int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic
                        const char *owner, struct weir_position *ret, struct weir_error *reterr)
 {
         static const char take[] =
-                "UPDATE weir.position SET epoch = epoch + 1, owner = $4, since = now(), updated_at = now()"
+                "UPDATE weir.position SET epoch = epoch + 1, owner = $4, since = now(), updated_at "
+                "= now()"
                 " WHERE worker = $1 AND topic = $2 AND partition = $3 RETURNING " COLUMNS;
         static const char make[] =
                 "INSERT INTO weir.position (worker, topic, partition, epoch, owner)"
@@ -95,8 +96,10 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64
         static const char sql[] =
                 "WITH moved AS (UPDATE weir.position SET next_offset = $4, updated_at = now()"
                 " WHERE id = $1 AND epoch = $2 AND next_offset = $3 RETURNING id, epoch)"
-                " INSERT INTO weir.batch (position, first_offset, next_offset, epoch, plugin_version,"
-                " records, events, fresh, dead) SELECT id, $3, $4, epoch, '', 0, 0, 0, 0 FROM moved";
+                " INSERT INTO weir.batch (position, first_offset, next_offset, epoch, "
+                "plugin_version,"
+                " records, events, fresh, dead) SELECT id, $3, $4, epoch, '', 0, 0, 0, 0 FROM "
+                "moved";
         const struct weir_value params[] = { weir_int4(position->id), weir_int8(position->epoch),
                                              weir_int8(position->next_offset),
                                              weir_int8(next_offset) };
@@ -148,7 +151,8 @@ static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t ne
                 " last_time_ms = NULL, last_fingerprint = NULL, updated_at = now() WHERE id = $1";
         static const char note[] =
                 "INSERT INTO weir.position_change (position, epoch, before, after, reason, by)"
-                " SELECT id, epoch, $2, next_offset, $3, session_user FROM weir.position WHERE id = $1";
+                " SELECT id, epoch, $2, next_offset, $3, session_user FROM weir.position WHERE id "
+                "= $1";
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         struct weir_value params[3];
         int r;

@@ -118,7 +118,8 @@ static int check_set(const struct history *history, const struct weir_migrations
                 return weir_fail(
                         reterr, WEIR_ESCHEMA, 0,
                         "%s: the database has version %d (%s, applied %s), this "
-                        "program knows up to %d: it is older than the schema; use the newer program",
+                        "program knows up to %d: it is older than the schema; use the newer "
+                        "program",
                         set->set, row->version, row->name, row->at,
                         set->count ? set->list[set->count - 1].version : 0);
         }
@@ -137,7 +138,8 @@ static int check_set(const struct history *history, const struct weir_migrations
                         return weir_fail(
                                 reterr, WEIR_ESCHEMA, 0,
                                 "%s: %04d_%s.up.sql was changed after it was "
-                                "applied on %s: restore the file, and put the change in a new migration",
+                                "applied on %s: restore the file, and put the change in a new "
+                                "migration",
                                 set->set, file->version, file->name, row->at);
                 applied++;
         }
@@ -212,7 +214,8 @@ static int bootstrap(struct weir_pg *pg, struct weir_error *reterr)
                 "BEGIN; CREATE SCHEMA IF NOT EXISTS weir;"
                 "CREATE TABLE weir.migration ("
                 " id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-                " set text NOT NULL, version int4 NOT NULL, name text NOT NULL, checksum text NOT NULL,"
+                " set text NOT NULL, version int4 NOT NULL, name text NOT NULL, checksum text NOT "
+                "NULL,"
                 " at timestamptz NOT NULL DEFAULT now(), UNIQUE (set, version));"
                 "COMMIT";
         int r = weir_pg_run(pg, sql, reterr);

@@ -121,7 +121,8 @@ int weir_wire_finish(struct weir_pg *pg, PGresult **ret, const char *sql, struct
                         return first ? first
                                      : weir_fail(
                                                reterr, WEIR_EUSAGE, 0,
-                                               "COPY cannot run as a plain statement, append to a table instead: %.80s",
+                                               "COPY cannot run as a plain statement, append to a "
+                                               "table instead: %.80s",
                                                sql);
                 default:
                         r = weir_wire_fail(pg, result, sql, first ? NULL : reterr);

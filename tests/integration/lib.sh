@@ -10,6 +10,7 @@
 #   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
+#   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
@@ -118,7 +119,7 @@ weir_start() {
 weir_stop() {
         kill -"${2:-TERM}" "${pid[$1]}" 2>/dev/null || true
         status=0
-        wait "${pid[$1]}" || status=$?
+        wait "${pid[$1]}" 2>/dev/null || status=$?
         unset "pid[$1]"
 }
 
@@ -126,6 +127,16 @@ weir_kill() { weir_stop "$1" KILL; }
 weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
 
+when() {
+        local limit=$((${1%s} * ${TIMEOUT_FACTOR:-1}))
+        [ "$(sql "create or replace procedure pg_temp.wait(inout met bool) language plpgsql as \$\$ begin
+                for i in 1..$((limit * 500)) loop
+                        met := ($2);
+                        exit when met;
+                        perform pg_sleep(0.002);
+                end loop;
+        end \$\$; call pg_temp.wait(null)")" = t ]
+}
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
 positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }

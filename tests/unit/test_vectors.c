@@ -22,6 +22,7 @@
 #include "event/decode.h"
 #include "event/encode.h"
 #include "event/key.h"
+#include "event/media.h"
 #include "event/timestamp.h"
 
 static struct weir_view *lines;
