@@ -144,7 +144,7 @@ static inline struct weir_value weir_timestamp_us(int64_t us)
  *          lost: return at once, with that very number or with your own outcome. Later calls fail
  *          with the same error, and weir remembers it: a handler that swallows it and returns DONE
  *          does not commit. What happens then follows the SQLSTATE:
- *            22xxx 23xxx          the event is at fault: rejected, unless you return WEIR_RETRY
+ *            21 22 23 44 54 P0    the event is at fault: rejected, unless you return WEIR_RETRY
  *            connection, locks,   nobody's fault: tried again for ever, whatever you return
  *            resources, unknown
  *          A value of the wrong type and the like (WEIR_EUSAGE) rejects the event.

@@ -41,9 +41,21 @@ static int handle_one(struct weir_applier *applier, const struct weir_event *eve
         return r == WEIR_DONE || r == WEIR_SKIP ? outcome : r;
 }
 
-/* @careful: rows are sent after each event, so that a failing COPY has a name. */
-static int handle_each(struct weir_applier *applier, struct weir_batch *batch, bool careful,
-                       struct weir_fault *ret)
+/* Bring to light now what would fail later without a name: rows at their COPY, constraints at COMMIT. */
+static int settle(struct weir_applier *applier, struct weir_pg *pg, struct weir_error *reterr)
+{
+        int r = weir_handler_tx_flush(applier->tx, reterr);
+
+        return r < 0 || !applier->strict
+                       ? r
+                       : weir_pg_run(pg,
+                                     "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED",
+                                     reterr);
+}
+
+/* @careful: settle behind each event. */
+static int handle_each(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                       bool careful, struct weir_fault *ret)
 {
         struct weir_claims *claims = &applier->claims;
 
@@ -54,7 +66,7 @@ static int handle_each(struct weir_applier *applier, struct weir_batch *batch, b
                         continue;
                 outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
                 if (careful && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
-                        outcome = weir_handler_tx_flush(applier->tx, &ret->error);
+                        outcome = settle(applier, pg, &ret->error);
                 if (outcome != WEIR_DONE && outcome != WEIR_SKIP)
                         return fault(ret, outcome, claims->items[i]);
         }
@@ -185,7 +197,7 @@ static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_
         weir_handler_tx_attach(applier->tx, pg);
         r = applier->plugin->handle_batch && count > 1
                     ? handle_together(applier, batch, ret)
-                    : handle_each(applier, batch, count == 1, ret);
+                    : handle_each(applier, pg, batch, count == 1, ret);
         if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
                 r = fault(ret, ret->error.code, WEIR_NO_ITEM);
         weir_handler_tx_detach(applier->tx);

@@ -20,6 +20,7 @@ struct weir_applier {
         const struct weir_event **events; /* scratch of handle_batch */
         int *outcomes;
         size_t room;
+        bool strict; /* check deferred constraints behind each event: COMMIT would not say whose they are */
 };
 
 enum weir_applied {

@@ -332,11 +332,15 @@ void weir_pg_rollback(struct weir_pg *pg)
 
 int weir_pg_classify(const struct weir_error *error)
 {
-        if (error->code != WEIR_ESQL)
-                return WEIR_SQL_INFRASTRUCTURE;
-        return strncmp(error->sqlstate, "22", 2) == 0 || strncmp(error->sqlstate, "23", 2) == 0
-                       ? WEIR_SQL_DATA
-                       : WEIR_SQL_INFRASTRUCTURE;
+        /* Classes (PostgreSQL, appendix A) in which the same event fails again on a sound server. 54: a row or
+         * an index entry too large. P0: what a trigger or a procedure raises about the row it was given. */
+        static const char *const data[] = { "21", "22", "23", "44", "54", "P0" };
+
+        if (error->code == WEIR_ESQL)
+                for (size_t i = 0; i < WEIR_COUNT_OF(data); i++)
+                        if (!strncmp(error->sqlstate, data[i], 2))
+                                return WEIR_SQL_DATA;
+        return WEIR_SQL_INFRASTRUCTURE;
 }
 
 int weir_pg_library_version(void)

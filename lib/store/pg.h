@@ -67,8 +67,8 @@ void weir_pg_rollback(struct weir_pg *pg); /* on failure the connection becomes 
 
 /* What a failed statement means (DESIGN, "What a failure means"). */
 enum weir_sql_class {
-        WEIR_SQL_INFRASTRUCTURE, /* wait and try again for ever: 08 40 53 55P03 57 58 25006 25P03 XX and the unknown */
-        WEIR_SQL_DATA /* the event is at fault: 22xxx 23xxx */
+        WEIR_SQL_INFRASTRUCTURE, /* wait and try again for ever: 08 40 42 53 55P03 57 58 XX and the unknown */
+        WEIR_SQL_DATA            /* the event is at fault: 21 22 23 44 54 P0 */
 };
 int weir_pg_classify(const struct weir_error *error);
 

@@ -279,7 +279,7 @@ START_TEST(the_states_have_their_classes)
                 { "58030", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
                 { "25006", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
                 { "XX000", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
-                { "P0001", WEIR_ESQL, WEIR_SQL_INFRASTRUCTURE },
+                { "P0001", WEIR_ESQL, WEIR_SQL_DATA },
                 { "", WEIR_EDB, WEIR_SQL_INFRASTRUCTURE },
                 { "22P02", WEIR_ESCHEMA, WEIR_SQL_INFRASTRUCTURE },
         };

@@ -30,6 +30,10 @@ static const struct {
         { WEIR_ESQL, "22012", WEIR_ACTION_DEAD }, /* division by zero */
         { WEIR_ESQL, "23505", WEIR_ACTION_DEAD }, /* unique violation */
         { WEIR_ESQL, "23502", WEIR_ACTION_DEAD }, /* not null violation */
+        { WEIR_ESQL, "21000", WEIR_ACTION_DEAD }, /* a subquery found two rows */
+        { WEIR_ESQL, "44000", WEIR_ACTION_DEAD }, /* a view's check option */
+        { WEIR_ESQL, "54000", WEIR_ACTION_DEAD }, /* an index row too large */
+        { WEIR_ESQL, "P0001", WEIR_ACTION_DEAD }, /* RAISE EXCEPTION */
         /* the world is at fault: never a dead letter */
         { WEIR_ESQL, "40001", WEIR_ACTION_WAIT }, /* serialization failure */
         { WEIR_ESQL, "40P01", WEIR_ACTION_WAIT }, /* deadlock */
