@@ -20,6 +20,7 @@ struct weir_applier {
         const struct weir_event **events; /* scratch of handle_batch */
         int *outcomes;
         size_t room;
+        bool blame; /* find the event for which COMMIT was refused: for a record alone */
 };
 
 enum weir_applied {
