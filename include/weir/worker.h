@@ -69,8 +69,8 @@ struct weir_worker {
         /* Handle @count fresh events of one partition, in order, in one transaction. Optional;
          * used instead of handle() where set. outcomes[i] = enum weir_outcome of event i
          * (preset to WEIR_DONE). Returns 0, or an outcome that holds for the whole batch. When
-         * anything but DONE and SKIP comes back, weir rolls back and calls again with count 1,
-         * event by event. */
+         * anything but DONE and SKIP comes back, weir rolls back and calls again with fewer: up to
+         * the event that its outcome names, else half of them, and the last suspect alone. */
         int (*handle_batch)(void *self, struct weir_tx *tx, const struct weir_event *const *events,
                             size_t count, int *outcomes, struct weir_error *reterr);
         /* ABI 1 ends here. Append below; never reorder, retype or reuse a slot. */

@@ -41,19 +41,23 @@ static int handle_one(struct weir_applier *applier, const struct weir_event *eve
         return r == WEIR_DONE || r == WEIR_SKIP ? outcome : r;
 }
 
-/* Bring to light now what would fail later without a name: rows at their COPY, constraints at COMMIT. */
-static int settle(struct weir_applier *applier, struct weir_pg *pg, struct weir_error *reterr)
+/*
+ * Rows are sent, so that a failing COPY has a name. A COMMIT that fails names nobody either: its event would be
+ * taken for the weather and the partition would wait for ever. So after one (blame), deferred constraints are
+ * looked at here; and deferred again at once, the next event of the same record has a right to it.
+ */
+static int check_alone(struct weir_applier *applier, struct weir_pg *pg, struct weir_error *reterr)
 {
         int r = weir_handler_tx_flush(applier->tx, reterr);
 
-        return r < 0 || !applier->strict
-                       ? r
-                       : weir_pg_run(pg,
-                                     "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED",
-                                     reterr);
+        if (r == 0 && applier->blame)
+                r = weir_pg_run(pg, "SET CONSTRAINTS ALL IMMEDIATE", reterr);
+        if (r == 0 && applier->blame)
+                r = weir_pg_run(pg, "SET CONSTRAINTS ALL DEFERRED", reterr);
+        return r;
 }
 
-/* @careful: settle behind each event. */
+/* @careful: each event is checked by itself. */
 static int handle_each(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                        bool careful, struct weir_fault *ret)
 {
@@ -66,7 +70,7 @@ static int handle_each(struct weir_applier *applier, struct weir_pg *pg, struct 
                         continue;
                 outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
                 if (careful && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
-                        outcome = settle(applier, pg, &ret->error);
+                        outcome = check_alone(applier, pg, &ret->error);
                 if (outcome != WEIR_DONE && outcome != WEIR_SKIP)
                         return fault(ret, outcome, claims->items[i]);
         }
@@ -85,15 +89,27 @@ static int make_room(struct weir_applier *applier, size_t need)
         return applier->room ? 0 : WEIR_ENOMEM;
 }
 
-/* Which event of a batch call failed: the first whose outcome says so. */
-static uint32_t culprit(const struct weir_applier *applier, int *ret_outcome)
+static bool is_good(int outcome)
+{
+        return outcome == WEIR_DONE || outcome == WEIR_SKIP;
+}
+
+/* Which event of a batch call failed: the first whose outcome says so. An outcome that holds for all names nobody:
+ * taking the first for it would call the rest once for each event, and a thousand are a million. */
+static uint32_t culprit(const struct weir_applier *applier, size_t count, int *ret_outcome)
 {
         const struct weir_claims *claims = &applier->claims;
+        size_t same = 0;
+
+        while (same < count && applier->outcomes[same] == applier->outcomes[0])
+                same++;
+        if (same == count && count > 1)
+                return WEIR_NO_ITEM;
 
         for (size_t i = 0, k = 0; i < claims->count; i++) {
                 if (!claims->fresh[i])
                         continue;
-                if (applier->outcomes[k] != WEIR_DONE && applier->outcomes[k] != WEIR_SKIP) {
+                if (!is_good(applier->outcomes[k])) {
                         if (*ret_outcome >= 0)
                                 *ret_outcome = applier->outcomes[k];
                         return claims->items[i];
@@ -124,9 +140,8 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
                 return WEIR_APPLIED;
         outcome = weir_handler_tx_call_batch(applier->tx, applier->events, count, applier->outcomes,
                                              &ret->error);
-        item = culprit(applier, &outcome);
-        return outcome == WEIR_DONE || outcome == WEIR_SKIP ? WEIR_APPLIED
-                                                            : fault(ret, outcome, item);
+        item = culprit(applier, count, &outcome);
+        return is_good(outcome) ? WEIR_APPLIED : fault(ret, outcome, item);
 }
 
 static struct weir_deadletter letter_of(const struct weir_applier *applier,

@@ -20,7 +20,7 @@ struct weir_applier {
         const struct weir_event **events; /* scratch of handle_batch */
         int *outcomes;
         size_t room;
-        bool strict; /* check deferred constraints behind each event: COMMIT would not say whose they are */
+        bool blame; /* find the event for which COMMIT was refused: for a record alone */
 };
 
 enum weir_applied {

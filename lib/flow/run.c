@@ -139,7 +139,7 @@ static enum look look(struct weir_runner *runner, const struct weir_position *po
 static enum weir_run passed(struct weir_runner *runner, const struct weir_position *position)
 {
         world_is_back(runner, position);
-        runner->applier.strict = false;
+        runner->applier.blame = false;
         weir_partition_store(runner->partition, position->next_offset); /* I7 */
         return WEIR_RUN_DONE;
 }
@@ -220,8 +220,8 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
                         cut->limit = count / 2;
                 return WEIR_RUN_DONE;
         }
-        if (fault->item == WEIR_NO_ITEM && action == WEIR_ACTION_DEAD && !runner->applier.strict) {
-                runner->applier.strict = true; /* COMMIT refused it: a deferred constraint */
+        if (fault->item == WEIR_NO_ITEM && action == WEIR_ACTION_DEAD && !runner->applier.blame) {
+                runner->applier.blame = true; /* COMMIT was refused: find out for which event */
                 return WEIR_RUN_DONE;
         }
         if (fault->item == WEIR_NO_ITEM) /* weir's own statement was refused: no event to blame */

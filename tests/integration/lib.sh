@@ -4,14 +4,17 @@
 #
 #   new_topic 4              $topic $group   a topic with 4 partitions, created and known
 #   new_db                   $url            a database of its own
-#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= options= properties= extra= group=
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= options= properties= second= group=
 #   migrate                                  weir migrate up
 #   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
+#   event ID TYPE | emit                     one event; `expect ID` writes it down
 #   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
 #   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
+#   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
+#   resolve a 0                              do what it said, word by word
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
 # A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
@@ -66,7 +69,7 @@ new_db() {
 }
 
 configure() {
-        local plugin=audit topics="\"$topic\"" start=earliest batch='' options='' extra='' file=weir.cfg
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' options='' second='' file=weir.cfg
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
         local name=audit group=$group arg
         for arg; do local "$arg"; done
@@ -77,9 +80,8 @@ store = { url = "$url"; password_file = "password"; };
 plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
 workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
-  batch = { $batch }; options = { $options };
-} );
-$extra
+  batch = { $batch }; retry = { $retry }; options = { $options };
+}$second );
 TXT
 }
 
@@ -101,11 +103,22 @@ events() { # COUNT FIRST [SUBJECTS]: JSON lines; a subject's events are numbered
                                "\"subject\":\"s%d\",\"datacontenttype\":\"application/json\",\"data\":{\"n\":%d}}\n", i, i % subjects, i }'
 }
 
+event() { # ID TYPE [SUBJECT]: one JSON line
+        printf '{"specversion":"1.0","id":"%s","source":"/test","type":"%s","subject":"%s","data":{}}\n' "$1" "$2" "${3:-s0}"
+}
+expect() { printf '%s\n' "$@" >>produced; }
+
 emit() { "$WEIR" emit -c "$config" --topic "$topic" --key-from subject "$@" >>emit.log 2>&1; }
 
 produce() {
         events "$1" "${2:-1}" "${3:-16}" | emit
-        awk -v count="$1" -v first="${2:-1}" 'BEGIN { for (i = first; i < first + count; i++) print "e-" i }' >>produced
+        expect_events "$@"
+}
+expect_events() { awk -v count="$1" -v first="${2:-1}" 'BEGIN { for (i = first; i < first + count; i++) print "e-" i }' >>produced; }
+
+# COUNT FIRST PARTITION [OPTION..]: structured events by the test's own producer: times, transactions, one partition
+put() {
+        events "$1" "$2" 1 | kafkactl produce "$topic" "$3" -h content-type=application/cloudevents+json "${@:4}"
 }
 
 weir_start() {
@@ -126,6 +139,17 @@ weir_stop() {
 weir_kill() { weir_stop "$1" KILL; }
 weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
+
+
+halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
+resolve() {
+        local line
+        line=$(grep "event=lane.halted .*partition=$2 " "$1.log" | tail -n 1 |
+                grep -oE 'weir position set [a-z0-9_]+ [a-zA-Z0-9._-]+/[0-9]+ [0-9]+ --reason [a-z]+') || fail "partition $2: no way out is named"
+        echo "$line"
+        read -ra line <<<"$line"
+        "$WEIR" "${line[@]:1}"
+}
 
 when() {
         local limit=$((${1%s} * ${TIMEOUT_FACTOR:-1}))
@@ -172,8 +196,8 @@ check_exactly_once() {
         equal unknown 0 "$alien"
         equal applied "$distinct" "$applied"
         # a transaction is known by its xmin; per partition, later transactions hold later offsets only
-        equal 'transactions out of order' 0 "$(sql "select count(*) from (select lo, lag(hi) over (partition by partition order by x) before
-                from (select partition, xmin::text::int8 x, min(\"offset\") lo, max(\"offset\") hi from $table group by 1, 2) t) w
+        equal 'transactions out of order' 0 "$(sql "select count(*) from (select lo, lag(hi) over (partition by topic, partition order by x) before
+                from (select topic, partition, xmin::text::int8 x, min(\"offset\") lo, max(\"offset\") hi from $table group by 1, 2, 3) t) w
                 where before >= lo")"
         equal 'holes in the trail' 0 "$(sql "select count(*) from (select first_offset, lag(next_offset) over (partition by position order by first_offset, id) before
                 from weir.batch) t where before <> first_offset")"

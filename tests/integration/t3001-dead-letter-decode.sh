@@ -1,15 +1,28 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t1004 - what is no CloudEvent is kept whole, with class, reason and position; the others go on
+# t3001 - what is no CloudEvent is kept whole, with class, reason and position; the good ones around it go on
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 prepare 1
-produce 10
-printf 'no event at all\n' | kcat -b "$KAFKA" -t "$topic" -p 0 -P -k somekey -H x=y
-produce 10 11
+json=content-type=application/cloudevents+json
+put 10 1 0
+echo 'no event at all' | kafkactl produce "$topic" 0 -k somekey -h x=y
+put 10 11 0
+kafkactl produce "$topic" 0 -0 -k gone
+echo | kafkactl produce "$topic" 0
+echo '{"specversion":"1.0","id":"cut' | kafkactl produce "$topic" 0 -h $json
+echo '{"specversion":"1.0","id":"x","source":"/test"}' | kafkactl produce "$topic" 0 -h $json
+put 10 21 0
+expect_events 30
 weir_start a
 check_exactly_once
-equal 'dead letters' 'not-a-cloudevent|decode|0|10|somekey|no event at all' "$(sql "select reason, class, partition, \"offset\", convert_from(key, 'UTF8'), convert_from(value, 'UTF8') from weir.dead_letter")"
+equal 'dead letters' '10|decode|not-a-cloudevent|somekey|no event at all
+21|decode|not-a-cloudevent|gone|null
+22|decode|not-a-cloudevent|null|
+23|decode|bad-json|null|{"specversion":"1.0","id":"cut
+24|decode|missing-attribute|null|{"specversion":"1.0","id":"x","source":"/test"}' "$(sql "select \"offset\", class, reason,
+        coalesce(convert_from(key, 'UTF8'), 'null'), coalesce(convert_from(value, 'UTF8'), 'null') from weir.dead_letter order by 1")"
+equal 'a header, kept' 1 "$(sql "select count(*) from weir.dead_letter where \"offset\" = 10 and header_names = array['x'::bytea] and header_values = array['y'::bytea]")"
 weir_stop a
 equal 'exit status' 0 "$status"

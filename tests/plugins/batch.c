@@ -3,7 +3,7 @@
  * batch - a set-based plugin, for the integration tests of handle_batch()
  *
  * Options: reject_type (its events get the outcome REJECT), retry_all_type (the whole batch is
- * answered with RETRY once when it holds one). Every event that is DONE leaves a row in batch.event
+ * answered with RETRY when it holds one, retry_all_times times, default 1). Every event that is DONE leaves a row in batch.event
  * with the number of events that were handed over together.
  */
 #include <stdatomic.h>
@@ -15,7 +15,8 @@
 struct batch {
         struct weir_table *events;
         const char *reject_type, *retry_all_type;
-        atomic_bool retried;
+        int64_t retry_all_times;
+        _Atomic int64_t retried;
 };
 
 static int batch_open(const struct weir_host *host, void **ret_self, struct weir_error *reterr)
@@ -27,9 +28,12 @@ static int batch_open(const struct weir_host *host, void **ret_self, struct weir
 
         if (!batch)
                 return weir_refuse(WEIR_ENOMEM, reterr, "out of memory");
+        batch->retry_all_times = 1;
         r = host->option_text(host, "reject_type", &batch->reject_type, reterr);
         if (r >= 0)
                 r = host->option_text(host, "retry_all_type", &batch->retry_all_type, reterr);
+        if (r >= 0)
+                r = host->option_int(host, "retry_all_times", &batch->retry_all_times, reterr);
         if (r >= 0)
                 r = weir_host_table(host, "batch.event", columns, &batch->events, reterr);
         if (r < 0)
@@ -52,7 +56,7 @@ static int batch_handle(void *self, struct weir_tx *tx, const struct weir_event 
                         continue;
                 }
                 if (batch->retry_all_type && strcmp(event->type.ptr, batch->retry_all_type) == 0 &&
-                    !atomic_exchange(&batch->retried, true))
+                    batch->retried++ < batch->retry_all_times)
                         return weir_retry(reterr, "batch wants %zu events again", count);
                 if (weir_tx_append(tx, batch->events, reterr, weir_text(event->source),
                                    weir_text(event->id), weir_text(event->type),

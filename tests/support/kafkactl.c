@@ -5,12 +5,18 @@
  * A test that lets weir say how much weir has lost proves nothing, so this talks to the client library
  * itself and shares no line with lib/kafka. A JVM per question would take a second each; this takes
  * milliseconds. Every answer is one line per partition, in partition order, made for `read` and `diff`.
+ *
+ * produce makes a record of every line of its input, in order, in one partition, with the options:
+ *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
+ *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -38,7 +44,18 @@ static long number(const char *text)
         return value;
 }
 
-static rd_kafka_t *open_client(const char *brokers, const char *group)
+/* What was not delivered fails the whole call: a test must not go on with less than it asked for. */
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+        (void)rk;
+        (void)opaque;
+        if (message->err)
+                die("partition %d: not delivered: %s", message->partition,
+                    rd_kafka_err2str(message->err));
+}
+
+/* A consumer if there is a @group, else a producer. @id: of its transactions, or NULL. */
+static rd_kafka_t *open_client(const char *brokers, const char *group, const char *id)
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_t *rk;
@@ -47,8 +64,11 @@ static rd_kafka_t *open_client(const char *brokers, const char *group)
         if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) ||
             rd_kafka_conf_set(conf, "log_level", "2", text, sizeof text) ||
             rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", text, sizeof text) ||
-            (group && rd_kafka_conf_set(conf, "group.id", group, text, sizeof text)))
+            (group && rd_kafka_conf_set(conf, "group.id", group, text, sizeof text)) ||
+            (id && rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof text)))
                 die("%s", text);
+        if (!group)
+                rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
         rk = rd_kafka_new(group ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
         if (!rk)
                 die("%s", text);
@@ -219,14 +239,134 @@ static void ping(rd_kafka_t *rk)
         rd_kafka_metadata_destroy(data);
 }
 
+/* ---- produce -------------------------------------------------------------------------------- */
+
+enum { HEADERS_MAX = 16 };
+
+struct record {
+        const char *topic, *key, *id, *end;
+        int partition;
+        int64_t time_ms; /* 0 = now */
+        char *headers[HEADERS_MAX];
+        size_t header_count;
+        bool tombstone;
+};
+
+static void parse_record(int argc, char **argv, struct record *ret)
+{
+        int c;
+
+        while ((c = getopt(argc, argv, "k:h:T:x:0")) != -1)
+                switch (c) {
+                case 'k': ret->key = optarg; break;
+                case 'T': ret->time_ms = number(optarg); break;
+                case '0': ret->tombstone = true; break;
+                case 'h':
+                        if (!strchr(optarg, '=') || ret->header_count == HEADERS_MAX)
+                                die("-h %s: NAME=VALUE is wanted, %d at most", optarg, HEADERS_MAX);
+                        ret->headers[ret->header_count++] = optarg;
+                        break;
+                case 'x':
+                        ret->id = optarg;
+                        ret->end = optind < argc ? argv[optind++] : "";
+                        if (strcmp(ret->end, "commit") && strcmp(ret->end, "abort") &&
+                            strcmp(ret->end, "leave"))
+                                die("-x %s: commit, abort or leave is wanted", ret->id);
+                        break;
+                default: die("produce: see the head of kafkactl.c");
+                }
+        if (optind < argc)
+                die("produce: unexpected '%s'", argv[optind]);
+}
+
+static void send_record(rd_kafka_t *rk, const struct record *record, const char *value, size_t size)
+{
+        rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
+        rd_kafka_resp_err_t err;
+
+        for (size_t i = 0; i < record->header_count; i++) {
+                const char *equals = strchr(record->headers[i], '=');
+
+                rd_kafka_header_add(headers, record->headers[i], equals - record->headers[i],
+                                    equals + 1, -1);
+        }
+        do {
+                err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(record->topic),
+                                        RD_KAFKA_V_PARTITION(record->partition),
+                                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                        RD_KAFKA_V_KEY(record->key,
+                                                       record->key ? strlen(record->key) : 0),
+                                        RD_KAFKA_V_VALUE((void *)(uintptr_t)value, size),
+                                        RD_KAFKA_V_TIMESTAMP(record->time_ms),
+                                        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+                rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
+        } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+        if (err)
+                die("%s/%d: %s", record->topic, record->partition, rd_kafka_err2str(err));
+}
+
+static void send_input(rd_kafka_t *rk, const struct record *record)
+{
+        char *line = NULL;
+        size_t room = 0;
+        ssize_t size;
+
+        while ((size = getline(&line, &room, stdin)) >= 0)
+                send_record(rk, record, line,
+                            size && line[size - 1] == '\n' ? (size_t)size - 1 : (size_t)size);
+        free(line);
+}
+
+static void check(const char *what, rd_kafka_error_t *error)
+{
+        if (error)
+                die("%s: %s", what, rd_kafka_error_string(error));
+}
+
+static void produce(const char *brokers, int argc, char **argv)
+{
+        struct record record = { .topic = argv[0], .partition = (int)number(argv[1]) };
+        rd_kafka_resp_err_t err;
+        rd_kafka_t *rk;
+
+        parse_record(argc - 1, argv + 1, &record);
+        rk = open_client(brokers, NULL, record.id);
+        partitions(
+                rk,
+                record.topic); /* a topic just made: ask first, else the first send waits a second */
+        if (record.id) {
+                check("init_transactions", rd_kafka_init_transactions(rk, TIMEOUT_MS));
+                check("begin_transaction", rd_kafka_begin_transaction(rk));
+        }
+        if (record.tombstone)
+                send_record(rk, &record, NULL, 0);
+        else
+                send_input(rk, &record);
+        err = rd_kafka_flush(rk, TIMEOUT_MS); /* abort would drop what was not sent yet */
+        if (err)
+                die("%s/%d: %s", record.topic, record.partition, rd_kafka_err2str(err));
+        if (record.id && !strcmp(record.end, "commit"))
+                check("commit_transaction", rd_kafka_commit_transaction(rk, TIMEOUT_MS));
+        else if (record.id && !strcmp(record.end, "abort"))
+                check("abort_transaction", rd_kafka_abort_transaction(rk, TIMEOUT_MS));
+        else if (record.id)
+                _exit(0); /* as a producer that died: the broker keeps it open */
+        rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv)
 {
         const char *what = argc > 2 ? argv[2] : "";
         int given = argc - 3;
         rd_kafka_t *rk;
 
-        rk = argc > 2 ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1])
-                      : NULL;
+        if (!strcmp(what, "produce") && given >= 2) {
+                produce(argv[1], argc - 3, argv + 3);
+                return 0;
+        }
+        rk = argc > 2
+                     ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1], NULL)
+                     : NULL;
         if (!strcmp(what, "ping") && given == 0)
                 ping(rk);
         else if (!strcmp(what, "create") && given == 2)
@@ -246,7 +386,7 @@ int main(int argc, char **argv)
         else
                 die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS | grow TOPIC PARTITIONS | "
                     "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP");
+                    "committed TOPIC GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

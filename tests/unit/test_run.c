@@ -18,7 +18,7 @@
 static struct {
         int bad_outcome[RECORDS]; /* what the handler says to record i; 0 = fine */
         bool nameless[RECORDS];   /* the failure shows only when rows are sent */
-        bool at_commit;           /* … or at COMMIT, unless constraints are checked earlier */
+        bool at_commit[RECORDS];  /* … or only at COMMIT, unless blame is asked for */
         int infra_left;           /* transactions that fail with WEIR_EDB first */
         int commit_lost;          /* transactions whose COMMIT gets no answer */
         bool commit_happened;     /* … and whether it happened */
@@ -164,8 +164,8 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
                         if (world.bad_outcome[i] == WEIR_RETRY && b->items[i].attempts >= 3)
                                 continue;
                         return fail_at(ret, i,
-                                       !world.nameless[i] ||
-                                               (count == 1 && (a->strict || !world.at_commit)),
+                                       world.at_commit[i] ? a->blame && count == 1
+                                                          : !world.nameless[i] || count == 1,
                                        world.bad_outcome[i]);
                 }
         if (world.commit_lost > 0) {
@@ -290,15 +290,15 @@ START_TEST(a_nameless_culprit_is_found_by_halving)
 }
 END_TEST
 
-START_TEST(a_culprit_of_a_deferred_constraint_is_found_and_condemned)
+START_TEST(an_event_for_which_commit_is_refused_is_found_and_condemned)
 {
-        world.bad_outcome[37] = WEIR_ESQL;
-        world.nameless[37] = world.at_commit = true;
+        world.bad_outcome[40] = WEIR_REJECT;
+        world.at_commit[40] = true;
         ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
         assert_all_passed_in_order();
+        ck_assert(batch.items[40].dead);
         ck_assert_int_eq(dead_count(), 1);
-        ck_assert(batch.items[37].dead);
-        ck_assert(!runner.applier.strict); /* an extra statement for the culprit only */
+        ck_assert(!runner.applier.blame); /* the good path pays nothing for it */
 }
 END_TEST
 
@@ -410,7 +410,7 @@ int main(void)
         tcase_add_test(tcase, a_good_batch_is_one_transaction);
         tcase_add_test(tcase, a_named_culprit_alone_is_condemned);
         tcase_add_test(tcase, a_nameless_culprit_is_found_by_halving);
-        tcase_add_test(tcase, a_culprit_of_a_deferred_constraint_is_found_and_condemned);
+        tcase_add_test(tcase, an_event_for_which_commit_is_refused_is_found_and_condemned);
         tcase_add_test(tcase, culprits_at_both_ends_and_side_by_side_are_all_found);
         tcase_add_test(tcase, infrastructure_never_condemns_and_never_gives_up);
         tcase_add_test(tcase, a_retry_is_tried_again_in_its_place);
