@@ -162,10 +162,11 @@ lint: deps-lint ## clang-tidy and shellcheck
 tidy: $(TIDY)
 hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shipped
 	@bash $(S)/hardening.sh $(P)/weir $(P)/libweir.so.0 $(PLUGINS)
-docs-sync: $(P)/weir ## generated documents equal their source
+docs-sync: $(P)/weir ## generated documents equal their source; what documents name exists
 	@$(P)/weir config reference | diff -u config/reference.cfg - >&2
 	@$(P)/weir config markdown | diff -u docs/CONFIGURATION.md - >&2
 	@echo "docs-sync: config/reference.cfg and docs/CONFIGURATION.md equal the table of keys"
+	@bash tests/docs.sh . && bash tests/docs-test.sh
 check: deps-test format-check layers headers lint clang hardening docs-sync asan tsan test ## all that CI runs
 
 install: all ## PREFIX=/usr/local DESTDIR=
