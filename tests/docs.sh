@@ -12,7 +12,7 @@
 #   `make TARGET`, `weir COMMAND`  in the Makefile, in cmd/
 #   `kafka.brokers`                a key of docs/CONFIGURATION.md, where its first part is one
 #   [text](path)                   a link inside the tree: there
-# Blocks between ``` lines are left alone. What fits no form is not judged; the closing line says how many were.
+# Placeholders (NAME, FILE, NNNN) and what lies below build/ are no names. Blocks between ``` lines are left alone. What fits no form is not judged; the closing line says how many were.
 set -euo pipefail
 export LC_ALL=C
 cd "${1:-.}"
@@ -40,7 +40,7 @@ found() { compgen -G "$1" >/dev/null; }
 judge() {
         local name
         case $token in
-                *NAME* | *FILE* | *NNNN* | .* | *_) return 0 ;; # a form, not a name
+                NAME.* | *[/_]NAME* | *[/_]FILE* | *NNNN* | .* | *_ | build/*) return 0 ;; # a form, or made by make: no name
                 *' '*)
                         name=${token#* }
                         name=${name%% *}

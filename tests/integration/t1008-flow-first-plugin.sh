@@ -4,12 +4,12 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-line=$(sed -n 's|^ *\(cc .*hello\.c\)$|\1|p' "$ROOT/README.md")
-[ -n "$line" ] || fail 'README.md has no cc line for the first plugin'
-grep -qF "$line" "$ROOT/examples/hello/README.md" || fail "examples/hello/README.md says something else than: $line"
+recipe=$(sed -n 's|^ *\(cc .*hello\.c\)$|\1|p' "$ROOT/README.md")
+[ -n "$recipe" ] || fail 'README.md has no cc line for the first plugin'
+grep -qF "$recipe" "$ROOT/examples/hello/README.md" || fail "examples/hello/README.md says something else than: $recipe"
 mkdir hello
-line=${line/-o examples\//-o $TEST_DIR/}
-(cd "$ROOT" && umask 022 && eval "$line")
+recipe=${recipe/-o examples\//-o $TEST_DIR/}
+(cd "$ROOT" && umask 022 && eval "$recipe")
 cp -R "$ROOT/examples/hello/migrations" hello/
 
 prepare 1 name=hello plugin=./hello/hello.so
