@@ -12,7 +12,8 @@
 #   `make TARGET`, `weir COMMAND`  in the Makefile, in cmd/
 #   `kafka.brokers`                a key of docs/CONFIGURATION.md, where its first part is one
 #   [text](path)                   a link inside the tree: there
-# Placeholders (NAME, FILE, NNNN) and what lies below build/ are no names. Blocks between ``` lines are left alone. What fits no form is not judged; the closing line says how many were.
+# Placeholders (NAME, FILE, NNNN) and what lies below build/ are no names. Blocks between ``` lines are left alone. What
+# fits no form is not judged; the closing line says how many names were.
 set -euo pipefail
 export LC_ALL=C
 cd "${1:-.}"
