@@ -21,7 +21,8 @@
 #include "runtime.h"
 
 #define HURRY_MS 1000
-/* Workers get all but this part of the deadline: at its end the process is gone, whatever hangs. */
+/* Workers get nine tenths of the deadline; half a tenth later the process ends, whatever hangs, and has the rest
+ * for it. */
 #define LAST_PART 10
 
 static const char help[] =
