@@ -39,7 +39,7 @@ enum weir_error_code {
 #undef WEIR_ERROR_ENUM
 };
 
-#define WEIR_ERROR_TEXT_BYTES 480
+#define WEIR_ERROR_TEXT_BYTES 992
 
 struct weir_error {
         int code;           /* what the function returned                                    */
