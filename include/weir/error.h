@@ -39,7 +39,7 @@ enum weir_error_code {
 #undef WEIR_ERROR_ENUM
 };
 
-#define WEIR_ERROR_TEXT_BYTES 480 /* with the NUL; longer texts are cut */
+#define WEIR_ERROR_TEXT_BYTES 992 /* with the NUL; longer texts are cut */
 
 /* One failure. Start with { 0 }; a callee that fails fills it, and fills it again if used again. */
 struct weir_error {

@@ -54,7 +54,8 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
         bool same;
 
         if (intake->identity_checked)
-                return 0;
+                return record->offset <
+                       position->next_offset; /* on the way from an older identity */
         if (record->offset != position->last_offset) {
                 /* Compacted or expired away: nothing to compare with. Offsets below the position are ours. */
                 intake->identity_checked = record->offset >= position->next_offset;

@@ -221,6 +221,9 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
 
                 partition->in_client = is_planned(partition, &offset);
                 weir_partition_planned(partition);
+                if (plan == WEIR_WANT_FETCH)
+                        partition->mark_offset =
+                                -1; /* another beginning, maybe by an operator's word */
                 if (plan == WEIR_WANT_HALT)
                         weir_partition_purge(partition);
         }

@@ -140,6 +140,12 @@ void weir_partition_store(struct weir_partition *partition, int64_t next_offset)
 int64_t weir_partition_position(struct weir_partition *partition);
 /* Last known log end, -1 unknown. Any thread. */
 int64_t weir_partition_end(const struct weir_partition *partition);
+/* The log was found to be another one, maybe: that is why read() said WEIR_ELOG. Said once. */
+bool weir_partition_doubted(struct weir_partition *partition);
+/* Checks of the log's identity are numbered: the last begun, the last passed. A record read before check n began,
+ * and n passed: it is of this log. */
+void weir_partition_checks(const struct weir_partition *partition, uint64_t *ret_begun,
+                           uint64_t *ret_passed);
 /* Records prefetched and not read yet. */
 size_t weir_partition_queued(const struct weir_partition *partition);
 /* Say that the queue runs dry although the log goes on: the poll thread kicks the broker thread. */

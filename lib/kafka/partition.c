@@ -242,6 +242,28 @@ bool weir_partition_take(struct weir_partition *partition)
         return partition->plan != WEIR_WANT_NOTHING;
 }
 
+/* @thread poll. */
+bool weir_partition_break(struct weir_partition *partition, const struct weir_error *error)
+{
+        bool reading;
+
+        pthread_mutex_lock(&partition->mutex);
+        reading = partition->phase == WEIR_PHASE_FETCHING;
+        if (reading) {
+                partition->broken = *error;
+                partition->phase = WEIR_PHASE_BROKEN;
+                partition->want = WEIR_WANT_HALT;
+                partition->request++;
+                set_attention(partition);
+                if (partition->queue)
+                        rd_kafka_queue_yield(partition->queue);
+        }
+        pthread_mutex_unlock(&partition->mutex);
+        if (reading)
+                atomic_store(&partition->consumer->requests, true);
+        return reading;
+}
+
 /* @thread poll. A request made after take() stays, and read() goes on waiting for it. */
 void weir_partition_planned(struct weir_partition *partition)
 {
@@ -386,6 +408,7 @@ static void fill(struct weir_partition *partition, rd_kafka_message_t *message,
                 .from = partition,
         };
         atomic_fetch_add_explicit(&partition->held, 1, memory_order_relaxed);
+        atomic_store_explicit(&partition->read_time_ms, ret->time_ms, memory_order_relaxed);
 }
 
 int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct weir_record *ret,
