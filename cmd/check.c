@@ -4,7 +4,6 @@
  *
  * Every line is one thing looked at, with its verdict; a failed one says what to do. Nothing is changed anywhere.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +172,7 @@ int cmd_check(int argc, char **argv)
         bool connect = false;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:h", options)) != -1)
                 switch (c) {
                 case 'c': path = optarg; break;
                 case 'C': connect = true; break;

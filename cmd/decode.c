@@ -7,7 +7,6 @@
  * database, no configuration.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,9 +413,9 @@ static int converse(struct desk *desk)
                         code = CMD_FAILED;
                 if (r < 0 || weir_writer_finish(&desk->out, &out) < 0)
                         return cmd_say(CMD_FAILED, "decode", "line %lu: out of memory", desk->line);
-                if (fwrite(out.ptr, 1, out.size, stdout) != out.size || fflush(stdout) != 0)
-                        return cmd_say(CMD_FAILED, "decode", "standard output: %s",
-                                       strerror(errno));
+                fwrite(out.ptr, 1, out.size, stdout);
+                if (cmd_flush("decode") != CMD_DONE)
+                        return CMD_FAILED;
         }
         if (ferror(stdin))
                 return cmd_say(CMD_FAILED, "decode", "standard input: %s", strerror(errno));
@@ -433,7 +432,7 @@ int cmd_decode(int argc, char **argv)
         struct desk desk = { .line = 0 };
         int option, code;
 
-        while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "h", options)) != -1) {
                 switch (option) {
                 case 'b': desk.accept_json_batch = true; break;
                 case 'h': fputs(help, stdout); return CMD_DONE;

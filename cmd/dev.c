@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,7 +106,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
         *wanted = (struct wanted){
                 .topics = { audit }, .topic_count = 1, .partitions = 4, .postgres = true
         };
-        while ((c = getopt_long(argc, argv, "d:t:p:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "d:t:p:h", options)) != -1)
                 switch (c) {
                 case 'd': wanted->dir = optarg; break;
                 case 't':

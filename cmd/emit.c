@@ -132,9 +132,11 @@ static int print_dry(struct emitter *emitter, const struct weir_event *event)
         weir_event_print_json(&writer, event, false);
         if (weir_writer_finish(&writer, &text) < 0)
                 return weir_fail(&emitter->error, WEIR_ENOMEM, 0, "out of memory");
-        if (fwrite(text.ptr, 1, text.size, stdout) != text.size || putchar('\n') == EOF)
+        if (fwrite(text.ptr, 1, text.size, stdout) != text.size || putchar('\n') == EOF) {
+                cmd_drop_output();
                 return weir_fail(&emitter->error, WEIR_ESYS, errno, "standard output: %s",
                                  strerror(errno));
+        }
         emitter->sent_count++;
         return 0;
 }
@@ -481,7 +483,5 @@ int cmd_emit(int argc, char **argv)
         r = finish(&emitter, r);
         weir_producer_free(emitter.producer);
         weir_arena_fini(&emitter.arena);
-        if (fflush(stdout))
-                r = CMD_FAILED;
         return r;
 }

@@ -6,7 +6,6 @@
  * half flag and half input would have two owners.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,7 +212,7 @@ int emit_parse(int argc, char **argv, struct emit_wanted *wanted)
                                                    .specversion = { "1.0", 3 },
                                                    .time_us = WEIR_TIME_NONE } };
         wanted->event.extensions = wanted->extensions;
-        while ((option = getopt_long(argc, argv, "t:b:c:k:p:h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "t:b:c:k:p:h", options)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;

@@ -5,7 +5,6 @@
  * `run` only looks at the schema and refuses; changing it is an act of its own, by a person or a
  * deployment, with a role that may. `down` destroys data, so it does nothing without --yes.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,8 +185,6 @@ static int carry_out(const struct order *order, const struct weir_conf *conf)
                                      stdout, &error);
         else if (r == 0)
                 r = status(pg, &sets, order->json, &error);
-        if (fflush(stdout) != 0 && r == 0)
-                return cmd_say(CMD_FAILED, name, "standard output: %m");
         if (r < 0)
                 return cmd_fail(name, &error);
         return r == 0 ? CMD_DONE : CMD_FAILED;
@@ -207,7 +204,7 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
         long steps;
         int c;
 
-        while ((c = getopt_long(argc, argv, "c:ns:yjh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:ns:yjh", options)) != -1)
                 switch (c) {
                 case 'c': ret->config = optarg; break;
                 case 'n': ret->dry_run = true; break;

@@ -6,7 +6,6 @@
  * move is an operator's decision that nobody can take back, so it wants a reason, and the reason
  * stays in weir.position_change beside the two offsets.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,7 +166,7 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                                                  { 0 } };
         int c;
 
-        while ((c = getopt_long(argc, argv, "c:r:jh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:r:jh", options)) != -1)
                 switch (c) {
                 case 'c': ret->config = optarg; break;
                 case 'r': ret->reason = optarg; break;
@@ -219,7 +218,5 @@ int cmd_position(int argc, char **argv)
                                   "the tables of weir are not there, run `weir migrate up`: ");
         if (r < 0)
                 return cmd_fail(name, &error);
-        if (fflush(stdout) != 0)
-                return cmd_say(CMD_FAILED, name, "standard output: %m");
         return CMD_DONE;
 }

@@ -12,7 +12,6 @@
  *               The exit status remembers it.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -55,8 +54,8 @@ static const char help[] =
         "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "  -h, --help               this text\n\n"
-        "Exit status: 0 count or end reached, or told to end; 1 something could not be read; 2 wrong\n"
-        "usage; 78 bad configuration.\n\n"
+        "Exit status: 0 count or end reached, told to end, or the reader of the output went away;\n"
+        "1 something could not be read or written; 2 wrong usage; 78 bad configuration.\n\n"
         "examples:\n"
         "  weir tail orders --from earliest --count 3\n"
         "  weir tail orders --from time:2026-01-31T08:00:00Z --json | jq .id\n";
@@ -180,7 +179,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
         int option;
 
         *wanted = (struct wanted){ .from = WEIR_FROM_LATEST, .partition = -1 };
-        while ((option = getopt_long(argc, argv, "f:p:n:ejrb:c:h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "f:p:n:ejrb:c:h", options)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;
@@ -314,8 +313,10 @@ static int flush_output(void)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return CMD_DONE;
-        return errno == EPIPE ? -1
-                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
+        if (errno != EPIPE)
+                return cmd_flush(name);
+        cmd_drop_output();
+        return -1;
 }
 
 static int follow(struct view *view, struct weir_reader *reader)
