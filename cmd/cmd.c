@@ -110,6 +110,21 @@ int cmd_option(int argc, char **argv, const char *shorts, const struct option *o
         return '?';
 }
 
+void cmd_print_json(const char *text)
+{
+        if (!text) {
+                fputs("null", stdout);
+                return;
+        }
+        putchar('"');
+        for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+                        printf("\\u%04x", *p);
+                else
+                        putchar(*p);
+        putchar('"');
+}
+
 void cmd_drop_output(void)
 {
         __fpurge(stdout);

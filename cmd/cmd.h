@@ -30,6 +30,8 @@ int cmd_option(int argc, char **argv, const char *shorts, const struct option *o
 const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride);
 /* Flush standard output. CMD_DONE; CMD_FAILED: something of it was not written, now or before; said once. */
 int cmd_flush(const char *name);
+/* @text as a JSON string on standard output; NULL = null. For short words that are UTF-8 already. */
+void cmd_print_json(const char *text);
 /* Forget what standard output could not take: its reader went away, and that is no error. */
 void cmd_drop_output(void);
 /* Log level and form as the configuration says. */

@@ -109,18 +109,6 @@ struct listing {
         size_t count, amiss;
 };
 
-/* Names come from a table that anyone with the right may have written to. */
-static void print_json_text(const char *text)
-{
-        putchar('"');
-        for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-                        printf("\\u%04x", *p);
-                else
-                        putchar(*p);
-        putchar('"');
-}
-
 static void print_migration(void *context, const char *set, int32_t version, const char *what,
                             int state, const char *at)
 {
@@ -141,14 +129,11 @@ static void print_migration(void *context, const char *set, int32_t version, con
                 return;
         }
         printf("%s{\"set\":", listing->count++ ? ",\n " : "[");
-        print_json_text(set);
+        cmd_print_json(set);
         printf(",\"version\":%d,\"name\":", version);
-        print_json_text(what);
+        cmd_print_json(what);
         printf(",\"state\":\"%s\",\"at\":", states[state]);
-        if (at)
-                print_json_text(at);
-        else
-                fputs("null", stdout);
+        cmd_print_json(at);
         putchar('}');
 }
 

@@ -42,24 +42,6 @@ struct order {
         bool json;
 };
 
-static void print_json_text(struct weir_view text)
-{
-        if (!text.ptr) {
-                fputs("null", stdout);
-                return;
-        }
-        putchar('"');
-        for (size_t i = 0; i < text.size; i++) {
-                unsigned char c = (unsigned char)text.ptr[i];
-
-                if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-                        printf("\\u%04x", c);
-                else
-                        putchar(c);
-        }
-        putchar('"');
-}
-
 static void print_json(const struct weir_pg_rows *rows)
 {
         static const char *const keys[] = { "worker", "topic", "partition", "next_offset",
@@ -75,7 +57,7 @@ static void print_json(const struct weir_pg_rows *rows)
                         if (i >= 2 && i <= 4 && text.ptr)
                                 fputs(text.ptr, stdout);
                         else
-                                print_json_text(text);
+                                cmd_print_json(text.ptr);
                 }
                 putchar('}');
         }
