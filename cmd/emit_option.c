@@ -16,10 +16,11 @@
 static const char name[] = "emit";
 
 static const char help[] =
-        "usage: weir emit --topic T [options] < events.jsonl\n"
+        "usage: weir emit --topic T [options] [FILE]\n"
         "       weir emit --topic T --type TYPE --source SOURCE [options]\n\n"
         "Sends CloudEvents to a Kafka topic and waits until each is acknowledged. Without --type it\n"
-        "reads standard input, one event in the CloudEvents JSON format a line.\n\n"
+        "reads FILE (else standard input), one event in the CloudEvents JSON format a line. The topic\n"
+        "must exist. A line that is no event ends the sending, named, with what was acknowledged.\n\n"
         "  -t, --topic T            topic to send to\n"
         "  -b, --brokers LIST       host:port,…; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
@@ -42,10 +43,12 @@ static const char help[] =
         "      --data TEXT | --data-file FILE\n"
         "      --content-type TYPE  default: application/json if the data is JSON, else text/plain\n"
         "                           (--data-file: application/octet-stream)\n\n"
-        "Exit status: 0 all acknowledged, 1 something failed (the lines are named), 2 wrong usage.\n\n"
+        "Exit status: 0 all acknowledged, 1 something failed (the lines are named), 2 wrong usage,\n"
+        "78 bad configuration.\n\n"
         "examples:\n"
         "  weir emit -b 127.0.0.1:9092 -t audit --type user.created --source /users --data '{\"id\":7}'\n"
-        "  weir emit -t audit --key-from subject < events.jsonl\n";
+        "  echo '{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/me\",\"type\":\"t\"}' | weir emit -t audit\n"
+        "  weir emit -t audit --key-from subject events.jsonl\n";
 
 static struct weir_view view_z(const char *text)
 {
@@ -220,10 +223,13 @@ int emit_parse(int argc, char **argv, struct emit_wanted *wanted)
                 if (take_option(option, wanted) != CMD_DONE)
                         return CMD_USAGE;
         }
-        if (optind < argc)
+        if (optind < argc && strcmp(argv[optind], "-"))
+                wanted->input = argv[optind];
+        if (optind + 1 < argc || (wanted->from_flags && optind < argc))
                 return cmd_say(CMD_USAGE, name,
-                               "unexpected '%s'; events come from standard input or flags",
-                               argv[optind]);
+                               "unexpected '%s'; events come from one file, from standard input or "
+                               "from flags",
+                               argv[argc - 1]);
         if (!wanted->topic && !wanted->dry_run)
                 return cmd_say(CMD_USAGE, name, "--topic is missing");
         if (wanted->from_flags && (!wanted->event.type.ptr || !wanted->event.source.ptr))

@@ -4,9 +4,11 @@
  *
  * The table is the help, the dispatcher and the list of near names for a mistyped one.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -79,10 +81,20 @@ static int dispatch(int argc, char **argv)
         return unknown(argv[0]);
 }
 
+/* A standard stream that the caller closed would be the number of the next socket, and what is meant for a person
+ * would go to a broker. Opened the wrong way round, so that using it fails as it would have. */
+static void hold_standard_streams(void)
+{
+        for (int fd = 0; fd <= 2; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+                        _exit(CMD_FAILED);
+}
+
 int main(int argc, char **argv)
 {
         int code, flushed;
 
+        hold_standard_streams();
         signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write, not a death */
         if (argc < 2) {
                 help(stderr);
