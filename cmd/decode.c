@@ -216,6 +216,7 @@ static int read_request(struct desk *desk, struct weir_view line, struct request
         struct weir_view object, name, value;
         struct weir_cursor cursor;
         bool requires_batch = false;
+        unsigned seen = 0; /* a bit for each member */
 
         *ret = (struct request){ .way = WAY_KAFKA };
         if (weir_json_scan(line, &limits, 0, &scan, &refusal))
@@ -226,8 +227,17 @@ static int read_request(struct desk *desk, struct weir_view line, struct request
         weir_cursor_open(&cursor, object);
         while (weir_cursor_member(&cursor, &name, &value)) {
                 const char *wrong = NULL;
+                unsigned bit = is(name, "mode")      ? 1
+                               : is(name, "headers") ? 2
+                               : is(name, "key")     ? 4
+                               : is(name, "value")   ? 8
+                                                     : 0;
                 int r = 0;
 
+                if (seen & bit)
+                        return bad_input(desk, (size_t)(name.ptr - line.ptr),
+                                         "mode, headers, key or value is given twice");
+                seen |= bit;
                 if (is(name, "mode")) {
                         r = take_mode(value, &ret->way);
                         wrong = "mode is none of kafka, http, json-batch (see weir decode --help)";
