@@ -48,6 +48,21 @@ int cmd_usage(const char *name)
         return CMD_USAGE;
 }
 
+bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+        long long number;
+        char *end;
+
+        if (*text < '0' || *text > '9') /* strtoll() would take blanks and signs */
+                return false;
+        errno = 0;
+        number = strtoll(text, &end, 10);
+        if (*end || errno || number < min || number > max)
+                return false;
+        *ret = number;
+        return true;
+}
+
 const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride)
 {
         size_t length = strlen(wrong), best = length < 3 ? 1 : length < 6 ? 2 : 3;

@@ -26,6 +26,8 @@ int cmd_usage(const char *name);
 /* getopt_long() that says itself what is wrong, with the option that was probably meant; then '?'. argv[0]
  * is the subcommand. @shorts without a leading ':'. */
 int cmd_option(int argc, char **argv, const char *shorts, const struct option *options);
+/* Digits only, @min to @max: no sign, no blanks, nothing behind. */
+bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret);
 /* The word of @words (@count of them, @stride bytes apart) that was probably meant; NULL = none is near. */
 const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride);
 /* Flush standard output. CMD_DONE; CMD_FAILED: something of it was not written, now or before; said once. */

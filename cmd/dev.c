@@ -27,7 +27,7 @@
 #include "devpg.h"
 #include "kafka/cluster.h"
 
-enum { TOPICS_MAX = 64, TEXT_BYTES = 16384 };
+enum { TOPICS_MAX = 64, TEXT_BYTES = 32768 };
 
 static const char help[] =
         "usage: weir dev [--dir DIR] [--topics A,B] [--partitions N] [--no-postgres] [--ready-file FILE]\n\n"
@@ -100,7 +100,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
         static char audit[] = "audit";
-        char *end;
+        int64_t number;
         int c;
 
         *wanted = (struct wanted){
@@ -114,11 +114,11 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                 return CMD_USAGE;
                         break;
                 case 'p':
-                        wanted->partitions = (int)strtol(optarg, &end, 10);
-                        if (!*optarg || *end || wanted->partitions < 1 || wanted->partitions > 64)
+                        if (!cmd_read_number(optarg, 1, 64, &number))
                                 return cmd_say(CMD_USAGE, "dev",
                                                "--partitions: '%s' is not a number from 1 to 64",
                                                optarg);
+                        wanted->partitions = (int)number;
                         break;
                 case 'n': wanted->postgres = false; break;
                 case 'r': wanted->ready_file = optarg; break;

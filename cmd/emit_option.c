@@ -5,9 +5,7 @@
  * Every flag of an event (--type and the like) turns reading of standard input off: an event that is
  * half flag and half input would have two owners.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -53,15 +51,6 @@ static const char help[] =
 static struct weir_view view_z(const char *text)
 {
         return (struct weir_view){ text, strlen(text) };
-}
-
-static bool read_number(const char *text, uint64_t max, uint64_t *ret)
-{
-        char *end;
-
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
 }
 
 static int take_key_from(const char *text, struct emit_wanted *wanted)
@@ -169,7 +158,7 @@ static int take_flag(int option, struct emit_wanted *wanted)
 
 static int take_option(int option, struct emit_wanted *wanted)
 {
-        uint64_t number;
+        int64_t number;
 
         switch (option) {
         case 't': wanted->topic = optarg; return CMD_DONE;
@@ -180,7 +169,7 @@ static int take_option(int option, struct emit_wanted *wanted)
                 wanted->key_from = EMIT_KEY_FIXED;
                 return CMD_DONE;
         case 'p':
-                if (!read_number(optarg, INT32_MAX, &number))
+                if (!cmd_read_number(optarg, 0, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
                 wanted->partition = (int32_t)number;
@@ -189,15 +178,16 @@ static int take_option(int option, struct emit_wanted *wanted)
         case OPT_STRUCTURED: wanted->structured = option == OPT_STRUCTURED; return CMD_DONE;
         case OPT_KEY_FROM: return take_key_from(optarg, wanted);
         case OPT_RATE:
-                if (!read_number(optarg, 100000000, &wanted->rate) || !wanted->rate)
+                if (!cmd_read_number(optarg, 1, 100000000, &number))
                         return cmd_say(CMD_USAGE, name, "--rate: '%s' is not a number from 1",
                                        optarg);
+                wanted->rate = (uint64_t)number;
                 return CMD_DONE;
         case OPT_TIMEOUT:
-                if (!read_number(optarg, 86400, &number) || !number)
+                if (!cmd_read_number(optarg, 1, 86400, &number))
                         return cmd_say(CMD_USAGE, name, "--timeout: '%s' is not 1 to 86400 seconds",
                                        optarg);
-                wanted->timeout_ms = (int64_t)number * 1000;
+                wanted->timeout_ms = number * 1000;
                 return CMD_DONE;
         case OPT_SKIP: wanted->skip_bad = true; return CMD_DONE;
         case OPT_DRY: wanted->dry_run = true; return CMD_DONE;

@@ -185,8 +185,7 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                                                  { "json", no_argument, NULL, 'j' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
-        char *end;
-        long steps;
+        int64_t steps;
         int c;
 
         while ((c = cmd_option(argc, argv, "c:ns:yjh", options)) != -1)
@@ -194,8 +193,7 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                 case 'c': ret->config = optarg; break;
                 case 'n': ret->dry_run = true; break;
                 case 's':
-                        steps = strtol(optarg, &end, 10);
-                        if (end == optarg || *end || steps < 1 || steps > 9999)
+                        if (!cmd_read_number(optarg, 1, 9999, &steps))
                                 return cmd_say(CMD_USAGE, name, "--steps %s: 1 to 9999", optarg);
                         ret->steps = (int)steps;
                         break;

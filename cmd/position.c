@@ -8,7 +8,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -121,21 +120,17 @@ static int set(struct weir_pg *pg, const struct order *order, struct weir_error 
 static int read_place(const char *place, const char *offset, struct order *ret)
 {
         const char *slash = strrchr(place, '/');
-        char *end;
-        long long number;
+        int64_t number;
 
         if (!slash || slash == place || (size_t)(slash - place) >= sizeof ret->topic)
                 return cmd_say(CMD_USAGE, name, "'%s': write it as TOPIC/PARTITION", place);
         memcpy(ret->topic, place, (size_t)(slash - place));
         ret->topic[slash - place] = '\0';
-        number = strtoll(slash + 1, &end, 10);
-        if (end == slash + 1 || *end || number < 0 || number > INT32_MAX)
+        if (!cmd_read_number(slash + 1, 0, INT32_MAX, &number))
                 return cmd_say(CMD_USAGE, name, "'%s': the partition is a number from 0", place);
         ret->partition = (int32_t)number;
-        number = strtoll(offset, &end, 10);
-        if (end == offset || *end || number < 0 || number == INT64_MAX)
+        if (!cmd_read_number(offset, 0, INT64_MAX - 1, &ret->offset))
                 return cmd_say(CMD_USAGE, name, "'%s': the offset is a number from 0", offset);
-        ret->offset = number;
         return CMD_DONE;
 }
 

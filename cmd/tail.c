@@ -88,19 +88,6 @@ static void on_signal(int number)
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-static bool read_number(const char *text, int64_t max, int64_t *ret)
-{
-        long long number;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return false;
-        errno = 0;
-        number = strtoll(text, &end, 10);
-        *ret = number;
-        return !*end && !errno && number <= max;
-}
-
 static int take_from(const char *text, struct wanted *wanted)
 {
         bool offset = !strncmp(text, "offset:", 7), time = !strncmp(text, "time:", 5);
@@ -111,7 +98,7 @@ static int take_from(const char *text, struct wanted *wanted)
                 wanted->from = WEIR_FROM_EARLIEST;
         } else if (!strcmp(text, "latest")) {
                 wanted->from = WEIR_FROM_LATEST;
-        } else if (!time && read_number(value, INT64_MAX - 1, &wanted->from_value)) {
+        } else if (!time && cmd_read_number(value, 0, INT64_MAX - 1, &wanted->from_value)) {
                 wanted->from = WEIR_FROM_OFFSET;
         } else if (!offset && !weir_timestamp_parse(value, strlen(value), &us, NULL)) {
                 wanted->from = WEIR_FROM_TIME;
@@ -150,13 +137,13 @@ static int take_option(int option, struct wanted *wanted)
         switch (option) {
         case 'f': return take_from(optarg, wanted);
         case 'p':
-                if (!read_number(optarg, INT32_MAX, &number))
+                if (!cmd_read_number(optarg, 0, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
                 wanted->partition = (int32_t)number;
                 break;
         case 'n':
-                if (!read_number(optarg, INT64_MAX, &number) || number == 0)
+                if (!cmd_read_number(optarg, 1, INT64_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--count: '%s' is not a number from 1",
                                        optarg);
                 wanted->count = (uint64_t)number;
