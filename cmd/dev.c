@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -28,7 +27,7 @@
 #include "devpg.h"
 #include "kafka/cluster.h"
 
-enum { TOPICS_MAX = 64, TEXT_BYTES = 16384 };
+enum { TOPICS_MAX = 64, TEXT_BYTES = 32768 };
 
 static const char help[] =
         "usage: weir dev [--dir DIR] [--topics A,B] [--partitions N] [--no-postgres] [--ready-file FILE]\n\n"
@@ -101,13 +100,13 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
         static char audit[] = "audit";
-        char *end;
+        int64_t number;
         int c;
 
         *wanted = (struct wanted){
                 .topics = { audit }, .topic_count = 1, .partitions = 4, .postgres = true
         };
-        while ((c = getopt_long(argc, argv, "d:t:p:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "d:t:p:h", options)) != -1)
                 switch (c) {
                 case 'd': wanted->dir = optarg; break;
                 case 't':
@@ -115,11 +114,11 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                 return CMD_USAGE;
                         break;
                 case 'p':
-                        wanted->partitions = (int)strtol(optarg, &end, 10);
-                        if (!*optarg || *end || wanted->partitions < 1 || wanted->partitions > 64)
+                        if (!cmd_read_number(optarg, 1, 64, &number))
                                 return cmd_say(CMD_USAGE, "dev",
                                                "--partitions: '%s' is not a number from 1 to 64",
                                                optarg);
+                        wanted->partitions = (int)number;
                         break;
                 case 'n': wanted->postgres = false; break;
                 case 'r': wanted->ready_file = optarg; break;

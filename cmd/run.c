@@ -6,7 +6,6 @@
  * SIGTERM or SIGINT drains, the second hurries, the third ends at once. Nothing is lost by any of
  * them: what is not committed rolls back.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -147,7 +146,7 @@ int cmd_run(int argc, char **argv)
         struct weir_conf *conf;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "c:w:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:w:h", options)) != -1)
                 switch (c) {
                 case 'c': wanted.config_path = optarg; break;
                 case 'w': wanted.worker = optarg; break;

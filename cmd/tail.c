@@ -12,7 +12,6 @@
  *               The exit status remembers it.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -55,8 +54,8 @@ static const char help[] =
         "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "  -h, --help               this text\n\n"
-        "Exit status: 0 count or end reached, or told to end; 1 something could not be read; 2 wrong\n"
-        "usage; 78 bad configuration.\n\n"
+        "Exit status: 0 count or end reached, told to end, or the reader of the output went away;\n"
+        "1 something could not be read or written; 2 wrong usage; 78 bad configuration.\n\n"
         "examples:\n"
         "  weir tail orders --from earliest --count 3\n"
         "  weir tail orders --from time:2026-01-31T08:00:00Z --json | jq .id\n";
@@ -89,19 +88,6 @@ static void on_signal(int number)
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-static bool read_number(const char *text, int64_t max, int64_t *ret)
-{
-        long long number;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return false;
-        errno = 0;
-        number = strtoll(text, &end, 10);
-        *ret = number;
-        return !*end && !errno && number <= max;
-}
-
 static int take_from(const char *text, struct wanted *wanted)
 {
         bool offset = !strncmp(text, "offset:", 7), time = !strncmp(text, "time:", 5);
@@ -112,7 +98,7 @@ static int take_from(const char *text, struct wanted *wanted)
                 wanted->from = WEIR_FROM_EARLIEST;
         } else if (!strcmp(text, "latest")) {
                 wanted->from = WEIR_FROM_LATEST;
-        } else if (!time && read_number(value, INT64_MAX - 1, &wanted->from_value)) {
+        } else if (!time && cmd_read_number(value, 0, INT64_MAX - 1, &wanted->from_value)) {
                 wanted->from = WEIR_FROM_OFFSET;
         } else if (!offset && !weir_timestamp_parse(value, strlen(value), &us, NULL)) {
                 wanted->from = WEIR_FROM_TIME;
@@ -151,13 +137,13 @@ static int take_option(int option, struct wanted *wanted)
         switch (option) {
         case 'f': return take_from(optarg, wanted);
         case 'p':
-                if (!read_number(optarg, INT32_MAX, &number))
+                if (!cmd_read_number(optarg, 0, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
                 wanted->partition = (int32_t)number;
                 break;
         case 'n':
-                if (!read_number(optarg, INT64_MAX, &number) || number == 0)
+                if (!cmd_read_number(optarg, 1, INT64_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--count: '%s' is not a number from 1",
                                        optarg);
                 wanted->count = (uint64_t)number;
@@ -180,7 +166,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
         int option;
 
         *wanted = (struct wanted){ .from = WEIR_FROM_LATEST, .partition = -1 };
-        while ((option = getopt_long(argc, argv, "f:p:n:ejrb:c:h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "f:p:n:ejrb:c:h", options)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;
@@ -314,8 +300,10 @@ static int flush_output(void)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return CMD_DONE;
-        return errno == EPIPE ? -1
-                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
+        if (errno != EPIPE)
+                return cmd_flush(name);
+        cmd_drop_output();
+        return -1;
 }
 
 static int follow(struct view *view, struct weir_reader *reader)
