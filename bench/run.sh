@@ -119,7 +119,7 @@ run_worker() {
 bench_decode() {
         local line
         say 'decode: one thread, no servers'
-        "$B/bench/decode" 1000000 | while read -r line; do
+        "$B/bench/decode" | while read -r line; do
                 # shellcheck disable=SC2046 # two figures
                 note decode 1 "${line%%  *}" $(awk '{ print $(NF - 3), $(NF - 1) }' <<<"$line")
         done
