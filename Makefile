@@ -37,7 +37,7 @@ CMD_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
 EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
 TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
-BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c)) $(B)/bench/plugins/noop.so
 PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
 TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
 PLUG_SQL  := $(patsubst workers/%/migrations,$(O)/sql/%.stamp,$(wildcard workers/*/migrations))
@@ -79,13 +79,15 @@ $(O)/%.o: %.c Makefile | $(DEPS)
 	$(call say,compile)
 	$(Q)$(COMPILE) -c $< -o $@
 # a plugin sees include/ only and is linked with nothing of ours
-$(O)/workers/%.o $(O)/tests/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
+$(O)/workers/%.o $(O)/tests/plugins/%.o $(O)/bench/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
 PLUGIN_LINK = $(Q)mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ && chmod go-w $@
 .SECONDEXPANSION:
 $(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
 	$(PLUGIN_LINK)
 percent := %.
 $(O)/plugins/%.so: $(O)/tests/plugins/%.o
+	$(PLUGIN_LINK)
+$(B)/bench/plugins/%.so: $(O)/bench/plugins/%.o
 	$(PLUGIN_LINK)
 SQL_COPY = mkdir -p $(@D) $(1)/plugins; rm -rf $(1)/plugins/$*.migrations; cp -R $(2) $(1)/plugins/$*.migrations; touch $@
 $(PLUG_SQL): $(O)/sql/%.stamp: $$(wildcard workers/$$*/migrations/*.sql)

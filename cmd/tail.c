@@ -29,7 +29,6 @@
 
 #define WAIT_MS 250 /* how long an order to end may stay unseen */
 #define OPEN_MS 15000
-#define HEADER_ROOM 64
 #define ITEM_DONE 2 /* ends the decoding of a record: --count is reached */
 
 static const char name[] = "tail";
@@ -72,8 +71,6 @@ struct wanted {
 struct view {
         const struct wanted *wanted;
         struct weir_arena arena;
-        struct weir_header *headers;
-        size_t header_room;
         const struct weir_record *record; /* in hand */
         uint64_t shown_count;
 };
@@ -268,7 +265,7 @@ static int show_refused(struct view *view, const struct weir_refusal *refusal)
 }
 
 /* 0, ITEM_DONE or WEIR_ENOMEM. */
-static int show_record(struct view *view, const struct weir_record *record)
+static int show_record(struct view *view, struct weir_record *record)
 {
         struct weir_decoder decoder = { .arena = &view->arena,
                                         .accept_json_batch = view->wanted->accept_json_batch };
@@ -276,19 +273,13 @@ static int show_record(struct view *view, const struct weir_record *record)
         struct weir_refusal refusal;
         int mode, r;
 
-        while (weir_record_headers(record, view->headers, view->header_room,
-                                   &message.header_count) == 1) {
-                struct weir_header *more = realloc(view->headers,
-                                                   message.header_count * sizeof *more);
-
-                if (!more)
-                        return WEIR_ENOMEM;
-                view->headers = more;
-                view->header_room = message.header_count;
-        }
-        message.headers = view->headers;
-        view->record = record;
         weir_arena_reset(&view->arena);
+        r = weir_record_headers(record, &view->arena);
+        if (r < 0)
+                return r;
+        message.headers = record->headers;
+        message.header_count = record->header_count;
+        view->record = record;
         r = weir_decode_kafka(&decoder, &message, show_event, view, &mode, &refusal);
         return r == 1 ? show_refused(view, &refusal) : r;
 }
@@ -343,17 +334,13 @@ static int follow(struct view *view, struct weir_reader *reader)
 
 static int show(const struct wanted *wanted, struct weir_reader *reader)
 {
-        struct view view = { .wanted = wanted, .header_room = HEADER_ROOM };
+        struct view view = { .wanted = wanted };
         int code, flushed;
 
-        view.headers = malloc(HEADER_ROOM * sizeof *view.headers);
-        if (!view.headers)
-                return cmd_say(CMD_FAILED, name, "out of memory");
         weir_arena_init(&view.arena, 64 * 1024);
         code = follow(&view, reader);
         flushed = flush_output();
         weir_arena_fini(&view.arena);
-        free(view.headers);
         return flushed > 0 ? flushed : code;
 }
 
