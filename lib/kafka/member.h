@@ -81,6 +81,7 @@ struct weir_consumer {
         void *context;
         int64_t drain_us;
         bool cooperative;
+        bool unsettled; /* an assign was made; the next one waits for its stops */
 
         rd_kafka_t *rk; /* until close; lanes reach it between enter and leave only  */
         pthread_mutex_t mutex;
