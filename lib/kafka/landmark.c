@@ -55,8 +55,7 @@ static void judge(struct weir_partition *partition, int64_t time_ms, int64_t off
                           partition->topic, (int)partition->number, (long long)time_ms,
                           (long long)partition->mark_offset, (long long)offset);
                 partition->mark_offset = -1;
-                if (weir_partition_break(partition, &error))
-                        atomic_store(&partition->doubted, true);
+                weir_partition_doubt(partition, &error);
                 return;
         }
         if (partition->mark_offset <= 0 && offset > 0)

@@ -126,9 +126,9 @@ int weir_partition_renew(struct weir_partition *partition, struct weir_error *re
 void weir_partition_purge(struct weir_partition *partition);
 /* Say again what an assign under way made librdkafka ignore. True = still owed. */
 bool weir_partition_repay(struct weir_partition *partition);
-/* A partition that is read from yields @error and nothing more until its lane fetches anew. False = its lane asked
- * for something else already. */
-bool weir_partition_break(struct weir_partition *partition, const struct weir_error *error);
+/* A partition that is read from yields @error, as doubted, and nothing more until its lane fetches anew. If the lane
+ * asked for something else meanwhile, nothing happens: it looks at the log anyway. */
+void weir_partition_doubt(struct weir_partition *partition, const struct weir_error *error);
 void weir_partition_revoke(struct weir_partition *partition, bool lost);
 void weir_partition_leave(struct weir_partition *partition); /* sets gone */
 /* Give back every librdkafka handle if no lane is inside and no record is out. True = done. */

@@ -243,13 +243,14 @@ bool weir_partition_take(struct weir_partition *partition)
 }
 
 /* @thread poll. */
-bool weir_partition_break(struct weir_partition *partition, const struct weir_error *error)
+void weir_partition_doubt(struct weir_partition *partition, const struct weir_error *error)
 {
         bool reading;
 
         pthread_mutex_lock(&partition->mutex);
         reading = partition->phase == WEIR_PHASE_FETCHING;
         if (reading) {
+                atomic_store(&partition->doubted, true); /* before the lane can read the error */
                 partition->broken = *error;
                 partition->phase = WEIR_PHASE_BROKEN;
                 partition->want = WEIR_WANT_HALT;
@@ -261,7 +262,6 @@ bool weir_partition_break(struct weir_partition *partition, const struct weir_er
         pthread_mutex_unlock(&partition->mutex);
         if (reading)
                 atomic_store(&partition->consumer->requests, true);
-        return reading;
 }
 
 /* @thread poll. A request made after take() stays, and read() goes on waiting for it. */
