@@ -43,7 +43,7 @@ TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plu
 PLUG_SQL  := $(patsubst workers/%/migrations,$(O)/sql/%.stamp,$(wildcard workers/*/migrations))
 TEST_SQL  := $(patsubst tests/plugins/%.migrations,$(O)/test-sql/%.stamp,$(wildcard tests/plugins/*.migrations))
 C_FILES    = $(shell find lib cmd include workers tests bench examples -name '*.[ch]')
-SCRIPTS    = $(shell find tests examples bench .ci docker -name '*.sh') .ci/run
+SCRIPTS    = $(shell find tests examples bench docs .ci docker -name '*.sh') .ci/run
 DEPS      := $(B)/.deps-build
 
 all: $(P)/weir $(P)/libweir.a $(P)/libweir.so plugins ## the program, the libraries, the plugins
@@ -167,12 +167,13 @@ hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shippe
 docs-sync: $(P)/weir ## generated documents equal their source; what documents name exists
 	@$(P)/weir config reference | diff -u config/reference.cfg - >&2
 	@$(P)/weir config markdown | diff -u docs/CONFIGURATION.md - >&2
-	@echo "docs-sync: config/reference.cfg and docs/CONFIGURATION.md equal the table of keys"
+	@sh docs/man.sh $(P)/weir | diff -u docs/weir.1 - >&2
+	@echo "docs-sync: config/reference.cfg, docs/CONFIGURATION.md and docs/weir.1 equal what weir says"
 	@bash tests/docs.sh . && bash tests/docs-test.sh
 check: deps-test format-check layers headers lint clang hardening docs-sync asan tsan test ## all that CI runs
 
 install: all ## PREFIX=/usr/local DESTDIR=
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations share/man/man1)
 	install -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/libweir.so.0 $(DESTDIR)$(PREFIX)/lib/
 	ln -sf libweir.so.0 $(DESTDIR)$(PREFIX)/lib/libweir.so
@@ -182,6 +183,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 755 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/weir/plugins/
 	for d in $(B)/plugins/*.migrations; do [ ! -d $$d ] || cp -R $$d $(DESTDIR)$(PREFIX)/lib/weir/plugins/; done
 	install -m 644 config/reference.cfg $(DESTDIR)$(PREFIX)/share/weir/
+	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \

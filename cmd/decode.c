@@ -40,12 +40,13 @@ static const char help[] =
         "  --accept-json-batch   take application/cloudevents-batch+json in mode kafka too\n"
         "  -h, --help            this text\n"
         "\n"
-        "Exit: 0 every line could be read, whatever the verdict; 1 some could not; 2 wrong usage.\n"
+        "Exit status: 0 every line could be read, whatever the verdict; 1 some could not, each says why;\n"
+        "2 wrong usage.\n"
         "\n"
-        "Example:\n"
-        "  echo '{\"mode\":\"kafka\",\"headers\":[[\"ce_specversion\",\"MS4w\"],[\"ce_id\",\"MQ==\"],\n"
-        "         [\"ce_source\",\"L3M=\"],[\"ce_type\",\"dA==\"]],\"key\":null,\"value\":\"aGk=\"}' |\n"
-        "    tr -d '\\n' | weir decode\n";
+        "examples:\n"
+        "  weir decode < records.jsonl | grep '\"ok\":false'\n"
+        "  echo '{\"headers\":[[\"ce_specversion\",\"MS4w\"],[\"ce_id\",\"MQ==\"],[\"ce_source\",\"L3M=\"],[\"ce_type\",\"dA==\"]]}' |\n"
+        "    weir decode\n";
 
 enum way { WAY_KAFKA, WAY_HTTP, WAY_BATCH };
 

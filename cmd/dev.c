@@ -90,6 +90,7 @@ static int split_topics(struct wanted *wanted, char *list)
         return CMD_DONE;
 }
 
+/* CMD_DONE, CMD_USAGE (said why), or -1: the help was printed. */
 static int parse(int argc, char **argv, struct wanted *wanted)
 {
         static const struct option options[] = { { "dir", required_argument, NULL, 'd' },
@@ -122,7 +123,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                         break;
                 case 'n': wanted->postgres = false; break;
                 case 'r': wanted->ready_file = optarg; break;
-                case 'h': fputs(help, stdout); exit(CMD_DONE);
+                case 'h': fputs(help, stdout); return -1;
                 default: return cmd_usage("dev");
                 }
         if (optind < argc)
@@ -325,7 +326,7 @@ int cmd_dev(int argc, char **argv)
         int code = parse(argc, argv, &wanted), lock;
 
         if (code != CMD_DONE)
-                return code;
+                return code < 0 ? CMD_DONE : code;
         /* blocked before anything starts: an order that comes early is obeyed when all is up */
         sigemptyset(&signals);
         sigaddset(&signals, SIGINT);

@@ -353,7 +353,7 @@ static int find_topic(const struct emit_wanted *wanted, const struct weir_conf *
         if (r < 0)
                 return weir_error_prefix(reterr, "nothing was sent: ");
         if (r == 0)
-                return weir_fail(reterr, WEIR_EKAFKA, 0,
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "topic %s does not exist at %s; create it, weir never does",
                                  wanted->topic, how.brokers);
         if (wanted->partition >= r)

@@ -20,7 +20,7 @@ static const char help[] =
         "reads FILE (else standard input), one event in the CloudEvents JSON format a line. The topic\n"
         "must exist. A line that is no event ends the sending, named, with what was acknowledged.\n\n"
         "  -t, --topic T            topic to send to\n"
-        "  -b, --brokers LIST       host:port,…; without it the configuration's\n"
+        "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "      --binary             attributes as headers (default)\n"
         "      --structured         the whole event as one JSON text\n"

@@ -13,11 +13,13 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -289,12 +291,22 @@ static int show_record(struct view *view, struct weir_record *record)
 /* CMD_DONE; CMD_FAILED, said why; -1: nobody reads any more. */
 static int flush_output(void)
 {
+        int error;
+
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return CMD_DONE;
-        if (errno != EPIPE)
-                return cmd_flush(name);
+        error = errno;
         cmd_drop_output();
-        return -1;
+        return error == EPIPE ? -1
+                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(error));
+}
+
+/* `weir tail t | head -1` has its line while the topic is silent: without a look nobody would end. */
+static bool reader_gone(void)
+{
+        struct pollfd out = { .fd = STDOUT_FILENO };
+
+        return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP));
 }
 
 static int follow(struct view *view, struct weir_reader *reader)
@@ -310,6 +322,8 @@ static int follow(struct view *view, struct weir_reader *reader)
                         flushed = flush_output();
                         if (flushed != CMD_DONE)
                                 return flushed < 0 ? code : flushed;
+                        if (reader_gone())
+                                break;
                         r = weir_reader_read(reader, WAIT_MS, &record, &error);
                 }
                 if (r < 0) {
