@@ -19,7 +19,7 @@
  *               rd_kafka_query_watermark_offsets(): ignores its timeout (190 s seen, 2.0.2).
  * Threads       poll only.
  */
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -29,7 +29,7 @@
 #include "conf/conf.h"
 #include "kafka/cluster.h"
 #include "kafka/compat.h"
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #define DEFAULT_QUEUE_BYTES (4u << 20)
 #define POLL_LIMIT_MS 1000 /* librdkafka wants to be polled; its timers for us live there */

@@ -20,7 +20,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #define CHECK_US 5000000
 #define RETRY_US 500000 /* nothing to ask about yet, or no answer */

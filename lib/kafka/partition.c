@@ -22,7 +22,7 @@
  *               The batch calls: they lose messages across rebalances (librdkafka 2.0.x).
  * Threads       lane, except where a function says any or poll.
  */
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef WEIR_KAFKA_MEMBER_H
-#define WEIR_KAFKA_MEMBER_H
+#ifndef WEIR_KAFKA_CONSUMER_INTERNAL_H
+#define WEIR_KAFKA_CONSUMER_INTERNAL_H
 /*
- * member - the insides that consumer.c (poll thread), assign.c and partition.c (lanes) share
+ * consumer_internal - what consumer.c (poll thread), assign.c and partition.c (lanes) share
  *
  * Who touches what is written on each field: @poll the poll thread only, @lane the lane only,
  * @mutex under the partition's (or consumer's) mutex, atomic from anywhere.
