@@ -18,6 +18,10 @@ for mode in 644 640 604 660; do
         has err "password has mode 0$mode, others must have no access: chmod 600"
         collect
 done
+chmod 700 password
+says 78 "$WEIR" check -c "$config"
+has err 'password has mode 0700, must have 600 or 400: chmod 600'
+collect
 chmod 600 password
 ln -s password linked
 sed 's/"password"/"linked"/' "$config" >linked.cfg

@@ -237,11 +237,18 @@ static void refuse_secret_file(const char *file, const char *part)
 
 START_TEST(a_secret_file_that_others_can_read_is_refused)
 {
-        static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0644, 0666 };
+        static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0644, 0666, 0601 };
+        static const mode_t odd[] = { 0700, 0500, 0200, 0100, 0000, 01600, 04600 };
 
         for (size_t i = 0; i < WEIR_COUNT_OF(modes); i++) {
                 put_bytes("pw", modes[i], CANARY "\n", sizeof CANARY);
                 refuse_secret_file("pw", "chmod 600");
+        }
+        for (size_t i = 0; i < WEIR_COUNT_OF(odd); i++) {
+                bool readable = geteuid() == 0 || (odd[i] & 0400);
+
+                put_bytes("pw", odd[i], CANARY "\n", sizeof CANARY);
+                refuse_secret_file("pw", readable ? "600 or 400" : "cannot be opened");
         }
         put_bytes("pw", 0600, CANARY "\n", sizeof CANARY);
         if (geteuid() == 0) {
