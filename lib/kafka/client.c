@@ -447,10 +447,11 @@ int weir_client_offsets(rd_kafka_t *rk, struct weir_client_log *log,
         for (int i = 0; i < list->cnt; i++) {
                 times[i] = list->elems[i].offset;
                 if (times[i] >= 0 && weir_client_is_devbroker(rk, 1000))
-                        return weir_fail(reterr, WEIR_EUSAGE, 0,
-                                         "offsets of topic %s by time: the development broker knows "
-                                         "no times; begin at earliest, latest or an offset",
-                                         list->elems[i].topic);
+                        return weir_fail(
+                                reterr, WEIR_EUSAGE, 0,
+                                "offsets of topic %s by time: the development broker knows "
+                                "no times; begin at earliest, latest or an offset",
+                                list->elems[i].topic);
         }
         for (;;) {
                 int64_t left_ms = (deadline_us - weir_clock_us()) / 1000;
