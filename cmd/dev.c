@@ -39,7 +39,7 @@ static const char help[] =
         "      --no-postgres      only the broker; the configuration names postgresql:///weir\n"
         "      --ready-file FILE  write the addresses to FILE when all is up (for scripts)\n"
         "  -h, --help             this text\n\n"
-        "The broker is librdkafka's mock: good for trying things, without persistence, transactions and access\n"
+        "The broker is librdkafka's mock: good for trying things, without persistence, transactions, times and access\n"
         "control, and with at most 5 MiB a partition.\n\n"
         "example:\n"
         "  weir dev --topics audit,orders --partitions 2\n";
