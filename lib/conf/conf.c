@@ -80,9 +80,7 @@ static void note_syntax(const struct trial *trial, struct weir_problem_list *pro
                         "durations and sizes have double quotes, groups { }, lists ( ) and "
                         "arrays [ ]";
 
-        if (!strcmp(trial->text, "duplicate setting name"))
-                text = "a key is given twice in one group";
-        else if (!strcmp(trial->text, "mismatched element type in array"))
+        if (!strcmp(trial->text, "mismatched element type in array"))
                 text = "an array [ ] holds values of one type; a list ( ) may mix them";
         weir_problem_add(problems, &line->place, "syntax", "%s", text);
 }

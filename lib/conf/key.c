@@ -48,7 +48,8 @@ const struct weir_key weir_keys[] = {
           .example = "postgresql:///weir", .check = weir_check_store_url,
           .allowed =
                   "postgresql://user@host:port/database?… or key=value pairs, as libpq reads them",
-          .help = "Where the database is. A password in it is refused; see the next two keys." },
+          .help = "Where the database is. Printed in messages, so a password in it is refused (see "
+                  "the next two keys), and so is everything that libpq would not understand." },
         { "store.password_file", WEIR_KEY_TEXT, WEIR_KEY_PATH, TOP(password_file), .fallback = "",
           .check = weir_check_plain, .allowed = "a path; empty for none",
           .help = "File that holds the password of the database, under the same rules as "

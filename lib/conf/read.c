@@ -5,13 +5,16 @@
  * Two walks over one scope (the file, or one worker): over the settings, to find the unknown and
  * the wrong, then over the table, to find the missing. A setting that is there but wrong is not
  * missing too: one mistake is one problem. For the same reason the checks between keys run only
- * when both sides are good.
+ * when both sides are good. A key that is given again is told by the scanner; its value is looked
+ * at like the first, so that nothing in it comes up only when one of the two is gone.
  */
 #include "conf/read.h"
 
 #include <assert.h>
 #include <libconfig.h>
 #include <string.h>
+
+#include "conf/trail.h"
 
 struct scope {
         struct weir_reading *reading;
@@ -65,16 +68,20 @@ static void read_group(struct scope *scope, config_setting_t *group, const char 
                 config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
                 const struct weir_key *key;
                 char path[160];
-                int n = snprintf(path, sizeof path, "%s%s", prefix, config_setting_name(setting));
+                bool again;
+                const char *name = weir_trail_plain(config_setting_name(setting), &again);
+                int n = snprintf(path, sizeof path, "%s%s", prefix, name);
 
                 if (n < 0 || n >= (int)sizeof path) /* a cut name could be taken for another's */
                         memcpy(path + sizeof path - 4, "...", 4);
                 key = weir_key_find(path);
                 if (!key || strcmp(key->path, path) != 0) {
-                        note_unknown(scope->reading, setting, path);
+                        if (!again)
+                                note_unknown(scope->reading, setting, path);
                         continue;
                 }
-                scope->seen[index_of(key)] = setting;
+                if (!again)
+                        scope->seen[index_of(key)] = setting;
                 if (key->type == WEIR_KEY_GROUP) {
                         if (!config_setting_is_group(setting)) {
                                 note_type(scope->reading, setting, key);
@@ -91,7 +98,8 @@ static void read_group(struct scope *scope, config_setting_t *group, const char 
                                 note_type(scope->reading, setting, key);
                 } else {
                         scope->good[index_of(key)] = weir_read_value(scope->reading, key,
-                                                                     scope->fields, setting);
+                                                                     scope->fields, setting) &&
+                                                     !again;
                 }
         }
 }

@@ -15,6 +15,7 @@
 #include "conf/property.h"
 #include "conf/read.h"
 #include "conf/secret.h"
+#include "conf/trail.h"
 
 static const char properties_key[] = "kafka.properties", secrets_key[] = "kafka.secrets";
 
@@ -144,16 +145,17 @@ static bool secret_entry(struct weir_reading *reading, config_setting_t *entry, 
         }
         for (int i = 0; i < config_setting_length(entry); i++) {
                 config_setting_t *member = config_setting_get_elem(entry, (unsigned)i);
+                bool again;
+                const char *name = weir_trail_plain(config_setting_name(member), &again);
                 size_t which;
 
                 for (which = 0; which < 3; which++)
-                        if (!strcmp(names[which], config_setting_name(member)))
+                        if (!strcmp(names[which], name))
                                 break;
                 place = weir_read_place(reading, member);
                 if (which == 3) {
                         weir_problem_add(reading->problems, &place, secrets_key,
-                                         "unknown key %s; allowed: property, file, env",
-                                         config_setting_name(member));
+                                         "unknown key %s; allowed: property, file, env", name);
                         good = false;
                 } else if (!config_setting_get_string(member)) {
                         weir_problem_add(reading->problems, &place, secrets_key,

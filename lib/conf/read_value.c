@@ -272,19 +272,24 @@ static bool type_fits(const struct weir_key *key, config_setting_t *setting)
 static bool read_number(struct weir_reading *reading, const struct weir_key *key, void *base,
                         config_setting_t *setting)
 {
-        const struct weir_source_line *line = weir_source_line(reading->source,
-                                                               config_setting_source_line(setting));
+        struct weir_place place = weir_read_place(reading, setting);
         int64_t number = config_setting_get_int64(setting);
         char allowed[160];
 
-        if (line->overflow)
-                return false; /* the scanner has said it */
         if (set_number(key, base, number))
                 return true;
         weir_key_allowed(key, allowed);
-        weir_problem_add(reading->problems, &line->place, key->path,
-                         "%lld is out of range; allowed: %s", (long long)number, allowed);
+        weir_problem_add(reading->problems, &place, key->path, "%lld is out of range; allowed: %s",
+                         (long long)number, allowed);
         return false;
+}
+
+/* A number that did not fit: the scanner has said so. */
+static bool is_overflow(const struct weir_reading *reading, config_setting_t *setting)
+{
+        return weir_source_line(reading->source, config_setting_source_line(setting))->overflow &&
+               config_setting_type(setting) == CONFIG_TYPE_INT64 &&
+               config_setting_get_int64(setting) == WEIR_SOURCE_OVERFLOW;
 }
 
 bool weir_read_value(struct weir_reading *reading, const struct weir_key *key, void *base,
@@ -293,6 +298,8 @@ bool weir_read_value(struct weir_reading *reading, const struct weir_key *key, v
         struct weir_place place = weir_read_place(reading, setting);
         const char *wrong;
 
+        if (is_overflow(reading, setting))
+                return false;
         if (!type_fits(key, setting)) {
                 weir_problem_add(reading->problems, &place, key->path, "is %s, must be %s",
                                  weir_read_type_name(setting), weir_key_type_name(key));

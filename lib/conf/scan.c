@@ -3,7 +3,7 @@
  * scan - the tokens of libconfig's grammar, recognised once, passed on in a form that cannot hurt
  *
  * The patterns are libconfig's own, longest match first. Numbers are rewritten (S2 of source.c),
- * comments dropped, strings and names copied as they are. Brackets are counted here as well,
+ * comments dropped, strings copied as they are, and names but for the second of a group (trail.c). Brackets are counted here as well,
  * because libconfig answers a missing one with "syntax error" at the end of the file, and this
  * scanner knows where it began.
  *
@@ -13,12 +13,12 @@
 #include "conf/scan.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/file.h"
+#include "conf/key.h"
 
 #define LINES_MAX 65000 /* libconfig's line number is an unsigned short */
 
@@ -141,6 +141,7 @@ static void scan_string(struct weir_scan *scan, struct weir_input *in)
         }
         in->p = p + 1;
         emit(scan, &in->here, begin, (size_t)(in->p - begin));
+        weir_trail_value(&scan->trail);
 }
 
 static const char *digits(const char *p, const char *end)
@@ -175,6 +176,27 @@ static bool copy_number(const char *begin, const char *end, char ret[64])
         return true;
 }
 
+/* Told by the key and in its range, as if the number could have been read. */
+static void note_overflow(struct weir_scan *scan, const struct weir_place *place)
+{
+        const struct weir_key *key;
+        char path[160], allowed[160] = "";
+
+        weir_trail_path(&scan->trail, path);
+        key = weir_key_find(path);
+        if (key)
+                weir_key_allowed(key, allowed);
+        if (key)
+                weir_problem_add(scan->problems, place, path,
+                                 "a number of more than 64 bits is out of range; must be %s%s%s",
+                                 weir_key_type_name(key), *allowed ? ", allowed: " : "", allowed);
+        else
+                weir_problem_add(scan->problems, place, *path ? path : NULL,
+                                 "a number of more than 64 bits is out of range; allowed: "
+                                 "%lld..%lld",
+                                 (long long)INT64_MIN, (long long)INT64_MAX);
+}
+
 static void emit_integer(struct weir_scan *scan, struct weir_input *in, const char *begin,
                          const char *end, int base)
 {
@@ -186,11 +208,11 @@ static void emit_integer(struct weir_scan *scan, struct weir_input *in, const ch
         errno = 0;
         if (fits)
                 value = strtoll(text, NULL, base);
-        if (!fits || errno == ERANGE)
-                weir_problem_add(scan->problems, &in->here, "number",
-                                 "an integer is out of range; allowed: %" PRId64 "..%" PRId64,
-                                 INT64_MIN, INT64_MAX);
         fits = fits && errno != ERANGE;
+        if (!fits) {
+                note_overflow(scan, &in->here);
+                value = WEIR_SOURCE_OVERFLOW;
+        }
         size = snprintf(out, sizeof out, "%lldL", value);
         emit(scan, &in->here, out, (size_t)size);
         if (!fits && scan->source->line_count > 0)
@@ -251,7 +273,28 @@ suffix:
 
 static bool name_start(char c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '*';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* The name of a setting, begin to in->p. */
+static void scan_setting(struct weir_scan *scan, struct weir_input *in, const char *begin)
+{
+        const struct weir_place *first;
+        const char *name;
+        char path[160];
+
+        if (!weir_trail_name(&scan->trail, scan->arena, begin, (size_t)(in->p - begin), &in->here,
+                             &name, &first)) {
+                scan->source->no_memory = true;
+                return;
+        }
+        if (first) {
+                weir_trail_path(&scan->trail, path);
+                weir_problem_add(scan->problems, &in->here, path,
+                                 "is given twice in one group, first in %s:%u; keep one",
+                                 first->file, first->line);
+        }
+        emit(scan, &in->here, name, strlen(name));
 }
 
 static void scan_name(struct weir_scan *scan, struct weir_input *in)
@@ -259,9 +302,14 @@ static void scan_name(struct weir_scan *scan, struct weir_input *in)
         const char *begin = in->p;
 
         while (in->p < in->end && (name_start(*in->p) || (*in->p >= '0' && *in->p <= '9') ||
-                                   *in->p == '-' || *in->p == '_'))
+                                   *in->p == '-' || *in->p == '_' || *in->p == '*'))
                 in->p++;
-        emit(scan, &in->here, begin, (size_t)(in->p - begin));
+        if (weir_trail_wants_name(&scan->trail)) {
+                scan_setting(scan, in, begin);
+        } else {
+                emit(scan, &in->here, begin, (size_t)(in->p - begin));
+                weir_trail_value(&scan->trail);
+        }
 }
 
 static void scan_punctuation(struct weir_scan *scan, struct weir_input *in)
@@ -279,6 +327,7 @@ static void scan_punctuation(struct weir_scan *scan, struct weir_input *in)
                 }
                 scan->open[scan->nesting].closes = closes[kind - opens];
                 scan->open[scan->nesting++].place = in->here;
+                weir_trail_open(&scan->trail, c == '{');
         } else if (strchr(closes, c)) {
                 if (scan->nesting == 0) {
                         WEIR_BREAK(scan, &in->here, "this %c closes nothing", c);
@@ -289,6 +338,11 @@ static void scan_punctuation(struct weir_scan *scan, struct weir_input *in)
                                    scan->open[scan->nesting].place.line,
                                    scan->open[scan->nesting].closes);
                 }
+                weir_trail_close(&scan->trail);
+        } else if (c == '=' || c == ':') {
+                weir_trail_assign(&scan->trail);
+        } else {
+                weir_trail_value(&scan->trail); /* ; or , */
         }
         emit(scan, &in->here, in->p, 1);
         in->p++;
@@ -309,7 +363,9 @@ void weir_scan_token(struct weir_scan *scan, struct weir_input *in)
                 scan_name(scan, in);
         } else if (strchr("=:,;{}[]()", c)) {
                 scan_punctuation(scan, in);
-        } else if (!scan_number(scan, in)) {
+        } else if (scan_number(scan, in)) {
+                weir_trail_value(&scan->trail);
+        } else {
                 WEIR_BREAK(scan, &in->here,
                            c > 0x20 && c < 0x7f ? "unexpected character %c"
                                                 : "unexpected byte 0x%02x",

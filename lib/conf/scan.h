@@ -6,8 +6,9 @@
 #include <sys/types.h>
 
 #include "conf/source.h"
+#include "conf/trail.h"
 
-#define WEIR_SCAN_NESTING_MAX 32
+#define WEIR_SCAN_NESTING_MAX (WEIR_TRAIL_LEVELS - 1)
 
 /* One file in reading, and who included it. */
 struct weir_input {
@@ -27,6 +28,7 @@ struct weir_scan {
         bool stop; /* too much text: not another byte of any file */
         uint32_t order;
         bool after_string;
+        struct weir_trail trail;
         struct {
                 char closes;
                 struct weir_place place;

@@ -13,6 +13,7 @@
  *                   an array of small and large numbers has one type.
  *               S3  a line of @flat holds tokens of one line of one file, in their order, but
  *                   for the punctuation after a string (scan.c). Lines without tokens have none.
+ *               S4  no group of it has two settings of one name (trail.c).
  * Includes      relative to the directory of the main file and inside it, links resolved; 10
  *               deep, 1000 in number, all together at most 1 MiB: ten files that include each
  *               other twenty times over would otherwise be 20^10.
@@ -188,12 +189,14 @@ static void scan_main(struct weir_source *source, const char *path, const char *
                                  .end = text + size,
                                  .here = { .file = path, .line = 1 } };
 
+        weir_trail_init(&scan.trail);
         if (st) {
                 in.device = st->st_dev;
                 in.inode = st->st_ino;
         }
         scan_input(&scan, &in);
         weir_scan_finish(&scan);
+        weir_trail_fini(&scan.trail);
 }
 
 /* Names must outlive the caller's. False = no memory. */

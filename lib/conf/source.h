@@ -12,8 +12,9 @@
 
 struct weir_source_line {
         struct weir_place place;
-        bool overflow; /* an integer here was out of range and is already reported */
+        bool overflow; /* an integer here was out of range: told, and WEIR_SOURCE_OVERFLOW in its place */
 };
+#define WEIR_SOURCE_OVERFLOW INT64_MIN
 
 struct weir_source {
         char *flat; /* NUL-terminated */

@@ -300,8 +300,48 @@ static const struct {
         { "postgresql://h:5432/d?application_name=a@b", true },
         { "postgresql:///d", true },
         { "postgresql://[::1]:5432/d", true },
-        { "host=h dbname='password=x' user=u", true },
+        { "postgresql://u@%2Fvar%2Frun%2Fpostgresql/d", true },
+        { "postgresql://u@a:1,b,[fe80::1%25eth0]:3/d", true },
+        { "postgresql://", true },
+        { "postgresql://u%40corp@h/d%20e", true },
         { "service=weir", true },
+        { "host = /run/pg port=5432,5433 dbname='a b' user='a\\' b' sslmode=require", true },
+        { "host=::1 options='-c search_path=x,y' connect_timeout=3 keepalives=1", true },
+        { "dbname='host=127.0.0.1 port=1 password=" CANARY "'", false },
+        { "host=h dbname='password=" CANARY "' user=u", false },
+        { "dbname=postgresql://u:" CANARY "@h/d", false },
+        { "postgresql://h/host%3Dx%20password%3D" CANARY, false },
+        { "postgresql://h/d?dbname=user%3D" CANARY, false },
+        { "postgresql://u:" CANARY, false },
+        { "postgresql://u:" CANARY "/d", false },
+        { "postgresql://u:1" CANARY ",h:2/d", false },
+        { "postgresql://u:123456", false },
+        { "postgresql://h:0/d", false },
+        { "postgresql://u:12/" CANARY "@h/d", false },
+        { "postgresql://u%3A" CANARY "@h/d", false },
+        { "postgresql://u%3a" CANARY "@h/d", false },
+        { "postgresql://h/d?user=u%3A" CANARY, false },
+        { "user=u:" CANARY " host=h", false },
+        { "postgresql://u@" CANARY "@h/d", false },
+        { "postgresql://h/d?pasword=" CANARY, false },
+        { "postgresql://h/d?" CANARY, false },
+        { "postgresql://h/d?sslmode=" CANARY, false },
+        { "postgresql://h/d?a=b=" CANARY, false },
+        { "postgresql://h/d%zz" CANARY, false },
+        { "postgresql://h/d%00" CANARY, false },
+        { "postgresql://h/d?application_name=%0A" CANARY, false },
+        { "postgresql://[::1/" CANARY, false },
+        { "postgresql://[::1]" CANARY "/d", false },
+        { "host=h pasword=" CANARY, false },
+        { "host=h port=" CANARY, false },
+        { "host=h connect_timeout=" CANARY, false },
+        { "host=h " CANARY, false },
+        { "host=u:" CANARY, false },
+        { "host=h " CANARY " = 1", false },
+        { "host=h user='" CANARY, false },
+        { "host= password=" CANARY, false },
+        { "application_name='password =" CANARY "'", false },
+        { "scram_client_key=" CANARY, false },
 };
 
 START_TEST(a_url_holds_no_password)
@@ -309,6 +349,7 @@ START_TEST(a_url_holds_no_password)
         char text[400];
         struct reading reading;
 
+        ck_assert_uint_lt(strlen(urls[_i].url), 150);
         snprintf(text, sizeof text, KAFKA WORKERS "store = { url = \"%s\"; };", urls[_i].url);
         for (char *p = text; *p; p++) /* the file needs its backslash twice */
                 if (p[0] == '\\' && p[1] == '\'') {
@@ -321,6 +362,27 @@ START_TEST(a_url_holds_no_password)
                 expect_problem(&reading, 1, 0, "t.cfg:3: store.url:", "");
         expect_silence(&reading, CANARY);
         done(&reading);
+}
+END_TEST
+
+START_TEST(a_url_is_bounded)
+{
+        char text[2048], name[1100];
+
+        for (int size = 1024; size <= 1025; size++) {
+                struct reading reading;
+
+                memset(name, 'd', sizeof name);
+                name[size - (int)strlen("postgresql://h/")] = '\0';
+                snprintf(text, sizeof text,
+                         KAFKA WORKERS "store = { url = \"postgresql://h/%s\"; };", name);
+                reading = parse(text);
+                if (size == 1024)
+                        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+                else
+                        expect_problem(&reading, 1, 0, "t.cfg:3: store.url:", "1024");
+                done(&reading);
+        }
 }
 END_TEST
 
@@ -410,6 +472,7 @@ int main(void)
         tcase_add_test(tcase, a_password_in_the_place_of_the_variables_name_is_not_repeated);
         tcase_add_test(tcase, a_secret_has_a_property_and_one_place_to_come_from);
         tcase_add_loop_test(tcase, a_url_holds_no_password, 0, WEIR_COUNT_OF(urls));
+        tcase_add_test(tcase, a_url_is_bounded);
         tcase_add_test(tcase, the_password_of_the_database_comes_from_a_file_or_the_environment);
         tcase_add_test(tcase, what_is_shown_of_a_configuration_holds_no_secret);
         suite_add_tcase(suite, tcase);

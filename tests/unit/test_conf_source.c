@@ -10,17 +10,29 @@ START_TEST(an_integer_never_wraps)
                "t.cfg:4: store.connections: 4294967297 is out of range", "1..256");
         refuse(KAFKA WORKERS
                "store = { url = \"postgresql:///d\";\n connections = 99999999999999999999; };",
-               "t.cfg:4: number: an integer is out of range", "9223372036854775807");
+               "t.cfg:4: store.connections: a number of more than 64 bits is out of range",
+               "must be a whole number, allowed: 1..256");
         refuse(KAFKA WORKERS "store = { url = \"postgresql:///d\";\n connections = 0x100000008; };",
                "t.cfg:4: store.connections: 4294967304 is out of range", "");
         refuse(KAFKA WORKERS
                "store = { url = \"postgresql:///d\";\n connections = 18446744073709551624L; };",
-               "t.cfg:4: number: an integer is out of range", "");
-        refuse(MINIMAL "memory = { queue = -99999999999999999999; };", "t.cfg:4: number:", "");
+               "t.cfg:4: store.connections: a number of more than 64 bits", "1..256");
+        refuse(MINIMAL "memory = { queue = -99999999999999999999; };",
+               "t.cfg:4: memory.queue: a number of more than 64 bits", "256KiB..1GiB");
+        refuse(MINIMAL "stop = { drain = 99999999999999999999; };",
+               "t.cfg:4: stop.drain: a number of more than 64 bits", "must be a duration");
         reading = parse(KAFKA STORE
                         "workers = ( { " WORKER_KEYS
                         "\n options = {\n n = [ 1, 2,\n 99999999999999999999 ]; }; } );");
-        expect_problem(&reading, 1, 0, "t.cfg:6: number: an integer is out of range", "");
+        expect_problem(&reading, 1, 0,
+                       "t.cfg:6: workers.options.n: a number of more than 64 bits is out of range",
+                       "9223372036854775807");
+        done(&reading);
+        /* it hides no other number of its line */
+        reading = parse(KAFKA WORKERS "store = { url = \"postgresql:///d\";\n connections = 0; }; "
+                                      "memory = { queue = 99999999999999999999; };");
+        expect_problem(&reading, 2, 0, "t.cfg:4: memory.queue:", "64 bits");
+        expect_problem(&reading, 2, 1, "t.cfg:4: store.connections: 0 is out of range", "");
         done(&reading);
         accept_text(KAFKA WORKERS "store = { url = \"postgresql:///d\"; connections = 0x10; };");
         accept_text(KAFKA WORKERS "store = { url = \"postgresql:///d\"; connections = +8; };");
@@ -33,6 +45,59 @@ START_TEST(digits_in_strings_and_comments_are_no_integers)
         accept_text("/* 99999999999999999999 @include \"/etc\"\n */ # 99999999999999999999\n"
                     "// 99999999999999999999 \"\n" KAFKA STORE "workers = ( { " WORKER_KEYS
                     " options = { a = \"99999999999999999999 /* # \\\" \"; }; } );");
+}
+END_TEST
+
+START_TEST(a_key_given_twice_is_named_and_hides_nothing)
+{
+        struct reading reading = parse(
+                "kafka = { properties = [ ]; };\n"
+                "kafka: { brokers = \"b:9092\"; brokers: \"c:0\" }\n"
+                "store = { url = \"postgresql:///d\"; connections = 0;\n"
+                "  connections = 300 };\n"
+                "workers = ( { " WORKER_KEYS "\n"
+                "  options = { list = ( { k = true; k = ( 1 ); }, { k = 2; } ) name = 1; };\n"
+                "  batch = { linger = \"5ms\" }, batch = { max_events = 0; }; },\n"
+                " { name = \"b\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; nmae = 1; nmae = 2; } );\n"
+                "stop = 5;");
+
+        expect_problem(&reading, 12, 0, "t.cfg:2: kafka: is given twice in one group",
+                       "first in t.cfg:1; keep one");
+        expect_problem(&reading, 12, 1, "t.cfg:2: kafka.brokers: is given twice", "t.cfg:2");
+        expect_problem(&reading, 12, 2, "t.cfg:2: kafka.brokers:", "port");
+        expect_problem(&reading, 12, 3, "t.cfg:3: store.connections: 0 is out of range", "");
+        expect_problem(&reading, 12, 4, "t.cfg:4: store.connections: is given twice", "t.cfg:3");
+        expect_problem(&reading, 12, 5, "t.cfg:4: store.connections: 300 is out of range", "");
+        expect_problem(&reading, 12, 6, "t.cfg:6: workers.options.list.k: is given twice", "");
+        expect_problem(&reading, 12, 7, "t.cfg:7: workers.batch: is given twice", "");
+        expect_problem(&reading, 12, 8, "t.cfg:7: workers.batch.max_events: 0 is out", "");
+        expect_problem(&reading, 12, 9, "t.cfg:8: workers.nmae: is given twice", "");
+        expect_problem(&reading, 12, 10, "t.cfg:8: workers.nmae: unknown key", "");
+        expect_problem(&reading, 12, 11, "t.cfg:9: stop: is a whole number", "");
+        done(&reading);
+}
+END_TEST
+
+START_TEST(a_key_of_many_is_found_again_in_its_own_group_only)
+{
+        enum { COUNT = 2000 };
+        size_t room = COUNT * 2 * 24 + 1000, size;
+        WEIR_FREE char *text = malloc(room);
+        struct reading reading;
+
+        size = (size_t)snprintf(text, room,
+                                KAFKA STORE "workers = ( { " WORKER_KEYS " options = {\n");
+        for (int half = 0; half < 2; half++) {
+                size += (size_t)snprintf(text + size, room - size, "g%d = {\n", half);
+                for (int i = 0; i < COUNT; i++)
+                        size += (size_t)snprintf(text + size, room - size, "k%d=1%s", i,
+                                                 i % 8 ? ";" : ";\n");
+                size += (size_t)snprintf(text + size, room - size, "%s};\n", half ? "k7=1" : "");
+        }
+        snprintf(text + size, room - size, "}; } );\n");
+        reading = parse(text);
+        expect_problem(&reading, 1, 0, "t.cfg:", "workers.options.g1.k7: is given twice");
+        done(&reading);
 }
 END_TEST
 
@@ -52,7 +117,8 @@ static const struct {
         { MINIMAL "a = 5s;", "t.cfg:4: syntax: not understood", "quotes" },
         { MINIMAL "a = ;", "t.cfg:4: syntax: not understood", "" },
         { MINIMAL "a = 1.0e999;", "t.cfg:4: syntax:", "fraction" },
-        { MINIMAL "kafka = { };", "t.cfg:4: syntax:", "twice" },
+        { MINIMAL "kafka = { };", "t.cfg:4: kafka: is given twice", "first in t.cfg:1" },
+        { MINIMAL "*a = 1;", "t.cfg:4: syntax: unexpected character *", "" },
         { MINIMAL "a = [ 1, \"x\" ];", "t.cfg:4: syntax:", "one type" },
         { MINIMAL "a = ((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))));",
           "t.cfg:4: syntax:", "deep" },
@@ -334,6 +400,8 @@ int main(void)
                             WEIR_COUNT_OF(broken));
         tcase_add_test(tcase, a_nul_byte_does_not_shorten_the_file);
         tcase_add_test(tcase, more_than_a_mebibyte_is_refused);
+        tcase_add_test(tcase, a_key_given_twice_is_named_and_hides_nothing);
+        tcase_add_test(tcase, a_key_of_many_is_found_again_in_its_own_group_only);
         tcase_add_test(tcase, lines_beyond_the_sixteen_bits_of_libconfig_keep_their_number);
         tcase_add_test(tcase, more_lines_of_settings_than_libconfig_can_count_are_refused);
         tcase_add_test(tcase, only_a_regular_file_is_read);
