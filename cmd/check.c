@@ -38,7 +38,7 @@ struct checking {
         struct weir_plugin **plugins; /* of the workers' index; NULL = not loaded */
         size_t count;
         int code;
-        bool json, properties_wrong;
+        bool json;
 };
 
 static void tell(struct checking *checking, bool ok, const char *what, const char *detail)
@@ -66,25 +66,6 @@ static void bad(struct checking *checking, const char *what, const char *detail)
         tell(checking, false, what, detail);
         if (checking->code == CMD_DONE)
                 checking->code = CMD_FAILED;
-}
-
-/* Each by itself, so that all that are wrong are named. They stand in the file: its fault. */
-static void check_properties(struct checking *checking)
-{
-        const struct weir_conf *conf = checking->conf;
-        struct weir_error error;
-        char detail[64];
-
-        for (size_t i = 0; i < conf->property_count; i++)
-                if (weir_kafka_check_property(&conf->properties[i], &error) < 0) {
-                        bad(checking, "kafka properties", error.text);
-                        checking->properties_wrong = true;
-                        checking->code = CMD_CONFIG;
-                }
-        if (checking->properties_wrong)
-                return;
-        snprintf(detail, sizeof detail, "librdkafka %s takes them", weir_kafka_version());
-        good(checking, "kafka properties", detail);
 }
 
 static void check_plugins(struct checking *checking)
@@ -152,10 +133,6 @@ static void check_kafka(struct checking *checking)
         WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
         struct weir_error error;
 
-        if (checking->properties_wrong) {
-                bad(checking, "kafka", "not asked: its properties are wrong");
-                return;
-        }
         if (weir_cluster_open(&cluster_conf, &cluster, &error) < 0) {
                 bad(checking, "kafka", error.text);
                 return;
@@ -301,12 +278,14 @@ static void check_store(struct checking *checking)
 static int check(struct checking *checking, bool connect)
 {
         struct weir_conf *conf = checking->conf;
+        char detail[64];
 
         checking->plugins = calloc(conf->worker_count + 1, sizeof *checking->plugins);
         if (!checking->plugins)
                 return cmd_say(CMD_FAILED, "check", "out of memory");
         good(checking, "configuration", conf->path);
-        check_properties(checking);
+        snprintf(detail, sizeof detail, "librdkafka %s takes them", weir_kafka_version());
+        good(checking, "kafka properties", detail); /* else loading had named each at its line */
         check_plugins(checking);
         if (connect) {
                 check_kafka(checking);

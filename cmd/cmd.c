@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "conf/value.h"
+#include "runtime.h"
 
 int cmd_say(int code, const char *name, const char *format, ...)
 {
@@ -161,7 +162,7 @@ int cmd_load(const char *name, const char *path, struct weir_conf **ret)
 {
         struct weir_conf_problems problems = { 0 };
         struct weir_error error;
-        int r = weir_conf_load(path, ret, &problems, &error);
+        int r = weir_runtime_load(path, ret, &problems, &error);
 
         if (r < 0) {
                 for (size_t i = 0; i < problems.count; i++)

@@ -80,11 +80,20 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
         return 0;
 }
 
+int weir_runtime_load(const char *path, struct weir_conf **ret,
+                      struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+{
+        static const struct weir_conf_checks checks = { .property = weir_kafka_check_property,
+                                                        .store_url = weir_pg_check_url };
+
+        return weir_conf_load(path, &checks, ret, ret_problems, reterr);
+}
+
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
                       struct weir_runtime **ret, struct weir_error *reterr)
 {
         struct weir_runtime *runtime = calloc(1, sizeof *runtime);
-        int r;
+        int r = 0;
 
         if (!runtime) {
                 weir_conf_free(conf);
@@ -93,8 +102,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
         runtime->conf = conf;
         runtime->stop.fd = -1;
         name_owner(runtime);
-        r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
-        if (r == 0 && options->migrations_path &&
+        if (options->migrations_path &&
             !(runtime->migrations_path = strdup(options->migrations_path)))
                 r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         if (r == 0 && weir_latch_init(&runtime->stop) < 0)
@@ -125,7 +133,7 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
         if (!options->config_path)
                 return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "weir_runtime_options without config_path");
-        r = weir_conf_load(options->config_path, &conf, &problems, reterr);
+        r = weir_runtime_load(options->config_path, &conf, &problems, reterr);
         weir_conf_problems_fini(&problems);
         return r < 0 ? r : weir_runtime_with(conf, options, ret, reterr);
 }

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_LIB_RUNTIME_H
 #define WEIR_LIB_RUNTIME_H
-/* runtime - the inner door: for callers that have loaded the configuration themselves */
+/* runtime - the inner door: for callers that load the configuration themselves */
 #include <weir/runtime.h>
 
 #include "conf/conf.h"
+
+/* weir_conf_load(), with what the librdkafka and the libpq in use say of it in the same list. Every command
+ * reads its configuration through this. */
+int weir_runtime_load(const char *path, struct weir_conf **ret,
+                      struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 
 /* Takes over @conf, also on failure. */
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,

@@ -133,13 +133,16 @@ static int parse_tree(struct weir_reading *reading, struct weir_error *reterr)
 }
 
 /* @text NULL: read the file. */
-static int load(const char *path, const char *text, size_t size, struct weir_conf **ret,
+static int load(const char *path, const char *text, size_t size,
+                const struct weir_conf_checks *checks, struct weir_conf **ret,
                 struct weir_conf_problems *ret_problems, struct weir_error *reterr)
 {
         WEIR_CLEANUP(free_arenap) struct weir_arena *arena = malloc(sizeof *arena);
         WEIR_CLEANUP(weir_source_fini) struct weir_source source = { 0 };
         struct weir_problem_list problems = { 0 };
-        struct weir_reading reading = { .source = &source, .arena = arena, .problems = &problems };
+        struct weir_reading reading = {
+                .source = &source, .arena = arena, .problems = &problems, .checks = checks
+        };
         struct weir_conf *conf;
         int r = 0, listed;
 
@@ -173,20 +176,21 @@ static int load(const char *path, const char *text, size_t size, struct weir_con
         return 0;
 }
 
-int weir_conf_load(const char *path, struct weir_conf **ret,
+int weir_conf_load(const char *path, const struct weir_conf_checks *checks, struct weir_conf **ret,
                    struct weir_conf_problems *ret_problems, struct weir_error *reterr)
 {
         if (!path)
                 path = getenv("WEIR_CONFIG");
         if (!path || !*path)
                 path = "weir.cfg";
-        return load(path, NULL, 0, ret, ret_problems, reterr);
+        return load(path, NULL, 0, checks, ret, ret_problems, reterr);
 }
 
-int weir_conf_parse(const char *name, const char *text, size_t size, struct weir_conf **ret,
+int weir_conf_parse(const char *name, const char *text, size_t size,
+                    const struct weir_conf_checks *checks, struct weir_conf **ret,
                     struct weir_conf_problems *ret_problems, struct weir_error *reterr)
 {
-        return load(name, text, size, ret, ret_problems, reterr);
+        return load(name, text, size, checks, ret, ret_problems, reterr);
 }
 
 const char *weir_conf_library_version(void)

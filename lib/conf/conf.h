@@ -69,21 +69,31 @@ struct weir_conf_problems {
         size_t count;
 };
 
+/* What only a library of another layer can tell, asked while the file is read, so that its answer stands in
+ * the list at its line. 0; WEIR_ECONF: @reterr says what is wrong with the value, never the value of a secret.
+ * A member may be NULL. */
+struct weir_conf_checks {
+        int (*property)(const struct weir_conf_property *property, struct weir_error *reterr);
+        int (*store_url)(const char *url, struct weir_error *reterr);
+};
+
 /**
  * Read and check @path (NULL: "WEIR_CONFIG" from the environment, else ./weir.cfg).
  *
  * The text is first read by a child process, because libconfig can end the process that parses
  * (RELIABILITY: an @include of a directory), so a bad file never hurts the caller.
+ * Checks   @checks may be NULL; weir_runtime_load() (runtime.h) brings those of Kafka and PostgreSQL.
  * Errors   WEIR_ECONF: @ret_problems holds every problem; reterr->text the first.
  */
-int weir_conf_load(const char *path, struct weir_conf **ret,
+int weir_conf_load(const char *path, const struct weir_conf_checks *checks, struct weir_conf **ret,
                    struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 void weir_conf_free(struct weir_conf *conf);
 WEIR_DEFINE_FREEP(struct weir_conf, weir_conf_free)
 void weir_conf_problems_fini(struct weir_conf_problems *problems);
 
 /* Same, from a text in memory, for tests; @name stands for the file in messages. */
-int weir_conf_parse(const char *name, const char *text, size_t size, struct weir_conf **ret,
+int weir_conf_parse(const char *name, const char *text, size_t size,
+                    const struct weir_conf_checks *checks, struct weir_conf **ret,
                     struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 
 /* The table of keys in three other forms. */

@@ -250,6 +250,21 @@ static void read_workers(struct weir_reading *reading, config_setting_t *list,
         conf->worker_count = (size_t)count;
 }
 
+static void check_url(const struct scope *scope)
+{
+        struct weir_reading *reading = scope->reading;
+        size_t i = index_of(key_named("store.url"));
+        struct weir_error error = { 0 };
+        struct weir_place place;
+
+        if (!scope->good[i] || !reading->checks || !reading->checks->store_url ||
+            !reading->base->conf.store_url) /* no memory, and noted */
+                return;
+        place = weir_read_place(reading, scope->seen[i]);
+        if (reading->checks->store_url(reading->base->conf.store_url, &error) < 0)
+                weir_problem_add(reading->problems, &place, weir_keys[i].path, "%s", error.text);
+}
+
 void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
 {
         struct scope scope = { .reading = reading, .fields = reading->base, .root = root };
@@ -268,6 +283,7 @@ void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
                                  "drain is %s and deadline %s; drain must be shorter than deadline",
                                  a, b);
         }
+        check_url(&scope);
         weir_read_store_password(reading, scope.seen[index_of(key_named("store.password_file"))],
                                  scope.seen[index_of(key_named("store.password_env"))]);
 }

@@ -12,6 +12,7 @@ struct weir_reading {
         struct weir_arena *arena;
         struct weir_problem_list *problems; /* no_memory is set here too */
         struct weir_key_base *base;
+        const struct weir_conf_checks *checks; /* NULL = none */
 };
 
 /* Read the tree. Problems are noted; what could not be read keeps its zero. */

@@ -6,8 +6,9 @@
  * twice is refused, also across the two keys and under its other name: librdkafka would let the
  * last win.
  *
- * No problem noted here repeats a value, and an entry without "=" is not repeated at all: it may be
- * a password that landed on the wrong line.
+ * Nothing here repeats a value, and an entry without "=" is not repeated at all: it may be a
+ * password that landed on the wrong line. The library's own words (weir_conf_checks) may name the
+ * value of a property that is no secret, as `weir config show` does.
  */
 #include <libconfig.h>
 #include <string.h>
@@ -48,6 +49,18 @@ static void add_property(struct weir_reading *reading, const struct weir_place *
         conf->property_count++;
 }
 
+/* What the library that is to take the property says of it. */
+static void try_property(struct weir_reading *reading, const struct weir_place *place,
+                         const char *key, const char *name, const char *value, bool secret)
+{
+        struct weir_conf_property property = { name, value, secret };
+        struct weir_error error = { 0 };
+
+        if (name && value && reading->checks && reading->checks->property &&
+            reading->checks->property(&property, &error) < 0)
+                weir_problem_add(reading->problems, place, key, "%s", error.text);
+}
+
 static bool too_many(struct weir_reading *reading, const struct weir_place *place, const char *key,
                      int count)
 {
@@ -68,7 +81,7 @@ void weir_read_properties(struct weir_reading *reading, struct config_setting_t 
                 config_setting_t *entry = config_setting_get_elem(setting, (unsigned)i);
                 const char *text = config_setting_get_string(entry);
                 const char *equals = text ? strchr(text, '=') : NULL;
-                const char *reason;
+                const char *reason, *value;
                 char *name;
 
                 place = weir_read_place(reading, entry);
@@ -96,8 +109,9 @@ void weir_read_properties(struct weir_reading *reading, struct config_setting_t 
                                          "%s is refused: %s", name, reason);
                         continue;
                 }
-                add_property(reading, &place, properties_key, name,
-                             weir_read_copy(reading, equals + 1), false);
+                value = weir_read_copy(reading, equals + 1);
+                try_property(reading, &place, properties_key, name, value, false);
+                add_property(reading, &place, properties_key, name, value, false);
         }
 }
 
@@ -187,7 +201,7 @@ void weir_read_secrets(struct weir_reading *reading, struct config_setting_t *se
         for (int i = 0; i < count; i++) {
                 config_setting_t *entry = config_setting_get_elem(setting, (unsigned)i);
                 const char *members[3] = { NULL, NULL, NULL }; /* property, file, env */
-                const char *value, *reason;
+                const char *name, *value, *reason;
 
                 place = weir_read_place(reading, entry);
                 if (!secret_entry(reading, entry, members))
@@ -205,9 +219,10 @@ void weir_read_secrets(struct weir_reading *reading, struct config_setting_t *se
                         continue;
                 }
                 value = secret_value(reading, &place, secrets_key, members[1], members[2]);
-                if (value)
-                        add_property(reading, &place, secrets_key,
-                                     weir_read_copy(reading, members[0]), value, true);
+                name = weir_read_copy(reading, members[0]);
+                try_property(reading, &place, secrets_key, name, value, true);
+                if (name && value)
+                        add_property(reading, &place, secrets_key, name, value, true);
         }
 }
 

@@ -194,8 +194,8 @@ const char *weir_client_property(const struct weir_conf_property *properties, si
         return value;
 }
 
-static int set_one(rd_kafka_conf_t *conf, const char *name, const char *value, bool secret,
-                   struct weir_error *reterr)
+int weir_client_try(rd_kafka_conf_t *conf, const char *name, const char *value, bool secret,
+                    struct weir_error *reterr)
 {
         char text[256] = "";
 
@@ -203,17 +203,22 @@ static int set_one(rd_kafka_conf_t *conf, const char *name, const char *value, b
         case RD_KAFKA_CONF_OK: return 0;
         case RD_KAFKA_CONF_UNKNOWN:
                 return weir_fail(reterr, WEIR_ECONF, 0,
-                                 "kafka property %s: librdkafka %s does not know it; see its "
-                                 "CONFIGURATION.md for the names",
+                                 "%s: librdkafka %s does not know it; see its CONFIGURATION.md for "
+                                 "the names",
                                  name, rd_kafka_version_str());
         default:
-                if (secret)
-                        return weir_fail(reterr, WEIR_ECONF, 0,
-                                         "kafka property %s: librdkafka refuses the secret's value "
-                                         "(not shown)",
-                                         name);
-                return weir_fail(reterr, WEIR_ECONF, 0, "kafka property %s: %s", name, text);
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "%s: %s; librdkafka's CONFIGURATION.md has what is allowed", name,
+                                 secret ? "the secret's value (not shown) is refused" : text);
         }
+}
+
+static int set_one(rd_kafka_conf_t *conf, const char *name, const char *value, bool secret,
+                   struct weir_error *reterr)
+{
+        int r = weir_client_try(conf, name, value, secret, reterr);
+
+        return r < 0 ? weir_error_prefix(reterr, "kafka property ") : 0;
 }
 
 static int set_all(rd_kafka_conf_t *conf, const struct weir_client_setting *settings, size_t count,

@@ -42,6 +42,10 @@ void weir_client_log_clear(struct weir_client_log *log);
 /* Copy the last error. Any thread. */
 void weir_client_log_last(struct weir_client_log *log, char *ret, size_t room);
 
+/* Does this librdkafka know the name and take the value? WEIR_ECONF: "@name: reason", without a secret's value. */
+int weir_client_try(rd_kafka_conf_t *conf, const char *name, const char *value, bool secret,
+                    struct weir_error *reterr);
+
 struct weir_client_setting {
         const char *name, *value; /* @value NULL = skip */
         bool optional;            /* newer libraries only: skipped where unknown */

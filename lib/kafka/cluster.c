@@ -315,17 +315,19 @@ int weir_kafka_check_property(const struct weir_conf_property *property, struct 
             (!strcmp(property->name, "sasl.mechanism") ||
              !strcmp(property->name, "sasl.mechanisms")) &&
             strcasestr(property->value, "SCRAM"))
-                return weir_fail(
-                        reterr, WEIR_ECONF, 0,
-                        "kafka property %s=%s: librdkafka %s cannot log in to Kafka 4 with "
-                        "SCRAM, right password or not (librdkafka #4895); use librdkafka "
-                        "2.6.1 or later, or sasl.mechanisms=PLAIN over "
-                        "security.protocol=SASL_SSL, or client certificates "
-                        "(security.protocol=SSL)",
-                        property->name, property->value, rd_kafka_version_str());
-        r = weir_client_conf(NULL, 0, property, 1, NULL, 0, NULL, &conf, reterr);
-        if (r == 0)
-                rd_kafka_conf_destroy(conf);
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "%s=%s: librdkafka %s cannot log in to Kafka 4 with "
+                                 "SCRAM, right password or not (librdkafka #4895); use librdkafka "
+                                 "2.6.1 or later, or sasl.mechanisms=PLAIN over "
+                                 "security.protocol=SASL_SSL, or client certificates "
+                                 "(security.protocol=SSL)",
+                                 property->name, property->secret ? "(not shown)" : property->value,
+                                 rd_kafka_version_str());
+        conf = rd_kafka_conf_new();
+        if (!conf)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "settings of a Kafka client");
+        r = weir_client_try(conf, property->name, property->value, property->secret, reterr);
+        rd_kafka_conf_destroy(conf);
         return r;
 }
 
@@ -336,5 +338,5 @@ int weir_kafka_check_properties(const struct weir_conf_property *properties, siz
 
         for (size_t i = 0; r == 0 && i < count; i++)
                 r = weir_kafka_check_property(&properties[i], reterr);
-        return r;
+        return r < 0 ? weir_error_prefix(reterr, "kafka property ") : 0;
 }

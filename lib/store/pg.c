@@ -38,38 +38,17 @@ static void take_notice(void *context, const PGresult *result)
 }
 
 /* Read the url: is it one, and does it set its own connect_timeout? libpq's message quotes parts of
- * the url, which may be parts of the password, so what stands in quotes is left out. */
+ * the url, which may be parts of a password: it is not passed on. */
 static int read_url(const char *url, int *timeout_ms, struct weir_error *reterr)
 {
-        char *words = NULL;
-        PQconninfoOption *options = PQconninfoParse(url, &words);
-        int r = 0;
+        PQconninfoOption *options = PQconninfoParse(url, NULL);
+        int version = PQlibVersion();
 
-        if (!options) {
-                char safe[160];
-                size_t used = 0;
-                bool quoted = false;
-
-                for (const char *p = words ? words : "out of memory"; *p && used < sizeof safe - 4;
-                     p++) {
-                        if (*p == '"') {
-                                quoted = !quoted;
-                                if (quoted)
-                                        used += (size_t)snprintf(safe + used, sizeof safe - used,
-                                                                 "...");
-                        } else if (!quoted) {
-                                safe[used++] = *p;
-                        }
-                }
-                safe[used] = '\0';
-                r = weir_fail(
-                        reterr, WEIR_ECONF, 0,
-                        "store.url is neither a PostgreSQL URI nor a key=value list (%s); write it "
-                        "like postgresql://user@host:5432/database",
-                        safe);
-                PQfreemem(words);
-                return r;
-        }
+        if (!options)
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "libpq %d.%d does not understand store.url, or not one of its "
+                                 "options; write it like postgresql://user@host:5432/database",
+                                 version / 10000, version % 10000);
         for (const PQconninfoOption *o = options; o->keyword; o++)
                 if (o->val && strcmp(o->keyword, "connect_timeout") == 0 &&
                     strtol(o->val, NULL, 10) > 0) {
@@ -78,7 +57,14 @@ static int read_url(const char *url, int *timeout_ms, struct weir_error *reterr)
                         *timeout_ms = seconds > 3600 ? 3600000 : (int)seconds * 1000;
                 }
         PQconninfoFree(options);
-        return r;
+        return 0;
+}
+
+int weir_pg_check_url(const char *url, struct weir_error *reterr)
+{
+        int timeout_ms;
+
+        return read_url(url, &timeout_ms, reterr);
 }
 
 static int start(const struct weir_pg_conf *conf, const char *url, PGconn **ret)

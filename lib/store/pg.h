@@ -29,6 +29,9 @@ struct weir_pg_conf {
         int connect_timeout_ms;       /* 0 = 5000 */
 };
 
+/* Does the libpq in use understand @url? Asks no server. 0 or WEIR_ECONF, which repeats nothing of it. */
+int weir_pg_check_url(const char *url, struct weir_error *reterr);
+
 /* @interrupt may be NULL. Errors: WEIR_EDB (transient), WEIR_ESTOP, WEIR_ECONF (unparsable url). The
  * text names host, port, database and user, never the password. */
 int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt,

@@ -26,15 +26,27 @@ refused() {
         has err "$3"
 }
 
-configure properties='"no.such.property=1", "session.timeout.ms=soon"'
-refused 78 78 'no.such.property: librdkafka'
-says 78 "$WEIR" check -c "$config"
-has out session.timeout.ms # both are told
+# properties that librdkafka does not take: all of them, at their line, whoever reads the file
+configure properties='"no.such.property=1",
+  "session.timeout.ms=soon"'
+at=$(grep -n no.such.property "$config" | cut -d: -f1)
+sed -i 's/^store = {/store = { connections = 0;/' "$config"
+for command in check run "migrate status" "config show" "tail $topic" "position show" "emit --topic $topic"; do
+        # shellcheck disable=SC2086 # several words
+        says 78 timeout 30 "$WEIR" $command -c "$config" </dev/null
+        has err "weir.cfg:$at: kafka.properties: no.such.property: librdkafka"
+        has err "weir.cfg:$((at + 1)): kafka.properties: session.timeout.ms: "
+        has err 'store.connections: 0 is out of range'
+        has err '3 problems in the configuration'
+done
 
 version=$("$WEIR" version --json | sed 's/.*"librdkafka":"\([0-9.]*\).*/\1/')
 configure properties='"sasl.mechanisms=SCRAM-SHA-512", "security.protocol=SASL_PLAINTEXT", "sasl.username=x"'
 if [ "$(printf '2.6.1\n%s\n' "$version" | sort -V | head -1)" != 2.6.1 ]; then
-        refused 78 78 'use librdkafka 2.6.1 or later, or sasl.mechanisms=PLAIN over security.protocol=SASL_SSL, or client certificates'
+        says 78 "$WEIR" check -c "$config"
+        has err 'use librdkafka 2.6.1 or later, or sasl.mechanisms=PLAIN over security.protocol=SASL_SSL, or client certificates'
+        says 78 timeout 30 "$WEIR" run -c "$config"
+        has err 'weir.cfg:1: kafka.properties: sasl.mechanisms=SCRAM-SHA-512: librdkafka'
 else
         says 0 "$WEIR" check -c "$config"
 fi

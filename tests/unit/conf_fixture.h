@@ -28,20 +28,25 @@ struct reading {
         struct weir_error error;
 };
 
-static inline struct reading parse(const char *text)
+static inline struct reading parse_with(const char *text, const struct weir_conf_checks *checks)
 {
         struct reading reading = { .r = 1 };
 
-        reading.r = weir_conf_parse("t.cfg", text, strlen(text), &reading.conf, &reading.problems,
-                                    &reading.error);
+        reading.r = weir_conf_parse("t.cfg", text, strlen(text), checks, &reading.conf,
+                                    &reading.problems, &reading.error);
         return reading;
+}
+
+static inline struct reading parse(const char *text)
+{
+        return parse_with(text, NULL);
 }
 
 static inline struct reading load_file(const char *path)
 {
         struct reading reading = { .r = 1 };
 
-        reading.r = weir_conf_load(path, &reading.conf, &reading.problems, &reading.error);
+        reading.r = weir_conf_load(path, NULL, &reading.conf, &reading.problems, &reading.error);
         return reading;
 }
 

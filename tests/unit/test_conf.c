@@ -240,6 +240,53 @@ START_TEST(what_does_not_fit_is_refused_once_with_line_key_and_what_is_allowed)
 }
 END_TEST
 
+/* What stands for librdkafka and libpq here: words that nobody else refuses. */
+static int unknown_property(const struct weir_conf_property *property, struct weir_error *reterr)
+{
+        return strncmp(property->name, "odd", 3)
+                       ? 0
+                       : weir_fail(reterr, WEIR_ECONF, 0, "%s: is odd%s", property->name,
+                                   property->secret ? ", and secret" : "");
+}
+
+static int unknown_url(const char *url, struct weir_error *reterr)
+{
+        return strstr(url, "odd") ? weir_fail(reterr, WEIR_ECONF, 0, "is an odd one") : 0;
+}
+
+START_TEST(what_the_libraries_refuse_stands_in_the_same_list_at_its_line)
+{
+        static const struct weir_conf_checks checks = { unknown_property, unknown_url };
+        static const struct weir_conf_checks none = { NULL, NULL };
+        static const char text[] =
+                "kafka = { brokers = \"b\"; properties = [ \"odd.one=1\",\n"
+                "  \"client.id=odd\", \"group.id=g\",\n"
+                "  \"odd.two=2\" ];\n"
+                "  secrets = ( { property = \"odd.three\"; env = \"PATH\"; } ); };\n"
+                "store = { connections = 0;\n"
+                "  url = \"postgresql:///odd\"; };\n" WORKERS;
+        struct reading reading = parse_with(text, &checks);
+
+        expect_problem(&reading, 6, 0, "t.cfg:1: kafka.properties: odd.one: is odd", "");
+        expect_problem(&reading, 6, 1, "t.cfg:2: kafka.properties: group.id is refused", "");
+        expect_problem(&reading, 6, 2, "t.cfg:3: kafka.properties: odd.two: is odd", "");
+        expect_problem(&reading, 6, 3, "t.cfg:4: kafka.secrets: odd.three: is odd, and secret", "");
+        expect_problem(&reading, 6, 4, "t.cfg:5: store.connections: 0 is out of range", "");
+        expect_problem(&reading, 6, 5, "t.cfg:6: store.url: is an odd one", "");
+        done(&reading);
+        reading = parse_with(text, &none);
+        expect_problem(&reading, 2, 0, "t.cfg:2: kafka.properties: group.id is refused", "");
+        done(&reading);
+        reading = parse_with(MINIMAL, &checks);
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+        /* what the text alone refuses is not handed to a library */
+        reading = parse_with(KAFKA WORKERS "store = { url = \"odd\"; };", &checks);
+        expect_problem(&reading, 1, 0, "t.cfg:3: store.url: is neither", "");
+        done(&reading);
+}
+END_TEST
+
 static const struct {
         const char *name;
         bool good;
@@ -396,6 +443,7 @@ int main(void)
         tcase_add_loop_test(tcase,
                             what_does_not_fit_is_refused_once_with_line_key_and_what_is_allowed, 0,
                             WEIR_COUNT_OF(refused));
+        tcase_add_test(tcase, what_the_libraries_refuse_stands_in_the_same_list_at_its_line);
         tcase_add_loop_test(tcase, a_worker_name_has_small_letters_digits_and_up_to_63_characters,
                             0, WEIR_COUNT_OF(lengths));
         tcase_add_test(tcase, a_topic_name_has_up_to_249_characters);

@@ -148,7 +148,7 @@ START_TEST(a_nul_byte_does_not_shorten_the_file)
         static const char text[] = MINIMAL "a = 1;\0 b = 2;";
         struct reading reading = { .r = 1 };
 
-        reading.r = weir_conf_parse("t.cfg", text, sizeof text - 1, &reading.conf,
+        reading.r = weir_conf_parse("t.cfg", text, sizeof text - 1, NULL, &reading.conf,
                                     &reading.problems, &reading.error);
         expect_problem(&reading, 1, 0, "t.cfg:4: syntax: a NUL byte", "");
         done(&reading);

@@ -19,7 +19,8 @@ static struct weir_option *options(const char *inner, struct weir_conf **ret_con
                  "workers = ( { name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; "
                  "options = {\n%s}; } );",
                  inner);
-        ck_assert_msg(weir_conf_parse("o.cfg", text, strlen(text), ret_conf, NULL, &error) == 0,
+        ck_assert_msg(weir_conf_parse("o.cfg", text, strlen(text), NULL, ret_conf, NULL, &error) ==
+                              0,
                       "%s", error.text);
         return (*ret_conf)->workers[0].options;
 }

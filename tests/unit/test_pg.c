@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "conf/value.h"
 #include "store_fixture.h"
 
 #define WEIR(rows, row, column) weir_pg_rows_text(rows, row, column)
@@ -23,6 +24,64 @@ START_TEST(a_url_that_is_none_is_a_configuration_error_without_its_words)
                 ck_assert_ptr_null(strstr(error.text, "hunter2"));
                 ck_assert_ptr_null(strstr(error.text, "topsecret"));
         }
+}
+END_TEST
+
+/* U1 of lib/conf/url.c: libpq understands what the configuration accepts. Words in random order from a fixed seed. */
+START_TEST(a_url_that_the_configuration_accepts_is_one_for_libpq)
+{
+        static const char *const words[] = { "u",
+                                             "h",
+                                             "1",
+                                             "5432",
+                                             ":",
+                                             "@",
+                                             "/",
+                                             "?",
+                                             "&",
+                                             "=",
+                                             "%3A",
+                                             "%40",
+                                             "%2F",
+                                             "%20",
+                                             "'",
+                                             "\\",
+                                             " ",
+                                             "host",
+                                             "port",
+                                             "dbname",
+                                             "user",
+                                             "sslmode",
+                                             "require",
+                                             "[",
+                                             "]",
+                                             "::1",
+                                             ",",
+                                             "options",
+                                             "-c x",
+                                             "d",
+                                             "application_name",
+                                             "%" };
+        static const char *const begins[] = { "postgresql://", "postgres://", "host=" };
+        uint64_t state = 20260131;
+        int accepted = 0;
+
+        for (int i = 0; i < 100000; i++) {
+                char url[256];
+                size_t size = (size_t)snprintf(url, sizeof url, "%s", begins[i % 3]);
+                struct weir_error error = { 0 };
+
+                for (int k = 0; k < 2 + i % 9; k++) {
+                        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+                        size += (size_t)snprintf(url + size, sizeof url - size, "%s",
+                                                 words[(state >> 33) % WEIR_COUNT_OF(words)]);
+                }
+                if (weir_check_store_url(url))
+                        continue;
+                accepted++;
+                ck_assert_msg(weir_pg_check_url(url, &error) == 0, "%s: %s", url, error.text);
+        }
+        ck_assert_int_gt(accepted, 1000);
 }
 END_TEST
 
@@ -514,6 +573,7 @@ int main(void)
 
         fixture_start("pg", false);
         tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, a_url_that_the_configuration_accepts_is_one_for_libpq);
         tcase_add_test(tcase, a_url_that_is_none_is_a_configuration_error_without_its_words);
         tcase_add_test(tcase, an_unreachable_server_is_transient_and_named);
         tcase_add_test(tcase, a_server_that_accepts_and_is_silent_ends_at_the_deadline);

@@ -5,6 +5,7 @@
 #include <weir/runtime.h>
 
 #include "conf_fixture.h"
+#include "runtime.h"
 
 /* A minimal configuration in the scratch directory. */
 static const char *configuration(void)
@@ -49,6 +50,28 @@ START_TEST(a_configuration_must_be_named_and_there)
 }
 END_TEST
 
+START_TEST(librdkafka_is_asked_for_every_property_and_answers_by_line)
+{
+        struct reading reading = { .r = 1 };
+        const char
+                *path = put("properties.cfg",
+                            "kafka = { brokers = \"b\"; properties = [ \"nonsense=1\",\n"
+                            "  \"client.id=x\", \"fetch.wait.max.ms=abc\" ]; };\n"
+                            "store = { url = \"postgresql:///d\"; connections = 0; };\n" WORKERS);
+        struct weir_runtime_options options = { .size = sizeof options, .config_path = path };
+
+        reading.r = weir_runtime_load(path, &reading.conf, &reading.problems, &reading.error);
+        expect_problem(&reading, 3, 0, in_scratch("properties.cfg:1: kafka.properties: nonsense: "),
+                       "does not know it");
+        expect_problem(&reading, 3, 1,
+                       in_scratch("properties.cfg:2: kafka.properties: fetch.wait.max.ms: "),
+                       "allowed");
+        expect_problem(&reading, 3, 2, in_scratch("properties.cfg:3: store.connections: 0"), "");
+        done(&reading);
+        refused(&options, WEIR_ECONF, "(and 2 more)");
+}
+END_TEST
+
 START_TEST(a_worker_and_its_plugin_must_be_there)
 {
         struct weir_runtime_options options = { .size = sizeof options,
@@ -71,6 +94,7 @@ int main(void)
         tcase_add_checked_fixture(tcase, make_scratch, remove_scratch);
         tcase_add_test(tcase, options_without_their_size_are_not_read);
         tcase_add_test(tcase, a_configuration_must_be_named_and_there);
+        tcase_add_test(tcase, librdkafka_is_asked_for_every_property_and_answers_by_line);
         tcase_add_test(tcase, a_worker_and_its_plugin_must_be_there);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
