@@ -8,8 +8,8 @@
  * makes it look now. That is asked for before the transaction, so the fetch runs beside it.
  *
  * Identity (P3): locate starts the fetch at the last record handled. If that record comes, it is compared
- * and dropped. A position that has none (a first start in the middle, an operator's word) takes the record before it
- * for its own. A topic deleted and made again reads on silently at the old offset: this is what notices.
+ * and dropped. A position that has none (a first start in the middle, an operator's word) takes the last record before
+ * it for its own, where one can be seen. A topic deleted and made again reads on silently at the old offset: this is what notices.
  */
 #include "flow/intake.h"
 

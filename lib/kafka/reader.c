@@ -77,12 +77,8 @@ static int make_handle(struct weir_reader *reader, const struct weir_reader_conf
         r = weir_client_open(RD_KAFKA_CONSUMER, &rk_conf, &reader->rk, reterr);
         if (r < 0)
                 return r;
-        reader->topic = rd_kafka_topic_new(reader->rk, conf->topic, NULL);
         reader->queue = rd_kafka_queue_new(reader->rk);
-        if (!reader->topic || !reader->queue)
-                return weir_client_fail(NULL, rd_kafka_last_error(), reterr, "topic %s",
-                                        conf->topic);
-        return 0;
+        return reader->queue ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "topic %s", conf->topic);
 }
 
 static int count_partitions(struct weir_reader *reader, const struct weir_reader_conf *conf,
@@ -104,7 +100,11 @@ static int count_partitions(struct weir_reader *reader, const struct weir_reader
                                  "topic %s: no partition %d, it has %d (0 to %d)", conf->topic,
                                  (int)conf->partition, count, count - 1);
         reader->partition_count = count;
-        return 0;
+        /* Not before it is known to be there: the client asks for a topic that it has a handle of. */
+        reader->topic = rd_kafka_topic_new(reader->rk, conf->topic, NULL);
+        return reader->topic ? 0
+                             : weir_client_fail(NULL, rd_kafka_last_error(), reterr, "topic %s",
+                                                conf->topic);
 }
 
 /* Offsets at @time (-1 end, -2 start) of the partitions that are read. The caller frees *ret. */
