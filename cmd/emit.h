@@ -28,7 +28,7 @@ struct emit_wanted {
         int32_t partition;
         uint64_t rate;
         int64_t timeout_ms;
-        bool structured, skip_bad, dry_run, from_flags;
+        bool binary, structured, skip_bad, dry_run, from_flags;
         struct weir_event event; /* of the flags */
         struct weir_attribute extensions[EMIT_EXTENSIONS_MAX];
 };

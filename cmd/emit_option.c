@@ -174,8 +174,8 @@ static int take_option(int option, struct emit_wanted *wanted)
                                        optarg);
                 wanted->partition = (int32_t)number;
                 return CMD_DONE;
-        case OPT_BINARY:
-        case OPT_STRUCTURED: wanted->structured = option == OPT_STRUCTURED; return CMD_DONE;
+        case OPT_BINARY: wanted->binary = true; return CMD_DONE;
+        case OPT_STRUCTURED: wanted->structured = true; return CMD_DONE;
         case OPT_KEY_FROM: return take_key_from(optarg, wanted);
         case OPT_RATE:
                 if (!cmd_read_number(optarg, 1, 100000000, &number))
@@ -224,6 +224,8 @@ int emit_parse(int argc, char **argv, struct emit_wanted *wanted)
                 return cmd_say(CMD_USAGE, name, "--topic is missing");
         if (wanted->from_flags && (!wanted->event.type.ptr || !wanted->event.source.ptr))
                 return cmd_say(CMD_USAGE, name, "an event needs --type and --source");
+        if (wanted->binary && wanted->structured)
+                return cmd_say(CMD_USAGE, name, "--binary and --structured exclude each other");
         if (wanted->data && wanted->data_file)
                 return cmd_say(CMD_USAGE, name, "--data and --data-file exclude each other");
         return CMD_DONE;

@@ -56,7 +56,17 @@ static const struct rule {
         { "delivery.report.only.error", "weir accounts for every record" },
         { "plugin.library.paths", "loads code into the process; handlers are loaded as "
                                   "workers.plugin, where the file is checked" },
-        { "ssl.engine.location", "loads code into the process" },
+        { "ssl.engine.*", "loads code into the process" },
+        { "ssl.providers",
+          "loads code into the process; openssl.cnf (OPENSSL_CONF) names providers" },
+        { "sasl.kerberos.kinit.cmd",
+          "is run by a shell; librdkafka's own kinit takes sasl.kerberos.keytab and "
+          "sasl.kerberos.principal" },
+        { "sasl.jaas.config", "is of the Java client; set sasl.mechanisms and sasl.username, and "
+                              "sasl.password in kafka.secrets" },
+        { "topic.blacklist", "would hide topics that workers.topics names" },
+        { "queuing.strategy", "records are sent in their order" },
+        { "enable_sasl_queue", "weir owns the events of the client" },
         { "interceptors", "code, which a file cannot hold" },
         { "opaque", "code, which a file cannot hold" },
         { "default_topic_conf", "code, which a file cannot hold" },
@@ -99,6 +109,27 @@ bool weir_property_secret(const char *name)
 {
         return strstr(name, "password") || strstr(name, "secret") || strstr(name, "passphrase") ||
                matches("*key.pem", name) || !strcmp(name, "sasl.oauthbearer.config");
+}
+
+/* The default of sasl.kerberos.kinit.cmd holds %{sasl.kerberos.keytab} and the principal, without
+ * any quoting of them, and is run by system(). */
+const char *weir_property_wrong(const char *name, const char *value)
+{
+        if (strncmp(name, "sasl.kerberos.", 14) != 0 ||
+            !value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "0123456789._/@:+-")])
+                return NULL;
+        return "goes into a command of a shell; allowed: letters, digits and . _ / @ : + -";
+}
+
+/* scheme://user:password@host */
+bool weir_property_holds_password(const char *value)
+{
+        const char *p = strstr(value, "://");
+        size_t size = p ? strcspn(p + 3, "/?#") : 0;
+        const char *at = p ? memrchr(p + 3, '@', size) : NULL;
+
+        return at && memchr(p + 3, ':', (size_t)(at - p - 3));
 }
 
 bool weir_property_named(const char *name)

@@ -9,6 +9,10 @@
 const char *weir_property_owned(const char *name);
 /* Does its value have to come from a file or the environment? */
 bool weir_property_secret(const char *name);
+/* What is wrong with a value that librdkafka would take, and must not get; NULL = nothing. */
+const char *weir_property_wrong(const char *name, const char *value);
+/* Is the value a url with a password in it? */
+bool weir_property_holds_password(const char *value);
 /* A name that librdkafka could know: small letters, digits, dot, _ and -. */
 bool weir_property_named(const char *name);
 /* The one name of those that mean the same ("sasl.mechanism" -> "sasl.mechanisms"). */

@@ -49,15 +49,26 @@ static void add_property(struct weir_reading *reading, const struct weir_place *
         conf->property_count++;
 }
 
-/* What the library that is to take the property says of it. */
+/* Is the value one for that property? Asks the library that is to take it too. */
 static void try_property(struct weir_reading *reading, const struct weir_place *place,
                          const char *key, const char *name, const char *value, bool secret)
 {
         struct weir_conf_property property = { name, value, secret };
         struct weir_error error = { 0 };
+        const char *wrong;
 
-        if (name && value && reading->checks && reading->checks->property &&
-            reading->checks->property(&property, &error) < 0)
+        if (!name || !value)
+                return; /* noted */
+        wrong = weir_property_wrong(name, value);
+        if (wrong)
+                weir_problem_add(reading->problems, place, key, "%s %s", name, wrong);
+        else if (!secret && weir_property_holds_password(value))
+                weir_problem_add(reading->problems, place, key,
+                                 "%s holds a url with a password in it; give it in kafka.secrets "
+                                 "with a file or an environment variable",
+                                 name);
+        else if (reading->checks && reading->checks->property &&
+                 reading->checks->property(&property, &error) < 0)
                 weir_problem_add(reading->problems, place, key, "%s", error.text);
 }
 

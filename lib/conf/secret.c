@@ -3,9 +3,9 @@
  * secret - refuse a password that others can read, at the start, where somebody is looking
  *
  * Checked on the open file, not on its name: regular, no symbolic link at the end of the path,
- * owned by root or by us, nothing for group and others. A link is refused because its target can be
- * swapped by whoever owns the directory; mounted secrets that are links (Kubernetes) come through
- * the environment.
+ * owned by root or by us, of mode 600 or 400. Root could read it whatever the mode says; any other
+ * mode was hardly meant. A link is refused because its target can be swapped by whoever owns the
+ * directory; mounted secrets that are links (Kubernetes) come through the environment.
  *
  * The one newline at the end is the editor's, not the password's; anything more belongs to it.
  */
@@ -30,6 +30,10 @@ static int check(const struct stat *st, const char *text, size_t size, struct we
         if (st->st_mode & 077)
                 return weir_fail(reterr, WEIR_ECONF, 0,
                                  "has mode %04o, others must have no access: chmod 600",
+                                 (unsigned)st->st_mode & 07777);
+        if ((st->st_mode & 07777) != 0600 && (st->st_mode & 07777) != 0400)
+                return weir_fail(reterr, WEIR_ECONF, 0,
+                                 "has mode %04o, must have 600 or 400: chmod 600",
                                  (unsigned)st->st_mode & 07777);
         if (size == 0)
                 return weir_fail(reterr, WEIR_ECONF, 0, "is empty; write the secret into it");

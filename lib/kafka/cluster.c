@@ -9,12 +9,18 @@
  * Always true   Q1  a question never creates a topic: the handle is a consumer's, a producer's
  *                   metadata request would.
  *               Q2  an error inside a result (librdkafka reports NO_ERROR for the whole) is found.
+ *               Q3  a question about a group has a handle with that group.id, which never joins: told
+ *                   that the coordinator has moved, 2.0.2 tells its own group member, and without one
+ *                   that is a NULL pointer.
+ *               Q4  a coordinator that loads its groups (every broker just started) is asked again
+ *                   within the time of the question, as consumers do.
  * Not chosen    one handle kept for the process: it is needed for seconds, at start and by commands.
  * Threads       one owner.
  */
 #include "kafka/cluster.h"
 
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +34,13 @@
 struct weir_cluster {
         struct weir_client_log log;
         rd_kafka_t *rk;
+        rd_kafka_conf_t *settings; /* what @rk was made with */
         char *brokers;
         int timeout_ms;
 };
 
-static int open_handle(const struct weir_cluster_conf *conf, rd_kafka_type_t type,
-                       struct weir_client_log *log, rd_kafka_t **ret, struct weir_error *reterr)
+static int make_settings(const struct weir_cluster_conf *conf, struct weir_client_log *log,
+                         rd_kafka_conf_t **ret, struct weir_error *reterr)
 {
         const struct weir_client_setting defaults[] = {
                 { "client.id", "weir-admin", false },
@@ -43,24 +50,21 @@ static int open_handle(const struct weir_cluster_conf *conf, rd_kafka_type_t typ
         };
         const struct weir_client_setting fixed[] = {
                 { "bootstrap.servers", conf->brokers, false },
-                { "allow.auto.create.topics", type == RD_KAFKA_CONSUMER ? "false" : NULL, false },
+                { "allow.auto.create.topics", "false", false },
         };
-        rd_kafka_conf_t *rk_conf;
-        int r;
+        int r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
 
-        r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
-        if (r < 0)
-                return r;
-        r = weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
-                             conf->property_count, fixed, WEIR_COUNT_OF(fixed), log, &rk_conf,
-                             reterr);
-        return r < 0 ? r : weir_client_open(type, &rk_conf, ret, reterr);
+        return r < 0 ? r
+                     : weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
+                                        conf->property_count, fixed, WEIR_COUNT_OF(fixed), log, ret,
+                                        reterr);
 }
 
 int weir_cluster_open(const struct weir_cluster_conf *conf, struct weir_cluster **ret,
                       struct weir_error *reterr)
 {
         WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = calloc(1, sizeof *cluster);
+        rd_kafka_conf_t *settings;
         int r;
 
         if (!cluster)
@@ -70,7 +74,11 @@ int weir_cluster_open(const struct weir_cluster_conf *conf, struct weir_cluster 
         cluster->brokers = strdup(conf->brokers);
         if (!cluster->brokers)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "Kafka client");
-        r = open_handle(conf, RD_KAFKA_CONSUMER, &cluster->log, &cluster->rk, reterr);
+        r = make_settings(conf, &cluster->log, &cluster->settings, reterr);
+        if (r < 0)
+                return r;
+        settings = rd_kafka_conf_dup(cluster->settings);
+        r = weir_client_open(RD_KAFKA_CONSUMER, &settings, &cluster->rk, reterr);
         if (r < 0)
                 return r;
         *ret = WEIR_TAKE(cluster);
@@ -83,6 +91,8 @@ void weir_cluster_close(struct weir_cluster *cluster)
                 return;
         if (cluster->rk)
                 rd_kafka_destroy(cluster->rk);
+        if (cluster->settings)
+                rd_kafka_conf_destroy(cluster->settings);
         weir_client_log_fini(&cluster->log);
         free(cluster->brokers);
         free(cluster);
@@ -127,14 +137,13 @@ static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int tim
         }
 }
 
-static rd_kafka_AdminOptions_t *make_options(struct weir_cluster *cluster, rd_kafka_admin_op_t op)
+static rd_kafka_AdminOptions_t *make_options(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms)
 {
-        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(cluster->rk, op);
+        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
         char text[128];
 
         if (options)
-                rd_kafka_AdminOptions_set_request_timeout(options, cluster->timeout_ms, text,
-                                                          sizeof text);
+                rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
         return options;
 }
 
@@ -214,7 +223,7 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
         wish = rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
         if (!wish)
                 return weir_fail(reterr, WEIR_EUSAGE, 0, "create topic %s: %s", topic, text);
-        options = make_options(cluster, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        options = make_options(cluster->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, cluster->timeout_ms);
         queue = rd_kafka_queue_new(cluster->rk);
         rd_kafka_CreateTopics(cluster->rk, &wish, 1, options, queue);
         event = await_result(queue, RD_KAFKA_EVENT_CREATETOPICS_RESULT, cluster->timeout_ms + 1000);
@@ -262,26 +271,24 @@ static int read_committed(struct weir_cluster *cluster, rd_kafka_event_t *event,
         return 0;
 }
 
-int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
-                           int32_t partition, int64_t *ret, struct weir_error *reterr)
+static int ask_committed(struct weir_cluster *cluster, rd_kafka_t *rk, const char *group,
+                         const rd_kafka_topic_partition_list_t *list, int timeout_ms, int64_t *ret,
+                         struct weir_error *reterr)
 {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_ListConsumerGroupOffsets_t *wish;
+        rd_kafka_ListConsumerGroupOffsets_t *wish = rd_kafka_ListConsumerGroupOffsets_new(group,
+                                                                                          list);
         rd_kafka_AdminOptions_t *options;
         rd_kafka_queue_t *queue;
         rd_kafka_event_t *event;
         int r;
 
-        if (!list)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "committed offset of group %s", group);
-        rd_kafka_topic_partition_list_add(list, topic, partition);
-        wish = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-        rd_kafka_topic_partition_list_destroy(list);
-        options = make_options(cluster, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-        queue = rd_kafka_queue_new(cluster->rk);
-        rd_kafka_ListConsumerGroupOffsets(cluster->rk, &wish, 1, options, queue);
+        options = make_options(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms);
+        queue = rd_kafka_queue_new(rk);
+        rd_kafka_ListConsumerGroupOffsets(rk, &wish, 1, options, queue);
         event = await_result(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT,
-                             cluster->timeout_ms + 1000);
+                             timeout_ms + 1000);
+        for (int i = 0; i < 20; i++) /* as fail_call() does with the other handle */
+                rd_kafka_poll(rk, 0);
         r = event ? read_committed(cluster, event, group, ret, reterr)
                   : fail_call(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "committed offsets of group",
                               group, reterr);
@@ -291,6 +298,61 @@ int weir_cluster_committed(struct weir_cluster *cluster, const char *group, cons
         if (options)
                 rd_kafka_AdminOptions_destroy(options);
         rd_kafka_ListConsumerGroupOffsets_destroy(wish);
+        return r;
+}
+
+/* What a broker answers while the group's coordinator starts or moves: seconds, on every restart. */
+static bool coordinator_moves(const struct weir_error *error)
+{
+        return error->code == WEIR_EKAFKA &&
+               (error->sys == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+                error->sys == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+                error->sys == RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+}
+
+static int ask_in_time(struct weir_cluster *cluster, rd_kafka_t *rk, const char *group,
+                       const rd_kafka_topic_partition_list_t *list, int64_t *ret,
+                       struct weir_error *reterr)
+{
+        int64_t deadline_ms = weir_clock_ms() + cluster->timeout_ms;
+
+        for (uint32_t attempt = 1;; attempt++) {
+                int64_t left_ms = deadline_ms - weir_clock_ms();
+                int64_t wait_ms = weir_backoff_ms(50, 500, attempt);
+                struct weir_error error = { 0 };
+                int r = ask_committed(cluster, rk, group, list, left_ms > 1 ? (int)left_ms : 1, ret,
+                                      &error);
+
+                if (r == 0)
+                        return 0;
+                if (!coordinator_moves(&error) || weir_clock_ms() + wait_ms >= deadline_ms) {
+                        if (reterr)
+                                *reterr = error;
+                        return r;
+                }
+                poll(NULL, 0, (int)wait_ms);
+        }
+}
+
+int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
+                           int32_t partition, int64_t *ret, struct weir_error *reterr)
+{
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_conf_t *conf = rd_kafka_conf_dup(cluster->settings);
+        rd_kafka_t *rk;
+        int r;
+
+        rd_kafka_topic_partition_list_add(list, topic, partition);
+        r = weir_client_try(conf, "group.id", group, false, reterr);
+        if (r < 0)
+                rd_kafka_conf_destroy(conf);
+        else
+                r = weir_client_open(RD_KAFKA_CONSUMER, &conf, &rk, reterr);
+        if (r == 0) {
+                r = ask_in_time(cluster, rk, group, list, ret, reterr);
+                rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        }
+        rd_kafka_topic_partition_list_destroy(list);
         return r;
 }
 

@@ -28,7 +28,7 @@ int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
 /* 0 created; 1 exists already. The development broker creates on first use instead. */
 int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, int partitions,
                               struct weir_error *reterr);
-/* Committed offset of a group, -1 none. */
+/* Committed offset of a group, -1 none. Waits for a coordinator that starts or moves, within timeout_ms. */
 int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
                            int32_t partition, int64_t *ret, struct weir_error *reterr);
 

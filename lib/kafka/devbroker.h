@@ -13,6 +13,7 @@ enum weir_devbroker_api {
         WEIR_API_FETCH = 1,
         WEIR_API_LIST_OFFSETS = 2,
         WEIR_API_OFFSET_COMMIT = 8,
+        WEIR_API_OFFSET_FETCH = 9,
         WEIR_API_HEARTBEAT = 12
 };
 

@@ -71,7 +71,14 @@ ln -s /etc/hostname link.cfg
 refuses linked.cfg '@include "link.cfg"\n' outside
 refuses open.cfg 'kafka = {\n  brokers = "a:1"\n' 'open.cfg:1: syntax:'
 refuses nul.cfg 'kafka = { };\0' 'NUL byte'
-refuses wrap.cfg 'memory = { queue = 99999999999999999999; };\n' 'out of range'
+refuses wrap.cfg 'memory = { queue = 99999999999999999999; };\n' \
+        'wrap.cfg:1: memory.queue: a number of more than 64 bits is out of range; must be a size'
+has err 'allowed: 256KiB..1GiB'
+refuses twice.cfg 'store = { connections = 0;\n connections = 8; };\nkafka = { };\nkafka = { brokers = "a:1"; };\n' \
+        'twice.cfg:2: store.connections: is given twice in one group, first in twice.cfg:1; keep one'
+has err 'twice.cfg:1: store.connections: 0 is out of range; allowed: 1..256'
+has err 'twice.cfg:4: kafka: is given twice in one group, first in twice.cfg:3'
+hasnt err 'kafka.brokers: is missing'
 refuses hex.cfg 'store = { connections = 0x100000001L; };\n' 'store.connections'
 refuses empty.cfg '' 'kafka.brokers: is missing'
 has err 'store.url: is missing'

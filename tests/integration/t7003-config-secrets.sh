@@ -18,6 +18,10 @@ for mode in 644 640 604 660; do
         has err "password has mode 0$mode, others must have no access: chmod 600"
         collect
 done
+chmod 700 password
+says 78 "$WEIR" check -c "$config"
+has err 'password has mode 0700, must have 600 or 400: chmod 600'
+collect
 chmod 600 password
 ln -s password linked
 sed 's/"password"/"linked"/' "$config" >linked.cfg
@@ -43,6 +47,18 @@ sed "s|properties = \[|secrets = ( { property = \"ssl.key.pem\"; file = \"kafka-
         "$config" >refused.cfg
 "$WEIR" check --connect -c refused.cfg >out 2>err || true
 collect
+# a url that hides one: refused, and not repeated by anybody
+for hidden in "dbname='host=127.0.0.1 port=1 password=$kafka_secret'" "postgresql://u:$kafka_secret" \
+        "postgresql://u%3A$kafka_secret@h/d" "host=h pasword=$kafka_secret" "postgresql://h/d?pasword=$kafka_secret" \
+        "host=h $kafka_secret"; do
+        sed "s|^store = .*|store = { url = \"$hidden\"; };|" "$config" >hidden.cfg
+        for command in check 'check --connect' 'config show' 'migrate status' run; do
+                # shellcheck disable=SC2086 # two words
+                says 78 timeout 30 "$WEIR" $command -c hidden.cfg
+                has err 'hidden.cfg:2: store.url: '
+                collect
+        done
+done
 # wrong password: the server's answer names the user, not the word
 printf '%s\n' "$kafka_secret" >wrong
 chmod 600 wrong
@@ -53,8 +69,9 @@ collect
 says 1 "$WEIR" migrate status -c wrong.cfg
 collect
 
-# a run at the most talkative level, with a second secret for Kafka that plaintext leaves unused
-sed "s|properties = \[|secrets = ( { property = \"sasl.password\"; file = \"kafka-password\"; } ); properties = [|" \
+# a run at the most talkative level, with more secrets for Kafka that plaintext leaves unused; librdkafka is
+# told to print its settings, and does not know that the second of them is a secret here
+sed "s|properties = \[|secrets = ( { property = \"sasl.password\"; file = \"kafka-password\"; }, { property = \"client.rack\"; file = \"kafka-password\"; } ); properties = [ \"debug=all\",|" \
         "$config" >talkative.cfg
 echo 'log = { level = "debug"; };' >>talkative.cfg
 config=$TEST_DIR/talkative.cfg

@@ -60,7 +60,7 @@ has err 'a record of 3000'
 
 # flags that make no event
 for flags in '--type t' '--source s' '--type t --source s --data a --data-file b' '--type t --source s --ext =1' \
-        '--type t --source s extra.jsonl' '--rate 0' '--key-from colour' '--timeout never'; do
+        '--type t --source s extra.jsonl' '--rate 0' '--key-from colour' '--binary --structured' '--structured --binary --type t --source s' '--timeout never'; do
         # shellcheck disable=SC2086
         says 2 "$WEIR" emit -c "$config" --topic "$topic" $flags
 done

@@ -31,6 +31,13 @@ static const char *const owned[] = {
         "transactional.id",
         "allow.auto.create.topics",
         "ssl.engine.location",
+        "ssl.engine.id",
+        "ssl.providers",
+        "sasl.kerberos.kinit.cmd",
+        "sasl.jaas.config",
+        "topic.blacklist",
+        "queuing.strategy",
+        "enable_sasl_queue",
         "interceptors",
         "opaque",
         "rebalance_cb",
@@ -76,6 +83,47 @@ START_TEST(a_secret_among_the_properties_is_refused_and_not_repeated)
         snprintf(text, sizeof text, PROPERTIES("\"%s=" CANARY "\""), inline_secrets[_i]);
         reading = parse(text);
         expect_problem(&reading, 1, 0, "t.cfg:3: kafka.properties:", "kafka.secrets");
+        expect_silence(&reading, CANARY);
+        done(&reading);
+}
+END_TEST
+
+static const struct {
+        const char *name, *value;
+        bool good;
+} values[] = {
+        { "sasl.kerberos.principal", "kafka/host.example-1@EXAMPLE.ORG", true },
+        { "sasl.kerberos.keytab", "/etc/weir/kafka.keytab", true },
+        { "sasl.kerberos.principal", "x; " CANARY, false },
+        { "sasl.kerberos.principal", "$(" CANARY ")", false },
+        { "sasl.kerberos.keytab", "/x` " CANARY "`", false },
+        { "sasl.kerberos.keytab", "/x' " CANARY, false },
+        { "sasl.kerberos.service.name", "a|" CANARY, false },
+        { "sasl.oauthbearer.token.endpoint.url", "https://h:443/a:b@c", true },
+        { "sasl.oauthbearer.token.endpoint.url", "https://u@h/x", true },
+        { "sasl.oauthbearer.token.endpoint.url", "https://u:" CANARY "@h/x", false },
+        { "sasl.oauthbearer.token.endpoint.url", "https://u:" CANARY "@x@h", false },
+};
+
+START_TEST(a_value_that_a_shell_would_run_or_a_url_with_a_password_is_refused)
+{
+        char text[400];
+        struct reading reading;
+
+        snprintf(text, sizeof text, PROPERTIES("\"%s=%s\""), values[_i].name, values[_i].value);
+        reading = parse(text);
+        ck_assert_msg((reading.r == 0) == values[_i].good, "%s=%s", values[_i].name,
+                      values[_i].value);
+        if (!values[_i].good)
+                expect_problem(&reading, 1, 0, "t.cfg:3: kafka.properties:", values[_i].name);
+        expect_silence(&reading, CANARY);
+        done(&reading);
+        /* from a secret too, but for the url, which may hold one there */
+        setenv("WEIR_TEST_SECRET", values[_i].value, 1);
+        snprintf(text, sizeof text, SECRETS("{ property = \"%s\"; env = \"WEIR_TEST_SECRET\"; }"),
+                 values[_i].name);
+        reading = parse(text);
+        ck_assert_int_eq(reading.r == 0, values[_i].good || strstr(values[_i].value, "://"));
         expect_silence(&reading, CANARY);
         done(&reading);
 }
@@ -189,11 +237,18 @@ static void refuse_secret_file(const char *file, const char *part)
 
 START_TEST(a_secret_file_that_others_can_read_is_refused)
 {
-        static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0644, 0666 };
+        static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0644, 0666, 0601 };
+        static const mode_t odd[] = { 0700, 0500, 0200, 0100, 0000, 01600, 04600 };
 
         for (size_t i = 0; i < WEIR_COUNT_OF(modes); i++) {
                 put_bytes("pw", modes[i], CANARY "\n", sizeof CANARY);
                 refuse_secret_file("pw", "chmod 600");
+        }
+        for (size_t i = 0; i < WEIR_COUNT_OF(odd); i++) {
+                bool readable = geteuid() == 0 || (odd[i] & 0400);
+
+                put_bytes("pw", odd[i], CANARY "\n", sizeof CANARY);
+                refuse_secret_file("pw", readable ? "600 or 400" : "cannot be opened");
         }
         put_bytes("pw", 0600, CANARY "\n", sizeof CANARY);
         if (geteuid() == 0) {
@@ -461,6 +516,9 @@ int main(void)
                             WEIR_COUNT_OF(owned));
         tcase_add_loop_test(tcase, a_secret_among_the_properties_is_refused_and_not_repeated, 0,
                             WEIR_COUNT_OF(inline_secrets));
+        tcase_add_loop_test(tcase,
+                            a_value_that_a_shell_would_run_or_a_url_with_a_password_is_refused, 0,
+                            WEIR_COUNT_OF(values));
         tcase_add_loop_test(tcase, any_other_property_passes_through, 0,
                             WEIR_COUNT_OF(free_properties));
         tcase_add_test(tcase, a_property_given_twice_is_refused_under_either_name);

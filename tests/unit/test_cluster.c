@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* kafka/cluster: a question to a coordinator that starts or moves is asked again, within its time */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kafka/cluster.h"
+#include "kafka/devbroker.h"
+
+/* Kafka's numbers of errors. */
+enum { LOAD_IN_PROGRESS = 14, NOT_COORDINATOR = 16, GROUP_AUTHORIZATION_FAILED = 30 };
+
+static struct weir_devbroker *broker;
+
+static void setup(void)
+{
+        static const char *const topics[] = { "t" };
+        struct weir_error error = { 0 };
+
+        ck_assert_msg(weir_devbroker_start(topics, 1, 1, &broker, &error) == 0, "%s", error.text);
+}
+
+static void teardown(void)
+{
+        weir_devbroker_stop(broker);
+}
+
+static int ask(int timeout_ms, int64_t *ret_offset, struct weir_error *reterr)
+{
+        struct weir_cluster_conf conf = { .brokers = weir_devbroker_address(broker),
+                                          .timeout_ms = timeout_ms };
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+
+        ck_assert_msg(weir_cluster_open(&conf, &cluster, reterr) == 0, "%s", reterr->text);
+        return weir_cluster_committed(cluster, "g", "t", 0, ret_offset, reterr);
+}
+
+START_TEST(a_coordinator_that_loads_is_asked_again)
+{
+        struct weir_error error = { 0 };
+        int64_t offset = -2;
+
+        weir_devbroker_fail(broker, WEIR_API_OFFSET_FETCH, LOAD_IN_PROGRESS, 3);
+        weir_devbroker_fail(broker, WEIR_API_OFFSET_FETCH, NOT_COORDINATOR, 2);
+        ck_assert_msg(ask(20000, &offset, &error) == 0, "%s", error.text);
+        ck_assert_int_eq(offset, -1);
+}
+END_TEST
+
+START_TEST(a_coordinator_that_never_loads_is_named_in_time)
+{
+        struct weir_error error = { 0 };
+        int64_t began_ms = weir_clock_ms(), offset = -2;
+
+        weir_devbroker_fail(broker, WEIR_API_OFFSET_FETCH, LOAD_IN_PROGRESS, 1000);
+        ck_assert_int_eq(ask(1500, &offset, &error), WEIR_EKAFKA);
+        ck_assert_int_eq(error.sys, LOAD_IN_PROGRESS);
+        ck_assert_ptr_nonnull(strstr(error.text, "group g"));
+        ck_assert_int_ge(weir_clock_ms() - began_ms, 500); /* it did ask again */
+        ck_assert_int_lt(weir_clock_ms() - began_ms, 15000);
+        ck_assert_int_eq(offset, -2);
+}
+END_TEST
+
+START_TEST(a_refusal_is_final)
+{
+        struct weir_error error = { 0 };
+        int64_t offset = -2;
+
+        weir_devbroker_fail(broker, WEIR_API_OFFSET_FETCH, GROUP_AUTHORIZATION_FAILED, 1);
+        ck_assert_int_eq(ask(20000, &offset, &error), WEIR_EKAFKA);
+        ck_assert_int_eq(error.sys, GROUP_AUTHORIZATION_FAILED);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("cluster");
+        TCase *tcase = tcase_create("cluster");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_checked_fixture(tcase, setup, teardown);
+        tcase_add_test(tcase, a_coordinator_that_loads_is_asked_again);
+        tcase_add_test(tcase, a_coordinator_that_never_loads_is_named_in_time);
+        tcase_add_test(tcase, a_refusal_is_final);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
