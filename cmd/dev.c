@@ -39,8 +39,8 @@ static const char help[] =
         "      --no-postgres      only the broker; the configuration names postgresql:///weir\n"
         "      --ready-file FILE  write the addresses to FILE when all is up (for scripts)\n"
         "  -h, --help             this text\n\n"
-        "The broker is librdkafka's mock: good for trying things, without persistence, transactions and access\n"
-        "control, and with at most 5 MiB a partition.\n\n"
+        "The broker is librdkafka's mock: good for trying things, without persistence, transactions, times and access\n"
+        "control, with at most 5 MiB a partition; a topic that a worker reads is made there.\n\n"
         "example:\n"
         "  weir dev --topics audit,orders --partitions 2\n";
 

@@ -248,6 +248,25 @@ static void note_identity(struct weir_lane *lane)
         weir_anchor_note(&lane->anchor, &lane->position, begun, passed);
 }
 
+/* False: fenced. Without the database the record is kept in mind, and written with the next try. */
+static bool adopt_identity(struct weir_lane *lane)
+{
+        struct weir_error error;
+        int r;
+
+        if (!lane->intake.adopted)
+                return true;
+        lane->position.last_offset = lane->intake.known.last_offset;
+        lane->position.last_time_ms = lane->intake.known.last_time_ms;
+        lane->position.last_fingerprint = lane->intake.known.last_fingerprint;
+        r = identify_once(lane, &error);
+        if (r == 0) {
+                lane->intake.adopted = false;
+                weir_anchor_reset(&lane->anchor, &lane->position);
+        }
+        return r <= 0;
+}
+
 static enum next consume(struct weir_lane *lane, struct weir_error *error, bool *ret_broken)
 {
         *ret_broken = false;
@@ -261,6 +280,10 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 if (r < 0 && weir_intake_count(&lane->intake) == 0) {
                         *ret_broken = true;
                         return NEXT_LOCATE;
+                }
+                if (!adopt_identity(lane)) {
+                        weir_intake_drop(&lane->intake);
+                        return NEXT_TAKE;
                 }
                 if (weir_intake_count(&lane->intake))
                         switch (weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
@@ -305,6 +328,8 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                                 weir_log(WEIR_LOG_INFO, "lane.runs", LANE_FIELDS(lane),
                                          LOG_I("offset", lane->position.next_offset),
                                          LOG_I("epoch", lane->position.epoch));
+                        /* What Kafka believes may be older (a kill before the commit) or not ours (a reset). */
+                        weir_partition_store(lane->partition, lane->position.next_offset); /* I7 */
                         weir_intake_restart(&lane->intake);
                         weir_anchor_reset(&lane->anchor, &lane->position);
                         return NEXT_CONSUME;

@@ -19,6 +19,7 @@
 #define WAIT_MAX_MS 1000
 /* A restarted broker may show its log short for a moment; a verdict needs this many looks. */
 #define LOOKS_BEFORE_HALT 3
+#define ADOPT_BACK 1000 /* offsets */
 
 static bool rest(const struct weir_locate *locate, int64_t ms)
 {
@@ -79,6 +80,22 @@ static int begin(const struct weir_locate *locate, struct weir_position *positio
         return r;
 }
 
+/* Earlier than the position, at the record that shows whose log it is. Where none is known, a little further back:
+ * the offset before the position may be a marker or of an aborted transaction, and nothing that is ever seen. */
+static int64_t fetch_from(const struct weir_position *position, const struct weir_log_range *range)
+{
+        int64_t offset = position->last_offset;
+
+        if (offset < 0) {
+                offset = position->next_offset - ADOPT_BACK;
+                if (offset < range->start_offset)
+                        offset = range->start_offset;
+        }
+        return offset >= range->start_offset && offset < position->next_offset
+                       ? offset
+                       : position->next_offset;
+}
+
 static int look_once(const struct weir_locate *locate, struct weir_position *position,
                      int64_t *ret_fetch, struct weir_error *reterr)
 {
@@ -89,15 +106,12 @@ static int look_once(const struct weir_locate *locate, struct weir_position *pos
                 return r;
         if (position->next_offset < 0) {
                 r = begin(locate, position, &range, reterr);
-                *ret_fetch = position->next_offset;
+                *ret_fetch = fetch_from(position, &range);
                 return r;
         }
         r = weir_locate_judge(locate->worker->name, weir_partition_topic(locate->partition),
                               weir_partition_number(locate->partition), position, &range, reterr);
-        *ret_fetch = position->last_offset >= range.start_offset &&
-                                     position->last_offset < position->next_offset
-                             ? position->last_offset
-                             : position->next_offset;
+        *ret_fetch = fetch_from(position, &range);
         return r;
 }
 

@@ -32,6 +32,11 @@ within 30s rows_at_least 1
 says 0 timeout 20 "$WEIR" tail audit -c "$config" --from earliest --count 1
 has out '"name": "Ada"'
 equal 'noise of tail' 0 "$(wc -c <err)"
+# asked for a topic that is not there, nobody makes one
+says 2 timeout 20 "$WEIR" tail nosuch -c "$config" --from earliest --count 1
+has err "no such topic"
+says 2 timeout 20 "$WEIR" tail audit -c "$config" --from time:2020-01-01T00:00:00Z --count 1
+has err "knows no times"
 weir_stop a
 equal 'exit status of run' 0 "$status"
 server=$(sed -n 's/^server_pid=//p' ready)
