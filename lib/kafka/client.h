@@ -84,10 +84,12 @@ const char *weir_client_property(const struct weir_conf_property *properties, si
                                  const char *name);
 
 /* Is it the development broker of `weir dev` (librdkafka's mock)? An old broker at heart: it makes every topic that it
- * is asked about by name, and knows no time of any record. Waits up to @timeout_ms for a first answer; false without. */
-bool weir_client_is_devbroker(rd_kafka_t *rk, int timeout_ms);
-/* Partitions of @topic, 0 = there is no such topic, < 0 = -(rd_kafka_resp_err_t). Never creates it. */
-int weir_client_partitions(rd_kafka_t *rk, const char *topic, int timeout_ms);
+ * is asked about by name, and knows no time of any record. Waits up to @timeout_ms for a first answer.
+ * 1, 0, or -1: no answer. */
+int weir_client_is_devbroker(rd_kafka_t *rk, int timeout_ms);
+/* *ret = partitions of @topic, 0 = there is no such topic. Never creates it. Errors: librdkafka's. */
+rd_kafka_resp_err_t weir_client_partitions(rd_kafka_t *rk, const char *topic, int timeout_ms,
+                                           int *ret);
 
 /**
  * Ask the offsets of @list for the times in its elements (-2 log start, -1 log end) and write them

@@ -111,11 +111,11 @@ static int fail_call(struct weir_cluster *cluster, rd_kafka_resp_err_t err, cons
 int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
                             struct weir_error *reterr)
 {
-        int count = weir_client_partitions(cluster->rk, topic, cluster->timeout_ms);
+        int count = 0;
+        rd_kafka_resp_err_t err = weir_client_partitions(cluster->rk, topic, cluster->timeout_ms,
+                                                         &count);
 
-        return count >= 0 ? count
-                          : fail_call(cluster, (rd_kafka_resp_err_t)-count, "metadata of topic",
-                                      topic, reterr);
+        return err ? fail_call(cluster, err, "metadata of topic", topic, reterr) : count;
 }
 
 /* Wait for the result of an admin call. NULL = not within the time; the caller destroys it. */

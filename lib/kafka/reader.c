@@ -84,10 +84,11 @@ static int make_handle(struct weir_reader *reader, const struct weir_reader_conf
 static int count_partitions(struct weir_reader *reader, const struct weir_reader_conf *conf,
                             struct weir_error *reterr)
 {
-        int count = weir_client_partitions(reader->rk, conf->topic, conf->timeout_ms);
-        rd_kafka_resp_err_t err = count < 0 ? (rd_kafka_resp_err_t)-count : 0;
+        int count = 0;
+        rd_kafka_resp_err_t err = weir_client_partitions(reader->rk, conf->topic, conf->timeout_ms,
+                                                         &count);
 
-        if (!count)
+        if (!err && !count)
                 return weir_fail(reterr, WEIR_EUSAGE, 0, "topic %s: no such topic at %s",
                                  conf->topic, conf->brokers);
         for (int i = 0; err && i < 20; i++) /* the cause waits to be served */
