@@ -11,6 +11,7 @@
 #   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
+#   slow 2                   from now on every transaction takes 2 ms at least: something is left to do at a kill on any machine
 #   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
@@ -162,6 +163,10 @@ resolve() {
         "$WEIR" "${line[@]:1}"
 }
 
+slow() {
+        sql "create or replace function public.slow() returns trigger language plpgsql as 'begin perform pg_sleep($1 / 1000.0); return new; end';
+                create or replace trigger slow before insert on weir.batch for each row execute function public.slow()"
+}
 when() {
         local limit=$((${1%s} * ${TIMEOUT_FACTOR:-1}))
         [ "$(sql "create or replace procedure pg_temp.wait(inout met bool) language plpgsql as \$\$ begin

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 prepare 6 'batch=max_events = 2; linger = "0ms";'
+slow 2
 produced=0
 load() { # the same events in every partition
         events "$1" $((produced + 1)) >load.jsonl

@@ -8,6 +8,7 @@
 # until the group has forgotten its former self. Most rounds are of the first kind, the last three of the second.
 one='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
 prepare 2 'batch=max_events = 1; linger = "0ms";' properties="$one, \"group.instance.id=one\""
+slow 1
 transactions() { sql 'select count(*) from weir.batch'; }
 more_than() { [ "$(transactions)" -gt "$1" ]; }
 produce 12000

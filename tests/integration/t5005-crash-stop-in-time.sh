@@ -21,6 +21,7 @@ in_transaction() { [ "$(sql "select count(*) from pg_stat_activity where state l
 # librdkafka's own close would wait for a session: with this one, longer than the deadline
 session='"session.timeout.ms=15000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20", "group.instance.id=one"'
 prepare 2 'batch=max_events = 5; linger = "0ms";' properties="$session"
+slow 1
 produce 20000
 
 what='under load'
