@@ -28,7 +28,7 @@ INCLUDES  = -D_GNU_SOURCE -Ilib -Iinclude -Icmd -I/usr/include/postgresql
 COMPILE   = $(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) -MMD -MP
 ZFLAGS   := -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 LFLAGS    = -pie $(if $(filter tsan,$(VARIANT)),-rdynamic) $(ZFLAGS) $(LDFLAGS)
-LIBS     := -lrdkafka -lcjson -lconfig -lpq -lcrypto -lpthread -ldl
+LIBS     := -lcurl -lrdkafka -lcjson -lconfig -lpq -lcrypto -lpthread -ldl
 CHECK    := -lcheck -lsubunit -lm -lrt
 
 LIB_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c lib/*.c))

@@ -15,7 +15,7 @@ BEGIN {
         for (i = 1; i in pair; i += 2)
                 rank[pair[i]] = pair[i + 1]
         home["librdkafka"] = "kafka"; home["libpq"] = home["libpq-fe.h"] = home["postgresql"] = "store"
-        home["libconfig.h"] = "conf"; home["cjson"] = home["cJSON.h"] = "event"; home["openssl"] = "base"
+        home["libconfig.h"] = "conf"; home["cjson"] = home["cJSON.h"] = "event"; home["openssl"] = "base"; home["curl"] = "side"
 }
 function bad(why) { printf "%s:%s: %s: %s\n", file, line, name, why; wrong++ }
 {

@@ -168,6 +168,10 @@ struct weir_tx_ops {
         const struct cJSON *(*json)(struct weir_tx *tx, const struct weir_event *event,
                                     struct weir_error *reterr);
         void *(*connection)(struct weir_tx *tx);
+        int (*emit)(struct weir_tx *tx, const char *topic, struct weir_view key,
+                    const struct weir_event *event, struct weir_error *reterr);
+        int (*deliver)(struct weir_tx *tx, const char *sink, const struct weir_event *event,
+                       struct weir_error *reterr);
         /* ABI 1 ends here. */
 };
 
@@ -262,6 +266,36 @@ static inline void *weir_tx_connection(struct weir_tx *tx)
         return tx->ops->connection(tx);
 }
 
+/**
+ * Send @event to the Kafka topic @topic, if and when this transaction commits.
+ *
+ * A row of weir.outbox, in the transaction; a relay produces it (idempotent, acks=all) within
+ * milliseconds of COMMIT, at least once, in the order of the calls for one topic and @key. Binary
+ * mode, headers ce_*. @key ptr NULL: no key, no order. @event may be the one in hand (it is passed
+ * on with its bytes unchanged) or one that you filled: source and type are required; without an id it
+ * gets one that is the same each time the event in hand is handled.
+ * Errors   WEIR_EUSAGE: no valid CloudEvent, or no valid topic name: rejects the event in hand.
+ */
+static inline int weir_tx_emit(struct weir_tx *tx, const char *topic, struct weir_view key,
+                               const struct weir_event *event, struct weir_error *reterr)
+{
+        return tx->ops->emit(tx, topic, key, event, reterr);
+}
+
+/**
+ * Send @event to the sink named @sink of the configuration (webhook, topic or file), likewise.
+ *
+ * Order for one sink and the key of the event in hand. A sink that is down delays nobody else;
+ * what it refuses for good is kept in weir.dead_letter with its answer.
+ * Errors   WEIR_EUSAGE: no valid CloudEvent, or no such sink: rejects the event in hand. Ask
+ *          weir_host_sink_known() in open() to find a misspelt name before any event does.
+ */
+static inline int weir_tx_deliver(struct weir_tx *tx, const char *sink,
+                                  const struct weir_event *event, struct weir_error *reterr)
+{
+        return tx->ops->deliver(tx, sink, event, reterr);
+}
+
 /* ---- the host: what open() receives --------------------------------------------------------- */
 
 enum weir_log_level {
@@ -311,6 +345,9 @@ struct weir_host {
          * is a dotted name that stays the same for ever, @text what is to be said, in one line.
          * @level beyond the known ones counts as the nearest. */
         void (*log)(const struct weir_host *host, int level, const char *event, const char *text);
+
+        /* Is there a sink of this name in the configuration? Any thread. */
+        bool (*sink_known)(const struct weir_host *host, const char *name);
         /* ABI 1 ends here. */
 };
 
@@ -319,6 +356,11 @@ static inline int weir_host_table(const struct weir_host *host, const char *tabl
                                   struct weir_error *reterr)
 {
         return host->table(host, table, columns, ret_table, reterr);
+}
+
+static inline bool weir_host_sink_known(const struct weir_host *host, const char *name)
+{
+        return host->sink_known(host, name);
 }
 
 /* Fill @reterr and return @outcome: the last line of a handler that says no. Any thread. The short

@@ -19,6 +19,7 @@ build  header:cjson/cJSON.h         libcjson-dev             cjson-devel        
 build  header:libconfig.h           libconfig-dev            libconfig-devel    libconfig-dev       libconfig
 build  header:libpq-fe.h            libpq-dev                libpq-devel        libpq-dev           libpq
 build  header:openssl/evp.h         libssl-dev               openssl-devel      openssl-dev         openssl
+build  header:curl/curl.h          libcurl4-openssl-dev     libcurl-devel      curl-dev            curl
 demo   server:initdb                postgresql               postgresql-server  postgresql          postgresql
 demo   command:bash                 bash                     bash               bash                bash
 demo   command:psql                 postgresql-client        postgresql         postgresql-client   postgresql
