@@ -15,6 +15,8 @@
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
 #   resolve a 0                              do what it said, word by word
+#   says 78 COMMAND...                       exit status 78; what it said is in the files out and err
+#   has err 'text'                           a line of err holds the text
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
 # A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
@@ -49,6 +51,15 @@ fail() {
         exit 1
 }
 equal() { [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"; }
+says() {
+        local wanted=$1
+        shift
+        status=0
+        "$@" >out 2>err || status=$?
+        [ "$status" = "$wanted" ] || fail "exit status $status, not $wanted: $*: $(head -c 600 err)"
+}
+has() { grep -qF -- "$2" "$1" || fail "$1 does not hold '$2': $(head -c 1500 "$1")"; }
+hasnt() { ! grep -qF -- "$2" "$1" || fail "$1 holds '$2': $(grep -F -- "$2" "$1" | head -c 600)"; }
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "${url:-$PG}" -c "$1"; }
 kafkactl() { "$KAFKACTL" "$KAFKA" "$@"; }
 
