@@ -11,6 +11,7 @@ enum weir_key_type {
         WEIR_KEY_WORKERS,    /* the list of groups, one a worker */
         WEIR_KEY_TEXT,       /* const char * */
         WEIR_KEY_CHOICE,     /* const char *, one of @allowed, "a|b|c" */
+        WEIR_KEY_WORD,       /* int: which of @allowed, "a|b|c", from 0 */
         WEIR_KEY_COUNT,      /* uint32_t */
         WEIR_KEY_SIZE,       /* uint64_t, bytes */
         WEIR_KEY_DURATION,   /* int64_t in units of @unit_us */
@@ -25,6 +26,7 @@ enum weir_key_type {
 #define WEIR_KEY_REQUIRED 1u
 #define WEIR_KEY_PATH 2u  /* a relative path is meant from the directory of the file */
 #define WEIR_KEY_SLASH 4u /* the same, but a text without a slash is a name and no path */
+#define WEIR_KEY_NONE 8u  /* an empty text is NULL */
 
 struct weir_key {
         const char *path; /* "workers.batch.linger"; "workers." = once a worker */
@@ -48,7 +50,7 @@ struct weir_key_base {
 
 extern const struct weir_key weir_keys[];
 extern const size_t weir_key_count;
-#define WEIR_KEYS_MAX 64
+#define WEIR_KEYS_MAX 96
 
 bool weir_key_of_worker(const struct weir_key *key);
 /* The last component of the path. */

@@ -13,12 +13,19 @@
 static void print_text(FILE *out, const char *text)
 {
         fputc('"', out);
-        for (; *text; text++) {
+        for (; text && *text; text++) {
                 if (*text == '"' || *text == '\\')
                         fputc('\\', out);
                 fputc(*text, out);
         }
         fputc('"', out);
+}
+
+static void print_word(FILE *out, const char *choices, int index)
+{
+        for (; index > 0; index--)
+                choices += strcspn(choices, "|") + 1;
+        fprintf(out, "\"%.*s\"", (int)strcspn(choices, "|"), choices);
 }
 
 static void print_start(FILE *out, const struct weir_conf_worker *worker)
@@ -64,6 +71,7 @@ static void print_value(FILE *out, const struct weir_key *key, const void *base,
                 break;
         case WEIR_KEY_BOOL: fputs(*(const bool *)field ? "true" : "false", out); break;
         case WEIR_KEY_START: print_start(out, base); break;
+        case WEIR_KEY_WORD: print_word(out, key->allowed, *(const int *)field); break;
         case WEIR_KEY_TEXTS: {
                 const char *const *texts = *(const char *const *const *)field;
                 size_t count = *(const size_t *)(const void *)((const char *)base +
