@@ -108,11 +108,12 @@ int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_param
                 return r;
         if (r > 0) {
                 sent = PQsendQueryParams(pg->conn, sql, (int)params->count, params->types,
-                                         params->values, params->lengths, params->formats, 0);
+                                         params->values, params->lengths, params->formats,
+                                         params->result_format);
         } else {
                 weir_wire_statement_name(index, name);
                 sent = PQsendQueryPrepared(pg->conn, name, (int)params->count, params->values,
-                                           params->lengths, params->formats, 0);
+                                           params->lengths, params->formats, params->result_format);
         }
         if (!sent)
                 return weir_wire_fail(pg, NULL, sql, reterr);
@@ -211,7 +212,7 @@ int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *
         for (size_t i = 0, at = 0; i < count; at += (size_t)lengths[i], i++)
                 if (params[i].kind != WEIR_VALUE_NULL)
                         values[i] = (const char *)pg->scratch.data + at;
-        wire = (struct weir_params){ count, types, values, lengths, formats };
+        wire = (struct weir_params){ count, types, values, lengths, formats, 0 };
         r = weir_wire_query(pg, sql, &wire, &result, reterr);
         weir_bytes_reset(&pg->scratch, 1024 * 1024);
         if (r < 0)

@@ -77,6 +77,7 @@ struct weir_params {
         const char *const *values;
         const int *lengths;
         const int *formats;
+        int result_format; /* 0 text, 1 binary */
 };
 
 /* Wait until the socket is ready for @events (POLLIN, POLLOUT), the latch is set (WEIR_ESTOP) or
