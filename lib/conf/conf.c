@@ -46,6 +46,11 @@ void weir_conf_free(struct weir_conf *conf)
         for (size_t i = 0; i < conf->property_count; i++)
                 if (conf->properties[i].secret)
                         wipe(conf->properties[i].value);
+        for (size_t i = 0; i < conf->sink_count; i++) {
+                wipe(conf->sinks[i].secret);
+                wipe(conf->sinks[i].secret_next);
+                wipe(conf->sinks[i].token);
+        }
         free_arena(conf->memory);
 }
 

@@ -139,7 +139,9 @@ static const char *set_text(struct weir_reading *reading, const struct weir_key 
                         return "is empty";
                 if (wrong)
                         return wrong;
-                *(const char **)field(key, base) = located(reading, key, text);
+                *(const char **)field(key, base) = *text || !(key->flags & WEIR_KEY_NONE)
+                                                           ? located(reading, key, text)
+                                                           : NULL;
                 return NULL;
         case WEIR_KEY_CHOICE:
                 if (!is_choice(key->allowed, text))
