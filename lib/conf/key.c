@@ -138,13 +138,57 @@ const struct weir_key weir_keys[] = {
           .min = 0, .max = SEC(10), .unit_us = 1,
           .help = "How long a batch that is not full waits for more. Longer: fewer transactions. "
                   "Shorter: events are applied sooner." },
-        { "workers.retry", WEIR_KEY_GROUP, .help = "Waiting after a failure that may pass." },
+        { "workers.retry", WEIR_KEY_GROUP,
+          .help = "What happens to an event that the plugin wants to have again (WEIR_RETRY). A "
+                  "failure of the database or of Kafka is no attempt: it is waited for." },
+        { "workers.retry.attempts", WEIR_KEY_COUNT, 0, WORKER(retry_attempts), .fallback = "5",
+          .min = 1, .max = 10000,
+          .help = "Calls of the handler for one event, the first included, before it becomes a dead "
+                  "letter. They are counted in the database, over restarts." },
         { "workers.retry.first_delay", WEIR_KEY_DURATION, 0, WORKER(retry_first_delay_ms),
           .fallback = "200ms", .min = MS(1), .max = SEC(3600), .unit_us = 1000,
-          .help = "Wait before the second try; doubled each time, a little shortened at random." },
+          .help = "Wait before the second try." },
         { "workers.retry.max_delay", WEIR_KEY_DURATION, 0, WORKER(retry_max_delay_ms),
           .fallback = "30s", .min = MS(1), .max = SEC(86400), .unit_us = 1000,
           .allowed = "not shorter than first_delay", .help = "Longest wait between two tries." },
+        { "workers.retry.factor", WEIR_KEY_COUNT, 0, WORKER(retry_factor), .fallback = "2",
+          .min = 1, .max = 100, .help = "Each wait is so many times the one before." },
+        { "workers.retry.jitter", WEIR_KEY_COUNT, 0, WORKER(retry_jitter_percent), .fallback = "25",
+          .min = 0, .max = 100,
+          .help = "A wait is shortened at random by up to so many percent, so that what failed "
+                  "together does not come back together." },
+        { "workers.retry.order", WEIR_KEY_WORD, 0, WORKER(retry_order), .fallback = "block",
+          .allowed = "block|park",
+          .help = "block: the partition waits with the event, and its order is kept. park: the "
+                  "event and later ones of the same record key wait in weir.parked, the partition "
+                  "flows on; the order of a key is kept. A record without a key waits alone." },
+        { "workers.retry.park_max_keys", WEIR_KEY_COUNT, 0, WORKER(retry_park_max_keys),
+          .fallback = "1000", .min = 1, .max = 100000,
+          .help = "Keys parked in one partition at most; beyond, the partition waits." },
+        { "workers.retry.park_max_events", WEIR_KEY_COUNT, 0, WORKER(retry_park_max_events),
+          .fallback = "10000", .min = 1, .max = 1000000,
+          .help = "Events parked in one partition at most; beyond, the partition waits." },
+        { "workers.on_dead", WEIR_KEY_WORD, 0, WORKER(on_dead), .fallback = "keep",
+          .allowed = "keep|publish|halt",
+          .help = "What happens to an event that cannot be handled. keep: it is kept in "
+                  "weir.dead_letter, and the partition goes on. publish: the same, and it is sent "
+                  "to dead_letter_topic. halt: the partition stops at it and says how to go on; not "
+                  "together with retry.order = \"park\"." },
+        { "workers.dead_letter_topic", WEIR_KEY_TEXT, WEIR_KEY_NONE, WORKER(dead_letter_topic),
+          .fallback = "", .check = weir_check_topic,
+          .allowed = "a topic that this worker does not read; needed for on_dead = \"publish\"",
+          .help = "Where dead letters are published: the record as it came, and headers weir_* "
+                  "that say why and where from. The topic has to exist." },
+        { "workers.dead", WEIR_KEY_GROUP,
+          .help = "When nearly everything fails, the plugin or the database is at fault and not "
+                  "the data: then the partition halts instead of making dead letters." },
+        { "workers.dead.max_share", WEIR_KEY_COUNT, 0, WORKER(dead_max_percent), .fallback = "50",
+          .min = 1, .max = 100,
+          .help = "Percent of dead.window that may become dead letters; the next one halts the "
+                  "partition. 100: never." },
+        { "workers.dead.window", WEIR_KEY_COUNT, 0, WORKER(dead_window), .fallback = "1000",
+          .min = 10, .max = 1000000,
+          .help = "How many of the last records of a partition are looked at." },
 
         { "sinks", WEIR_KEY_SINKS, .min = 0, .max = 256,
           .help = "Places that handlers deliver events to, by name: a webhook (url), a Kafka topic, "
@@ -333,7 +377,8 @@ void weir_key_allowed(const struct weir_key *key, char ret[160])
         case WEIR_KEY_SINKS:
                 snprintf(ret, 160, "%lld to %lld groups", (long long)key->min, (long long)key->max);
                 return;
-        case WEIR_KEY_CHOICE: {
+        case WEIR_KEY_CHOICE:
+        case WEIR_KEY_WORD: {
                 size_t size = 0;
 
                 for (const char *p = key->allowed; *p && size < 156; p++) {

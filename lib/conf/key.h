@@ -12,6 +12,7 @@ enum weir_key_type {
         WEIR_KEY_SINKS,      /* the list of groups, one a sink */
         WEIR_KEY_TEXT,       /* const char * */
         WEIR_KEY_CHOICE,     /* const char *, one of @allowed, "a|b|c" */
+        WEIR_KEY_WORD,       /* int: which of @allowed, "a|b|c", from 0 */
         WEIR_KEY_COUNT,      /* uint32_t */
         WEIR_KEY_SIZE,       /* uint64_t, bytes */
         WEIR_KEY_DURATION,   /* int64_t in units of @unit_us */

@@ -177,6 +177,31 @@ static bool comparable(const struct scope *scope, const char *a, const char *b,
         return true;
 }
 
+static void check_dead(struct scope *scope, const struct weir_conf_worker *worker)
+{
+        struct weir_reading *reading = scope->reading;
+        struct weir_place place;
+        const char *key;
+
+        if (comparable(scope, "workers.on_dead", "workers.dead_letter_topic", &place, &key) &&
+            worker->on_dead == WEIR_DEAD_PUBLISH && !worker->dead_letter_topic)
+                weir_problem_add(reading->problems, &place, key,
+                                 "on_dead is \"publish\", and dead_letter_topic names no topic");
+        if (comparable(scope, "workers.dead_letter_topic", "workers.topics", &place, &key) &&
+            worker->dead_letter_topic)
+                for (size_t i = 0; i < worker->topic_count; i++)
+                        if (!strcmp(worker->topics[i], worker->dead_letter_topic))
+                                weir_problem_add(reading->problems, &place, key,
+                                                 "%.64s is a topic that the worker reads: its dead "
+                                                 "letters would come back to it for ever",
+                                                 worker->dead_letter_topic);
+        if (comparable(scope, "workers.on_dead", "workers.retry.order", &place, &key) &&
+            worker->on_dead == WEIR_DEAD_HALT && worker->retry_order == WEIR_RETRY_PARK)
+                weir_problem_add(reading->problems, &place, key,
+                                 "on_dead is \"halt\" and retry.order \"park\": one stops the "
+                                 "partition at an event, the other lets it flow on; choose one");
+}
+
 static void check_worker(struct scope *scope, const struct weir_conf_worker *workers, size_t index)
 {
         const struct weir_conf_worker *worker = &workers[index];
@@ -194,6 +219,7 @@ static void check_worker(struct scope *scope, const struct weir_conf_worker *wor
                         reading->problems, &place, key,
                         "first_delay is %s and max_delay %s; max_delay must not be shorter", a, b);
         }
+        check_dead(scope, worker);
         if (!worker->name)
                 return;
         for (size_t i = 0; i < index; i++) {

@@ -31,6 +31,13 @@ static void print_url(FILE *out, const char *url)
                 url && url[size] ? "?(not shown)" : "");
 }
 
+static void print_word(FILE *out, const char *choices, int index)
+{
+        for (; index > 0; index--)
+                choices += strcspn(choices, "|") + 1;
+        fprintf(out, "\"%.*s\"", (int)strcspn(choices, "|"), choices);
+}
+
 static void print_start(FILE *out, const struct weir_conf_worker *worker)
 {
         if (worker->start == WEIR_START_TIME)
@@ -74,6 +81,7 @@ static void print_value(FILE *out, const struct weir_key *key, const void *base,
                 break;
         case WEIR_KEY_BOOL: fputs(*(const bool *)field ? "true" : "false", out); break;
         case WEIR_KEY_START: print_start(out, base); break;
+        case WEIR_KEY_WORD: print_word(out, key->allowed, *(const int *)field); break;
         case WEIR_KEY_TEXTS: {
                 const char *const *texts = *(const char *const *const *)field;
                 size_t count = *(const size_t *)(const void *)((const char *)base +
