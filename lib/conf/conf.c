@@ -54,6 +54,14 @@ void weir_conf_free(struct weir_conf *conf)
         free_arena(conf->memory);
 }
 
+const struct weir_conf_sink *weir_conf_sink_find(const struct weir_conf *conf, const char *name)
+{
+        for (size_t i = 0; conf && i < conf->sink_count; i++)
+                if (!strcmp(conf->sinks[i].name, name))
+                        return &conf->sinks[i];
+        return NULL;
+}
+
 /* What the child found; the page is shared with it. */
 struct trial {
         const struct weir_source *source;

@@ -227,7 +227,8 @@ const struct weir_key weir_keys[] = {
         { "sinks.secret_file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE, SINK_TEXT(secret_file),
           .fallback = "", .check = weir_check_plain, .allowed = "a path; empty for none",
           .help = "Webhook: file that holds the secret that requests are signed with "
-                  "(webhook-signature of Standard Webhooks), under the rules of kafka.secrets." },
+                  "(webhook-signature of Standard Webhooks), under the rules of kafka.secrets. "
+                  "whsec_ and base64, or any other text." },
         { "sinks.secret_env", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK_TEXT(secret_env), .fallback = "",
           .allowed = "a name; empty for none",
           .help = "Environment variable that holds the secret instead of a file." },

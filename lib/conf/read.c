@@ -247,10 +247,12 @@ static void read_element(struct weir_reading *reading, config_setting_t *group,
         const char *where = weir_read_where(reading, group);
         char prefix[64];
 
-        if (is_worker)
+        if (is_worker) {
                 worker->where = where;
-        else
+                worker->conf = &reading->base->conf;
+        } else {
                 sink->sink.where = where;
+        }
         snprintf(prefix, sizeof prefix, "%s.", list->path);
         read_group(&scope, group, prefix);
         scope.name = is_worker ? worker->name : sink->sink.name;

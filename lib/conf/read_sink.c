@@ -73,6 +73,22 @@ static void check_token(const struct looking *looking, const struct weir_place *
                 }
 }
 
+/* What follows whsec_ is base64; weir_signature_make() would refuse it at the first event. */
+static void check_secret(const struct looking *looking, const struct weir_place *place,
+                         const char *secret, const char *path)
+{
+        size_t size, padding;
+
+        if (!secret || strncmp(secret, "whsec_", 6) != 0)
+                return;
+        secret += 6;
+        size = strspn(secret, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/");
+        padding = strspn(secret + size, "=");
+        if (size == 0 || padding > 2 || (size + padding) % 4 || secret[size + padding])
+                weir_problem_add(looking->reading->problems, place, path,
+                                 "begins with whsec_, but what follows is not base64");
+}
+
 static void read_secrets(const struct looking *looking)
 {
         struct weir_key_sink *from = looking->sink;
@@ -80,8 +96,12 @@ static void read_secrets(const struct looking *looking)
 
         from->sink.secret = secret(looking, "sinks.secret_file", from->secret_file,
                                    "sinks.secret_env", from->secret_env, &place);
+        check_secret(looking, &place, from->sink.secret,
+                     from->secret_file ? "sinks.secret_file" : "sinks.secret_env");
         from->sink.secret_next = secret(looking, "sinks.secret_next_file", from->secret_next_file,
                                         "sinks.secret_next_env", from->secret_next_env, &place);
+        check_secret(looking, &place, from->sink.secret_next,
+                     from->secret_next_file ? "sinks.secret_next_file" : "sinks.secret_next_env");
         from->sink.token = secret(looking, "sinks.token_file", from->token_file, "sinks.token_env",
                                   from->token_env, &place);
         if (from->sink.token)

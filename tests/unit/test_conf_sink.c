@@ -37,6 +37,10 @@ START_TEST(a_sink_gets_the_defaults)
         ck_assert_str_eq(sink[1].topic, "x.y");
         ck_assert_ptr_null(sink[1].url);
         ck_assert_str_eq(sink[2].file, "/tmp/f");
+        ck_assert_ptr_eq(weir_conf_sink_find(reading.conf, "t"), &sink[1]);
+        ck_assert_ptr_null(weir_conf_sink_find(reading.conf, "tt"));
+        ck_assert_ptr_null(weir_conf_sink_find(NULL, "t"));
+        ck_assert_ptr_eq(reading.conf->workers[0].conf, reading.conf);
         ck_assert_ptr_null(sink[2].topic);
         done(&reading);
         reading = parse(MINIMAL "sinks = ( );");
@@ -51,7 +55,7 @@ START_TEST(every_key_of_a_sink_is_read)
         struct reading reading;
         const struct weir_conf_sink *sink;
 
-        put_bytes("secret", 0600, "first\n", 6);
+        put_bytes("secret", 0600, "whsec_Zmlyc3Q=\n", 15);
         put_bytes("token", 0400, "tok.en\n", 7);
         put("ca.pem", "");
         setenv("WEIR_TEST_SECRET", "second", 1);
@@ -71,7 +75,7 @@ START_TEST(every_key_of_a_sink_is_read)
         ck_assert_uint_eq(sink->max_concurrent, 256);
         ck_assert_uint_eq(sink->rate_per_s, 7);
         ck_assert_uint_eq(sink->request_rate, 60);
-        ck_assert_str_eq(sink->secret, "first");
+        ck_assert_str_eq(sink->secret, "whsec_Zmlyc3Q=");
         ck_assert_str_eq(sink->secret_next, "second");
         ck_assert_str_eq(sink->token, "tok.en");
         ck_assert_str_eq(sink->origin, "events.example.com");
@@ -119,6 +123,10 @@ static const struct {
         { HOOK("token_env = \"WEIR_TEST_LINES\";"), "t.cfg:5: sinks.token_env:", "one word" },
         { HOOK("secret_env = \"WEIR_TEST_SECRET\"; secret_file = \"f\";"),
           "t.cfg:5: sinks.secret_file: is given together with sinks.secret_env", "keep one" },
+        { HOOK("secret_env = \"WEIR_TEST_BASE64\"; secret_next_env = \"WEIR_TEST_SECRET\";"),
+          "t.cfg:5: sinks.secret_env: begins with whsec_", "not base64" },
+        { HOOK("secret_env = \"WEIR_TEST_SECRET\";\nsecret_next_env = \"WEIR_TEST_BASE64\";"),
+          "t.cfg:6: sinks.secret_next_env: begins with whsec_", "not base64" },
         { SINKS("{ name = \"t\"; topic = \"t\";\nsecret_env = \"WEIR_TEST_SECRET\"; }"),
           "t.cfg:5: sinks.secret_env:", "no url" },
         { SINKS("{ name = \"t\"; topic = \"t\";\nreply_topic = \"r\"; }"),
@@ -130,6 +138,7 @@ static const struct {
 START_TEST(what_does_not_fit_is_refused_once)
 {
         setenv("WEIR_TEST_SECRET", CANARY, 1);
+        setenv("WEIR_TEST_BASE64", "whsec_" CANARY, 1);
         setenv("WEIR_TEST_LINES", CANARY "\r\nX: y", 1);
         refuse(refused[_i].text, refused[_i].begin, refused[_i].part);
 }
