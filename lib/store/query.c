@@ -91,8 +91,8 @@ void weir_wire_forget(struct weir_pg *pg)
         pg->claims.order = NULL;
 }
 
-int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_params *params,
-                    PGresult **ret, struct weir_error *reterr)
+static int run(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+               int result_format, PGresult **ret, struct weir_error *reterr)
 {
         char name[24];
         unsigned index;
@@ -109,15 +109,27 @@ int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_param
         if (r > 0) {
                 sent = PQsendQueryParams(pg->conn, sql, (int)params->count, params->types,
                                          params->values, params->lengths, params->formats,
-                                         params->result_format);
+                                         result_format);
         } else {
                 weir_wire_statement_name(index, name);
                 sent = PQsendQueryPrepared(pg->conn, name, (int)params->count, params->values,
-                                           params->lengths, params->formats, params->result_format);
+                                           params->lengths, params->formats, result_format);
         }
         if (!sent)
                 return weir_wire_fail(pg, NULL, sql, reterr);
         return weir_wire_finish(pg, ret, sql, reterr);
+}
+
+int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+                    PGresult **ret, struct weir_error *reterr)
+{
+        return run(pg, sql, params, 0, ret, reterr);
+}
+
+int weir_wire_query_binary(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+                           PGresult **ret, struct weir_error *reterr)
+{
+        return run(pg, sql, params, 1, ret, reterr);
 }
 
 static const Oid oid_of_kind[] = {
@@ -212,7 +224,7 @@ int weir_pg_query(struct weir_pg *pg, const char *sql, const struct weir_value *
         for (size_t i = 0, at = 0; i < count; at += (size_t)lengths[i], i++)
                 if (params[i].kind != WEIR_VALUE_NULL)
                         values[i] = (const char *)pg->scratch.data + at;
-        wire = (struct weir_params){ count, types, values, lengths, formats, 0 };
+        wire = (struct weir_params){ count, types, values, lengths, formats };
         r = weir_wire_query(pg, sql, &wire, &result, reterr);
         weir_bytes_reset(&pg->scratch, 1024 * 1024);
         if (r < 0)

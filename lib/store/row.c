@@ -163,7 +163,7 @@ int weir_row_query(struct weir_row *row, const char *sql, PGresult **ret, struct
         struct weir_bytes *bytes = &row->pg->scratch;
         const char *values[WEIR_ROW_MAX];
         int lengths[WEIR_ROW_MAX], formats[WEIR_ROW_MAX];
-        struct weir_params wire = { row->count, row->types, values, lengths, formats, 1 };
+        struct weir_params wire = { row->count, row->types, values, lengths, formats };
         int r;
 
         weir_bytes_put(bytes, "", 1); /* so that an empty last value has an address */
@@ -180,7 +180,7 @@ int weir_row_query(struct weir_row *row, const char *sql, PGresult **ret, struct
                 lengths[i] = (int)size;
                 formats[i] = 1;
         }
-        r = weir_wire_query(row->pg, sql, &wire, ret, reterr);
+        r = weir_wire_query_binary(row->pg, sql, &wire, ret, reterr);
         weir_bytes_reset(bytes, 1024 * 1024);
         return r;
 }
