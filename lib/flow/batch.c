@@ -92,7 +92,10 @@ static int take_event(void *context, const struct weir_event *event)
         item->event.replay = NULL;
         item->record = (uint32_t)batch->record_count;
         item->attempts = 0;
+        item->first_failed_us = item->try_at_us = item->parked_id = 0;
         item->dead = false;
+        item->parked = WEIR_PARKED_NOT;
+        item->klass = NULL;
         item->text = NULL;
         if (weir_key_of(batch->worker, &item->event, &item->key) < 0)
                 return WEIR_ENOMEM;
@@ -104,8 +107,11 @@ static int read_headers(struct weir_batch *batch, struct weir_record *record)
 {
         struct weir_header room[HEADER_ROOM];
         size_t count = 0;
-        int more = weir_record_headers(record, room, HEADER_ROOM, &count);
+        int more;
 
+        if (!record->message) /* a kept record: they came with it */
+                return 0;
+        more = weir_record_headers(record, room, HEADER_ROOM, &count);
         record->headers = NULL;
         record->header_count = count;
         if (count == 0)
@@ -135,6 +141,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
         message.header_count = record->header_count;
         entry->first_item = (uint32_t)batch->item_count;
         entry->refusal = NULL;
+        entry->key_hash = 0;
         batch->decoder.arena = &batch->arena;
         r = weir_decode_kafka(&batch->decoder, &message, take_event, &taking, &mode, &refusal);
         if (r < 0) {
@@ -172,6 +179,20 @@ int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct 
         return weir_fail(reterr, WEIR_ENOMEM, 0, "record %s/%d offset %lld of %zu bytes",
                          record->topic, record->partition, (long long)record->offset,
                          record->value.size);
+}
+
+enum weir_fate weir_batch_fate(const struct weir_batch *batch, size_t record)
+{
+        const struct weir_batch_record *entry = &batch->records[record];
+        enum weir_fate fate = entry->refusal ? WEIR_FATE_DEAD : WEIR_FATE_GOOD;
+
+        for (uint32_t i = entry->first_item; i < entry->first_item + entry->item_count; i++) {
+                if (batch->items[i].dead)
+                        return WEIR_FATE_DEAD;
+                if (batch->items[i].parked)
+                        fate = WEIR_FATE_PARKED;
+        }
+        return fate;
 }
 
 /* ---- claims ------------------------------------------------------------------------------- */
@@ -247,12 +268,16 @@ int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *bat
 
         if (make_room(claims, end - begin) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %u events", end - begin);
-        claims->count = claims->event_count = claims->dead_count = 0;
+        claims->count = claims->event_count = claims->dead_count = claims->parked_count = 0;
         for (size_t i = first; i < first + count; i++)
                 claims->dead_count += batch->records[i].refusal != NULL;
         for (uint32_t i = begin; i < end; i++) {
                 if (batch->items[i].dead) {
                         claims->dead_count++;
+                        continue;
+                }
+                if (batch->items[i].parked) { /* K2: no claim until it is applied */
+                        claims->parked_count++;
                         continue;
                 }
                 claims->event_count++;
