@@ -101,7 +101,7 @@ static void forget_pending(struct weir_park *park)
                         park->keys[kept++] = park->keys[i];
         }
         park->key_count = kept;
-        park->pending = 0;
+        park->pending = park->reserved = 0;
 }
 
 /* ---- entries ------------------------------------------------------------------------------- */
@@ -147,7 +147,7 @@ int weir_park_load(struct weir_park *park, struct weir_pg *pg, int32_t position,
         if (r < 0)
                 return r;
         park->count = park->key_count = 0;
-        park->pending = 0;
+        park->pending = park->reserved = 0;
         park->max_offset = -1;
         r = make_room(park, count);
         for (size_t i = 0; i < count && r == 0; i++)
@@ -180,7 +180,7 @@ static bool offset_parked(const struct weir_park *park, int64_t offset, int32_t 
 
 static bool has_room(const struct weir_park *park, const struct weir_batch *batch, uint32_t index)
 {
-        return park->count + park->pending < park->max_events &&
+        return park->count + park->pending + park->reserved < park->max_events &&
                !offset_parked(park, batch->items[index].event.offset,
                               weir_batch_item_index(batch, index));
 }
@@ -220,11 +220,26 @@ static int mark_record(struct weir_park *park, struct weir_batch *batch,
                         if (!has_room(park, batch, i))
                                 return 1;
                         item->parked = WEIR_PARKED_BEHIND; /* K3 */
+                } else {
+                        park->reserved--;
                 }
                 if (count_pending(park, entry->key_hash) < 0)
                         return WEIR_ENOMEM;
         }
         return 0;
+}
+
+/* K4: those that failed have their places already; what stands before them may not take them. */
+static uint32_t failed_from(const struct weir_batch *batch, size_t first)
+{
+        uint32_t failed = 0;
+
+        for (size_t i = first; i < batch->record_count; i++)
+                for (uint32_t k = 0; k < batch->records[i].item_count; k++)
+                        failed += batch->items[batch->records[i].first_item + k].parked ==
+                                          WEIR_PARKED_FAILED &&
+                                  !batch->items[batch->records[i].first_item + k].dead;
+        return failed;
 }
 
 int weir_park_mark(struct weir_park *park, struct weir_batch *batch, size_t first,
@@ -234,6 +249,7 @@ int weir_park_mark(struct weir_park *park, struct weir_batch *batch, size_t firs
         if (!park->count && !park->marked)
                 return 0;
         forget_pending(park);
+        park->reserved = failed_from(batch, first);
         park->marked = true; /* until a whole pass has shown that there are none */
         for (size_t i = first; i < batch->record_count; i++) {
                 int r = mark_record(park, batch, &batch->records[i]);
@@ -329,6 +345,7 @@ void weir_park_kept(struct weir_park *park, const struct weir_batch *batch, size
 
                 for (uint32_t k = 0; k < entry->item_count; k++) {
                         const struct weir_item *item = &batch->items[entry->first_item + k];
+                        struct weir_park_key *key;
 
                         if (!item->parked || item->dead)
                                 continue;
@@ -342,6 +359,9 @@ void weir_park_kept(struct weir_park *park, const struct weir_batch *batch, size
                                                                ? item->try_at_us
                                                                : now_us });
                         park->pending--;
+                        key = key_find(park, entry->key_hash);
+                        if (key)
+                                key->pending--;
                 }
         }
 }

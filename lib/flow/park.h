@@ -33,6 +33,7 @@ struct weir_park {
         struct weir_park_key *keys; /* by hash */
         size_t key_count, key_room;
         uint32_t pending;   /* of the batch in hand, keyless ones included */
+        uint32_t reserved;  /* events that failed and stand behind the stuck record */
         bool marked;        /* events of the batch in hand may carry marks */
         int64_t max_offset; /* no entry beyond; -1 = none at all */
 };

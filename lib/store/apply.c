@@ -121,7 +121,7 @@ static int by_key(const void *a, const void *b)
                       ((const struct claim_order *)b)->key.bytes, sizeof(struct weir_key));
 }
 
-static int sort_keys(struct weir_claims *claims, const struct weir_apply *apply)
+static int sort_keys(struct weir_claim_cache *claims, const struct weir_apply *apply)
 {
         struct claim_order *order = claims->order;
 
@@ -142,7 +142,8 @@ static int sort_keys(struct weir_claims *claims, const struct weir_apply *apply)
 }
 
 /* Both arrays, one behind the other; *ret_split = where the second begins. */
-static int put_arrays(struct weir_claims *claims, const struct weir_apply *apply, size_t *ret_split)
+static int put_arrays(struct weir_claim_cache *claims, const struct weir_apply *apply,
+                      size_t *ret_split)
 {
         const struct claim_order *order = claims->order;
         struct weir_bytes *bytes = &claims->arrays;

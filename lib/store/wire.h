@@ -56,7 +56,7 @@ struct weir_statement {
 };
 
 /* What apply.c knows about the claim generations on this connection. */
-struct weir_claims {
+struct weir_claim_cache {
         int64_t version; /* of weir.claim_state that the statement was made for; 0 = none */
         bool prepared;   /* a statement named "weir_claim" exists */
         struct weir_bytes arrays;
@@ -72,7 +72,7 @@ struct weir_pg {
         struct weir_statement statements[WEIR_STATEMENTS_MAX];
         size_t statement_count;
         struct weir_bytes scratch; /* parameters of the query in hand */
-        struct weir_claims claims;
+        struct weir_claim_cache claims;
 };
 
 /* Parameters in the form libpq wants. Arrays of @count; formats all binary. */
