@@ -4,13 +4,16 @@
 #
 #   new_topic 4              $topic $group   a topic with 4 partitions, created and known
 #   new_db                   $url            a database of its own
-#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= options= properties= second= group=
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= more= options= properties= second= group=
 #   migrate                                  weir migrate up
 #   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
 #   event ID TYPE | emit                     one event; `expect ID` writes it down
 #   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
+#   weir_dies a NAME [N]                     weir run that is killed when it passes the failpoint NAME (for the N-th time)
+#   weir_halts a NAME [N]                    … that is stopped there; weir_goes_on a
+#   gate ID [ANSWER]..  gate_open            the probe's gate: IDs it answers with retry (reject); none any more
 #   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
@@ -69,7 +72,7 @@ new_db() {
 }
 
 configure() {
-        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' options='' second='' file=weir.cfg
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
         local name=audit group=$group arg
         for arg; do local "$arg"; done
@@ -81,6 +84,7 @@ plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
 workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
   batch = { $batch }; retry = { $retry }; options = { $options };
+  $more
 }$second );
 TXT
 }
@@ -137,6 +141,44 @@ weir_stop() {
 }
 
 weir_kill() { weir_stop "$1" KILL; }
+weir_at() { # NAME FAILPOINT:ACTION: start it so
+        export WEIR_FAILPOINT=$2
+        weir_start "$1"
+        unset WEIR_FAILPOINT
+}
+weir_dies() {
+        weir_at "$1" "$2:kill:${3:-1}"
+        within 40s weir_stopped "$1" || fail "weir $1 does not come to $2"
+        weir_stop "$1"
+        equal "end at $2" 137 "$status"
+}
+stopped_at() { [ "$(awk '/^State:/ { print $2 }' "/proc/${pid[$1]}/status")" = T ]; }
+weir_halts() {
+        weir_at "$1" "$2:stop:${3:-1}"
+        within 40s stopped_at "$1" || fail "weir $1 does not come to $2"
+}
+weir_goes_on() { kill -CONT "${pid[$1]}"; }
+
+gate() { sql "insert into probe.gate values ('$1', '${2:-retry}') on conflict (id) do update set answer = excluded.answer"; }
+gate_open() { sql 'delete from probe.gate'; }
+calls() { awk -v id="$1" '$1 == id' calls.txt 2>/dev/null | wc -l; }
+
+# Each of the ids produced came into effect once, or is kept once; none both; claims are effects.
+check_decided_once() {
+        local table=${1:-probe.event}
+        wait_caught_up
+        LC_ALL=C sort -u produced >distinct.txt
+        sql "select id from $table union all select event_id from weir.dead_letter where state = 'kept'" | LC_ALL=C sort >decided.txt
+        diff distinct.txt decided.txt >decided.diff || fail "not decided once: $(head -5 decided.diff | xargs)"
+        equal 'parked' 0 "$(rows weir.parked)"
+        equal 'attempts left' 0 "$(rows weir.attempt)"
+        equal 'claims against effects' "$(rows "$table")" "$(rows weir.claim)"
+        equal 'holes in the trail that no operator made' 0 "$(sql "select count(*) from (select position, first_offset,
+                lag(next_offset) over (partition by position order by first_offset, id) before from weir.batch) t where before <> first_offset
+                and not exists (select from weir.position_change c where c.position = t.position and c.before = t.before and c.after = first_offset)")"
+        equal 'claims against the trail' "$(sql "select sum(fresh) from weir.batch")" "$(sql 'select count(*) from weir.claim')"
+        commits_behind || fail 'a committed offset is ahead of its position'
+}
 weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
 
