@@ -34,7 +34,7 @@ struct weir_handler_tx {
         const struct weir_event *const *events;
         size_t event_count;
         size_t event_hint; /* where the last event asked for was found */
-        uint32_t emitted; /* events that were handed to the outbox in this call */
+        uint32_t emitted;  /* events that were handed to the outbox in this call */
         struct cJSON **trees;
         size_t tree_room;
         struct weir_pg_rows *rows;

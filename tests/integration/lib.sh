@@ -4,7 +4,7 @@
 #
 #   new_topic 4              $topic $group   a topic with 4 partitions, created and known
 #   new_db                   $url            a database of its own
-#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= options= properties= second= group=
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= options= properties= second= group= sinks=
 #   migrate                                  weir migrate up
 #   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
 #   event ID TYPE | emit                     one event; `expect ID` writes it down
@@ -69,7 +69,7 @@ new_db() {
 }
 
 configure() {
-        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' options='' second='' file=weir.cfg
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' options='' second='' file=weir.cfg sinks=''
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
         local name=audit group=$group arg
         for arg; do local "$arg"; done
@@ -82,6 +82,7 @@ workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
   batch = { $batch }; retry = { $retry }; options = { $options };
 }$second );
+sinks = ( $sinks );
 TXT
 }
 
@@ -164,6 +165,15 @@ when() {
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
 positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+# What is on its way out of the database: nothing.
+relayed() { [ "$(rows weir.outbox)" = 0 ]; }
+wait_relayed() { within "${1:-60s}" relayed || fail "$(rows weir.outbox) rows are still in the outbox"; }
+records() { kafkactl records "$1"; } # partition offset time key ce_id value
+
+# TOPIC: the events of a key stand in the order in which they were made, repetitions left out
+in_order() {
+        records "$1" | awk '$5 in seen { next } { seen[$5] = 1; n = $5; sub(/^e-/, "", n); if (n + 0 <= last[$4] + 0) { print; bad = 1 } last[$4] = n } END { exit bad }'
+}
 caught_up() { # empty partitions may have no row yet
         local ends
         ends=$(kafkactl ends "$topic" 2>/dev/null | awk '$2 > 0') || return 1
