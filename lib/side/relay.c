@@ -73,9 +73,6 @@ static int connect_store(struct weir_relay *relay, struct weir_error *reterr)
                                         reterr);
         if (r < 0)
                 return r;
-        if (relay->attempt)
-                weir_log(WEIR_LOG_INFO, "relay.store_back", LOG_I("attempts", relay->attempt));
-        relay->attempt = 0;
         relay->look_us = relay->balance_us = 0;
         return 0;
 }
@@ -128,6 +125,11 @@ static int round_with_store(struct weir_relay *relay, struct weir_error *reterr)
                 r = look_and_send(relay, reterr);
         if (r == 0 && settle_now(relay)) /* what was refused at once */
                 r = weir_relay_settle(relay, reterr);
+        if (r == 0 && relay->attempt) {
+                weir_log(WEIR_LOG_INFO, "relay.store_back", LOG_I("attempts", relay->attempt));
+                relay->attempt =
+                        0; /* only now: a server that takes connections may refuse statements */
+        }
         return r;
 }
 
