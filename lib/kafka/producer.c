@@ -252,6 +252,17 @@ bool weir_producer_refuses(int number)
         }
 }
 
+bool weir_producer_refuses_batch(int number)
+{
+        switch (number) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD: return true;
+        default: return false;
+        }
+}
+
 const char *weir_producer_error_name(int number)
 {
         return rd_kafka_err2name((rd_kafka_resp_err_t)number);

@@ -47,6 +47,8 @@ int weir_producer_report(const struct weir_producer *producer);
 /* Would the same record be refused again? True for what is wrong with it or with its topic; false for what a cluster,
  * its administrator or time may heal. */
 bool weir_producer_refuses(int number);
+/* Is it said of all records of a batch, and perhaps true of one only? */
+bool weir_producer_refuses_batch(int number);
 const char *weir_producer_error_name(int number); /* "MSG_SIZE_TOO_LARGE" */
 void weir_producer_free(struct weir_producer *producer);
 WEIR_DEFINE_FREEP(struct weir_producer, weir_producer_free)

@@ -57,9 +57,10 @@ struct weir_outlet {
         const struct weir_conf_sink *sink;
         enum weir_outlet_type type;
         struct weir_breaker breaker;
-        size_t in_flight; /* sent, no outcome yet */
-        size_t leased;    /* queues of it that are ours */
-        size_t share;     /* how many should be */
+        size_t in_flight;                           /* sent, no outcome yet */
+        size_t leased;                              /* queues of it that are ours */
+        size_t share;                               /* how many should be */
+        size_t wave_most, wave_sent, wave_suspects; /* send_topic.c */
         struct weir_queue *queues;
         /* rate */
         double tokens;
@@ -141,6 +142,8 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr);
 /* send.c, send_topic.c, send_file.c, send_hook.c */
 int weir_relay_send(struct weir_relay *relay, struct weir_error *reterr);
 int weir_send_topic_open(struct weir_relay *relay, struct weir_error *reterr);
+/* May one more record leave? */
+bool weir_send_topic_room(const struct weir_relay *relay, struct weir_outlet *outlet);
 int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel);
 void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet);
 int weir_send_hook_open(struct weir_relay *relay, struct weir_error *reterr);

@@ -11,18 +11,15 @@
 #include <string.h>
 
 enum {
-        RECORDS_MAX = 50000, /* under way to Kafka; the producer holds ten times that */
-        RECORD_BYTES_MAX = 64 * 1024 * 1024, /* half of what the producer holds */
-        PROBE_TOPIC_US = 30000000,           /* how long others leave a probe alone */
+        PROBE_TOPIC_US = 30000000, /* how long others leave a probe alone */
         PROBE_MORE_US = 5000000,
         YIELD_US = 1000000
 };
 
-static bool has_room(const struct weir_relay *relay, const struct weir_outlet *outlet)
+static bool has_room(const struct weir_relay *relay, struct weir_outlet *outlet)
 {
         switch (outlet->type) {
-        case WEIR_OUTLET_TOPIC:
-                return relay->records < RECORDS_MAX && relay->record_bytes < RECORD_BYTES_MAX;
+        case WEIR_OUTLET_TOPIC: return weir_send_topic_room(relay, outlet);
         case WEIR_OUTLET_URL:
                 return outlet->in_flight <
                        (outlet->sink->max_concurrent ? outlet->sink->max_concurrent : 1);

@@ -28,6 +28,8 @@ weir_start b
 started() { logged b event=relay.started; }
 within 10s started
 weir_kill a
+ended() { ! stuck; } # the server has noticed that nobody waits for the statement
+within 10s ended
 sql "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 4711 and granted" >/dev/null
 wait "$gate" 2>/dev/null || true
 began=${EPOCHREALTIME/[.,]/}

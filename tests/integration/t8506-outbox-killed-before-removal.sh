@@ -23,6 +23,8 @@ arrived() { [ "$(kafkactl ends "$out" | awk '{ print $2 }')" -ge "$1" ]; }
 within 20s arrived 2
 within 10s stuck
 weir_kill a
+ended() { ! stuck; } # the server has noticed that nobody waits for the statement
+within 10s ended
 sql "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 4711 and granted" >/dev/null
 wait "$gate" 2>/dev/null || true
 equal 'rows that were delivered and are still there' 2 "$(rows weir.outbox)"

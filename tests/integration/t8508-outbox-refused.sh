@@ -18,7 +18,7 @@ weir_start a
 wait_caught_up
 wait_relayed
 equal 'sent' "$(seq 1 20 | grep -vx 7 | sed 's/^/e-/' | xargs)" "$(records "$out" | awk '{ print $5 }' | xargs)"
-equal 'dead letter' "deliver|kafka-MSG_SIZE_TOO_LARGE|topic $out|/test|e-7|sender|$topic|0|6|1|50000|s0" \
+equal 'dead letter' "deliver|kafka-MSG_SIZE_TOO_LARGE|topic $out|/test|e-7|audit|$topic|0|6|1|50000|s0" \
         "$(sql "select class, reason, destination, source, event_id, d.worker, d.topic, d.partition, d.\"offset\", attempts, length(value), convert_from(key, 'UTF8')
                 from weir.dead_letter d join weir.position p on p.id = d.position")"
 sql "insert into weir.outbox (kind, destination, shard, header_names, header_values, body, message_id, worker)
