@@ -209,7 +209,7 @@ static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_
 {
         int r;
 
-        weir_handler_tx_attach(applier->tx, pg);
+        weir_handler_tx_attach(applier->tx, pg, position->id);
         r = applier->plugin->handle_batch && count > 1
                     ? handle_together(applier, batch, ret)
                     : handle_each(applier, pg, batch, count == 1, ret);

@@ -217,6 +217,16 @@ const struct weir_worker *weir_handler_worker(const struct weir_handler *handler
         return handler->worker;
 }
 
+const char *weir_handler_name(const struct weir_handler *handler)
+{
+        return handler->conf->name;
+}
+
+const struct weir_conf_sink *weir_handler_sink(const struct weir_handler *handler, const char *name)
+{
+        return name ? weir_conf_sink_find(handler->conf->conf, name) : NULL;
+}
+
 void *weir_handler_self(const struct weir_handler *handler)
 {
         return handler->self;

@@ -199,6 +199,15 @@ when() {
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
 positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+# What is on its way out of the database: nothing.
+relayed() { [ "$(rows weir.outbox)" = 0 ]; }
+wait_relayed() { within "${1:-60s}" relayed || fail "$(rows weir.outbox) rows are still in the outbox"; }
+records() { kafkactl records "$1"; } # partition offset time key ce_id value
+
+# TOPIC: the events of a key stand in the order in which they were made, repetitions left out
+in_order() {
+        records "$1" | awk '$5 in seen { next } { seen[$5] = 1; n = $5; sub(/^e-/, "", n); if (n + 0 <= last[$4] + 0) { print; bad = 1 } last[$4] = n } END { exit bad }'
+}
 caught_up() { # empty partitions may have no row yet
         local ends
         ends=$(kafkactl ends "$topic" 2>/dev/null | awk '$2 > 0') || return 1
