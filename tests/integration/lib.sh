@@ -15,6 +15,10 @@
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
 #   resolve a 0                              do what it said, word by word
+#   receiver_start r [OPTION..]              an HTTP receiver on 127.0.0.1:${port[r]}; again after receiver_stop, same port
+#   receiver_tell r '{ "*": { .. } }'        what it answers from now on (tests/support/receiver.py)
+#   received r 'h["ce-id"]' ['CONDITION']    a line for each request r, in their order: a Python expression of r (the line
+#                                            of its log), h (headers by small letters) and body
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
 # A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
@@ -25,7 +29,7 @@ set -euo pipefail
 . "$SUPPORT/common.sh"
 cd "$TEST_DIR"
 export PGPASSFILE=$PG_DIR/pgpass
-declare -A pid=()
+declare -A pid=() port=()
 topic_count=0
 status=0
 touch produced
@@ -141,6 +145,36 @@ weir_kill() { weir_stop "$1" KILL; }
 weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
 
+
+receiver_start() {
+        local name=$1
+        shift
+        port[$name]=${port[$name]:-$(free_port)}
+        rm -f "$name.port"
+        python3 "$SUPPORT/receiver.py" "$name.requests" "$name.control" --port "${port[$name]}" "$@" >"$name.port" 2>>"$name.log" &
+        pid[$name]=$!
+        touch "$name.requests"
+        within 20s test -s "$name.port" || fail "the receiver $name does not start"
+}
+receiver_stop() { weir_kill "$1"; }
+receiver_tell() {
+        printf '%s' "$2" >"$1.control.new"
+        mv "$1.control.new" "$1.control"
+}
+received() {
+        python3 - "$1.requests" "$2" "${3:-True}" <<'PY'
+import json, sys
+expression, condition = (compile(text, text, "eval") for text in sys.argv[2:4])
+for line in open(sys.argv[1], encoding="utf-8"):
+    if line.endswith("\n"):
+        r = json.loads(line)
+        names = {"r": r, "h": {k.lower(): v for k, v in r["headers"]}, "body": r["body"], "json": json}
+        if eval(condition, names):
+            print(eval(expression, names))
+PY
+}
+received_count() { received "$1" 1 "${2:-True}" | wc -l; }
+received_at_least() { [ "$(received_count "$1" "${3:-True}")" -ge "$2" ]; } # NAME COUNT [CONDITION]
 
 halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
 resolve() {
