@@ -350,7 +350,7 @@ END_TEST
 START_TEST(the_bits_of_many_sinks_do_not_mix)
 {
         struct notify *notify = calloc(1, sizeof *notify + sizeof *notify->rules);
-        static char names[SINKS_MAX][8];
+        static char names[SINKS_MAX][16];
         char expected[200] = "";
 
         memset(&world, 0, sizeof world);
