@@ -96,6 +96,7 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	@mkdir -p $(@D)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
+$(O)/test_webhook $(O)/test_webhook_tls: CHECK += -lssl
 $(B)/kafkactl: $(S)/kafkactl.c Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka

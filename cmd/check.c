@@ -67,6 +67,24 @@ static void check_plugins(struct checking *checking)
         }
 }
 
+/* @topic NULL: there is none to look at. */
+static void check_topic(struct checking *checking, struct weir_cluster *cluster, const char *topic)
+{
+        struct weir_error error;
+        char what[300], detail[96];
+        int partitions = topic ? weir_cluster_partitions(cluster, topic, &error) : 0;
+
+        if (!topic)
+                return;
+        snprintf(what, sizeof what, "topic %s", topic);
+        snprintf(detail, sizeof detail, "%d partition%s", partitions, partitions == 1 ? "" : "s");
+        if (partitions > 0)
+                good(what, detail);
+        else
+                bad(checking, what,
+                    partitions < 0 ? error.text : "does not exist; create it, weir never does");
+}
+
 static void check_kafka(struct checking *checking)
 {
         struct weir_cluster_conf cluster_conf = { .brokers = checking->conf->kafka_brokers,
@@ -74,28 +92,22 @@ static void check_kafka(struct checking *checking)
                                                   .property_count = checking->conf->property_count,
                                                   .timeout_ms = ASK_TIMEOUT_MS };
         WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        const struct weir_conf *conf = checking->conf;
         struct weir_error error;
-        char what[300], detail[96];
 
         if (weir_cluster_open(&cluster_conf, &cluster, &error) < 0) {
                 bad(checking, "kafka", error.text);
                 return;
         }
-        for (size_t i = 0; i < checking->conf->worker_count; i++)
-                for (size_t k = 0; k < checking->conf->workers[i].topic_count; k++) {
-                        const char *topic = checking->conf->workers[i].topics[k];
-                        int partitions = weir_cluster_partitions(cluster, topic, &error);
-
-                        snprintf(what, sizeof what, "topic %s", topic);
-                        snprintf(detail, sizeof detail, "%d partition%s", partitions,
-                                 partitions == 1 ? "" : "s");
-                        if (partitions > 0)
-                                good(what, detail);
-                        else
-                                bad(checking, what,
-                                    partitions < 0 ? error.text
-                                                   : "does not exist; create it, weir never does");
-                }
+        for (size_t i = 0; i < conf->worker_count; i++) {
+                for (size_t k = 0; k < conf->workers[i].topic_count; k++)
+                        check_topic(checking, cluster, conf->workers[i].topics[k]);
+                check_topic(checking, cluster, conf->workers[i].dead_letter_topic);
+        }
+        for (size_t i = 0; i < conf->sink_count; i++) {
+                check_topic(checking, cluster, conf->sinks[i].topic);
+                check_topic(checking, cluster, conf->sinks[i].reply_topic);
+        }
 }
 
 static void check_schema(struct checking *checking, struct weir_pg *pg)

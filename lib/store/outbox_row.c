@@ -18,7 +18,8 @@
 static const char fetch_sql[] =
         "SELECT s.ord, o.id, o.key, o.header_names, o.header_values, o.body, o.message_id, o.worker,"
         " o.position, o.\"offset\", o.attempts, o.wait_us"
-        " FROM pg_catalog.unnest($1::text[], $2::text[], $3::int8[]) WITH ORDINALITY"
+        " FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]),"
+        "      pg_catalog.unnest($3::int8[])) WITH ORDINALITY"
         "      AS s (kind, destination, shard, ord)"
         " CROSS JOIN LATERAL ("
         "  SELECT w.* FROM ("
@@ -193,7 +194,8 @@ int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows,
                      const char *reason, const char *text, bool tried, struct weir_error *reterr)
 {
         static const char sql[] =
-                "WITH why AS (SELECT * FROM pg_catalog.unnest($1::int8[], $2::text[], $3::text[])"
+                "WITH why AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::int8[]),"
+                " pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]))"
                 "             AS u (id, source, event_id)),"
                 " gone AS (DELETE FROM weir.outbox o USING why WHERE o.id = why.id"
                 "          RETURNING o.*, why.source, why.event_id)"

@@ -104,7 +104,8 @@ int weir_stream_look(struct weir_pg *pg, weir_stream_fn *take, void *context,
 }
 
 #define WANTED                                                                                     \
-        "pg_catalog.unnest($1::text[], $2::text[], $3::int8[]) WITH ORDINALITY"                    \
+        "ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]),"                 \
+        " pg_catalog.unnest($3::int8[])) WITH ORDINALITY"                                          \
         " AS u (kind, destination, shard, ord)"
 #define SAME                                                                                       \
         "s.kind = u.kind::\"char\" AND s.destination = u.destination AND s.shard = u.shard::int2"

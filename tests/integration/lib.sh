@@ -4,7 +4,7 @@
 #
 #   new_topic 4              $topic $group   a topic with 4 partitions, created and known
 #   new_db                   $url            a database of its own
-#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= more= options= properties= second= group=
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= more= options= properties= second= group= sinks=
 #   migrate                                  weir migrate up
 #   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
 #   event ID TYPE | emit                     one event; `expect ID` writes it down
@@ -18,6 +18,10 @@
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
 #   resolve a 0                              do what it said, word by word
+#   receiver_start r [OPTION..]              an HTTP receiver on 127.0.0.1:${port[r]}; again after receiver_stop, same port
+#   receiver_tell r '{ "*": { .. } }'        what it answers from now on (tests/support/receiver.py)
+#   received r 'h["ce-id"]' ['CONDITION']    a line for each request r, in their order: a Python expression of r (the line
+#                                            of its log), h (headers by small letters) and body
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
 # A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
@@ -28,7 +32,7 @@ set -euo pipefail
 . "$SUPPORT/common.sh"
 cd "$TEST_DIR"
 export PGPASSFILE=$PG_DIR/pgpass
-declare -A pid=()
+declare -A pid=() port=()
 topic_count=0
 status=0
 touch produced
@@ -72,7 +76,7 @@ new_db() {
 }
 
 configure() {
-        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg sinks=''
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
         local name=audit group=$group arg
         for arg; do local "$arg"; done
@@ -86,6 +90,7 @@ workers = ( {
   batch = { $batch }; retry = { $retry }; options = { $options };
   $more
 }$second );
+sinks = ( $sinks );
 TXT
 }
 
@@ -183,6 +188,38 @@ weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
 
 
+receiver_start() {
+        local name=$1
+        shift
+        port[$name]=${port[$name]:-$(free_port)}
+        rm -f "$name.port"
+        python3 "$SUPPORT/receiver.py" "$name.requests" "$name.control" --port "${port[$name]}" "$@" >"$name.port" 2>>"$name.log" &
+        pid[$name]=$!
+        touch "$name.requests"
+        within 20s test -s "$name.port" || fail "the receiver $name does not start"
+}
+receiver_stop() { weir_kill "$1"; }
+receiver_tell() {
+        printf '%s' "$2" >"$1.control.new"
+        mv "$1.control.new" "$1.control"
+}
+received() {
+        python3 - "$1.requests" "$2" "${3:-True}" <<'PY'
+import json, sys
+expression, condition = (compile(text, text, "eval") for text in sys.argv[2:4])
+for line in open(sys.argv[1], encoding="utf-8"):
+    if line.endswith("\n"):
+        r = json.loads(line)
+        names = {"r": r, "h": {k.lower(): v for k, v in r["headers"]}, "body": r["body"], "json": json}
+        if eval(condition, names):
+            print(eval(expression, names))
+PY
+}
+received_count() { received "$1" 1 "${2:-True}" | wc -l; }
+received_at_least() { [ "$(received_count "$1" "${3:-True}")" -ge "$2" ]; } # NAME COUNT [CONDITION]
+
+outbox_empty() { [ "$(rows weir.outbox)" = 0 ]; }
+
 halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
 resolve() {
         local line
@@ -206,6 +243,15 @@ when() {
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
 positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+# What is on its way out of the database: nothing.
+relayed() { [ "$(rows weir.outbox)" = 0 ]; }
+wait_relayed() { within "${1:-60s}" relayed || fail "$(rows weir.outbox) rows are still in the outbox"; }
+records() { kafkactl records "$1"; } # partition offset time key ce_id value
+
+# TOPIC: the events of a key stand in the order in which they were made, repetitions left out
+in_order() {
+        records "$1" | awk '$5 !~ /^e-/ || $5 in seen { next } { seen[$5] = 1; n = $5; sub(/^e-/, "", n); if (n + 0 <= last[$4] + 0) { print; bad = 1 } last[$4] = n } END { exit bad }'
+}
 caught_up() { # empty partitions may have no row yet
         local ends
         ends=$(kafkactl ends "$topic" 2>/dev/null | awk '$2 > 0') || return 1
