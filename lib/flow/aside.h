@@ -6,8 +6,8 @@
  *
  * Lane thread only, between batches and while the lane waits for a retry; never inside a transaction.
  */
-#include "flow/apply.h"
 #include "flow/lane.h"
+#include "flow/rerun.h"
 #include "flow/share.h"
 
 enum weir_run {
@@ -28,13 +28,12 @@ struct weir_aside {
         struct weir_applied_counts *counts;
 
         struct weir_pg *pg; /* held within one call */
-        struct weir_batch batch;
-        struct weir_claims claims;
-        struct weir_arena arena;
-        int64_t not_before_us; /* after a failure of the infrastructure */
-        int64_t look_at_us;    /* for marked dead letters */
-        uint32_t failures;     /* in a row */
-        bool unsure;           /* what stands in weir.parked: an answer to COMMIT was lost */
+        struct weir_rerun rerun;
+        struct weir_arena arena; /* of the record in hand */
+        int64_t not_before_us;   /* after a failure of the infrastructure */
+        int64_t look_at_us;      /* for marked dead letters */
+        uint32_t failures;       /* in a row */
+        bool unsure;             /* what stands in weir.parked: an answer to COMMIT was lost */
         struct weir_error halt;
 };
 

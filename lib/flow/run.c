@@ -3,7 +3,7 @@
  * run - batches without shared fate
  *
  * The happy path is one transaction for the whole batch. When that fails it is rolled back and the batch is
- * cut: up to the event at fault where that is known (the handler was inside it), in halves where it is not
+ * cut (flow/cut): up to the event at fault where that is known (the handler was inside it), in halves where it is not
  * (a COPY failed), down to single records. Good events commit together, the culprit stands alone and meets its
  * policy, order is kept because records are only ever taken from the front.
  *
@@ -25,6 +25,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/cut.h"
 #include "flow/policy.h"
 
 #define WAIT_FIRST_MS 50
@@ -225,55 +226,8 @@ static void settle(struct weir_runner *runner, const struct weir_batch *batch, s
         weir_retry_passed(&runner->retry, position->next_offset);
 }
 
-/* How much of the batch the next transaction takes. */
-struct cut {
-        size_t done;  /* records passed */
-        size_t limit; /* at most so many: halved where the culprit is unknown, doubled on success */
-        size_t suspect; /* the record at fault: run up to it, then it alone; SIZE_MAX = none */
-        size_t stuck;   /* a record that has to wait for room in the park; SIZE_MAX = none */
-};
-
-static size_t next_count(const struct cut *cut, const struct weir_batch *batch)
-{
-        size_t end = batch->record_count;
-
-        if (cut->suspect == cut->done)
-                return 1;
-        if (cut->suspect < end)
-                end = cut->suspect;
-        if (cut->stuck < end)
-                end = cut->stuck;
-        return end - cut->done < cut->limit ? end - cut->done : cut->limit;
-}
-
-/* The next record of which an event was tried before: it is run alone. */
-static size_t next_tried(const struct weir_runner *runner, const struct weir_batch *batch,
-                         size_t from)
-{
-        if (!runner->retry.count)
-                return SIZE_MAX;
-        for (uint32_t i = from < batch->record_count ? batch->records[from].first_item : 0;
-             from < batch->record_count && i < batch->item_count; i++) {
-                const struct weir_item *item = &batch->items[i];
-
-                if (item->attempts && !item->dead && !item->parked)
-                        return item->record;
-        }
-        return SIZE_MAX;
-}
-
-static void move_on(const struct weir_runner *runner, const struct weir_batch *batch,
-                    struct cut *cut, size_t count)
-{
-        cut->done += count;
-        if (cut->suspect < cut->done)
-                cut->suspect = next_tried(runner, batch, cut->done);
-        if (cut->limit < SIZE_MAX / 2)
-                cut->limit *= 2;
-}
-
 /* The events of parked keys are sent to the park anew, as it is now. Without memory the next record waits. */
-static void mark(struct weir_runner *runner, struct weir_batch *batch, struct cut *cut)
+static void mark(struct weir_runner *runner, struct weir_batch *batch, struct weir_cut *cut)
 {
         struct weir_error error;
 
@@ -310,8 +264,9 @@ static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, 
         }
 }
 
-static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch, struct cut *cut,
-                           const struct weir_position *position, const struct weir_fault *fault)
+static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
+                           struct weir_cut *cut, const struct weir_position *position,
+                           const struct weir_fault *fault)
 {
         const struct weir_conf_worker *worker = runner->env->worker;
         struct weir_item *item = &batch->items[fault->item];
@@ -345,7 +300,7 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
 
 /* A transaction of @count records failed for a reason that one of them has. Returns WEIR_RUN_DONE to go on. */
 static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch *batch,
-                                  struct cut *cut, size_t count,
+                                  struct weir_cut *cut, size_t count,
                                   const struct weir_position *position,
                                   const struct weir_fault *fault, enum weir_action action)
 {
@@ -388,18 +343,18 @@ static size_t allowed(const struct weir_runner *runner, const struct weir_batch 
 }
 
 static enum weir_run commit_done(struct weir_runner *runner, struct weir_batch *batch,
-                                 struct cut *cut, size_t count,
+                                 struct weir_cut *cut, size_t count,
                                  const struct weir_position *position)
 {
         settle(runner, batch, cut->done, count, position);
-        move_on(runner, batch, cut, count);
+        weir_cut_move(cut, batch, &runner->retry, count);
         return passed(runner, position);
 }
 
 static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
-                               struct cut *cut, struct weir_position *position)
+                               struct weir_cut *cut, struct weir_position *position)
 {
-        size_t count = allowed(runner, batch, cut->done, next_count(cut, batch));
+        size_t count = allowed(runner, batch, cut->done, weir_cut_count(cut, batch));
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
         enum weir_action action;
         int r;
@@ -439,24 +394,6 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 
 /* ---- a turn of the partition ---------------------------------------------------------------- */
 
-/* When the record in front may be run: weir_clock_us, or 0 = now. */
-static int64_t turn_us(const struct weir_batch *batch, const struct cut *cut)
-{
-        const struct weir_batch_record *entry = &batch->records[cut->done];
-        int64_t now_us = weir_clock_us(), turn = 0;
-
-        if (cut->stuck == cut->done)
-                return now_us + SLICE_MS * 1000;
-        for (uint32_t i = entry->first_item; i < entry->first_item + entry->item_count; i++) {
-                const struct weir_item *item = &batch->items[i];
-
-                if (!item->dead && !item->parked && item->try_at_us > now_us &&
-                    item->try_at_us > turn)
-                        turn = item->try_at_us;
-        }
-        return turn;
-}
-
 enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position)
 {
         enum weir_run run = weir_aside_run(&runner->aside, position);
@@ -468,9 +405,9 @@ enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_po
 
 /* The partition waits; what stands aside does not. */
 static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *batch,
-                               struct cut *cut, const struct weir_position *position)
+                               struct weir_cut *cut, const struct weir_position *position)
 {
-        int64_t turn = turn_us(batch, cut), left_ms;
+        int64_t turn = weir_cut_turn_us(cut, batch), left_ms;
         enum weir_run run;
 
         while (turn) {
@@ -481,7 +418,7 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
                 if (run != WEIR_RUN_DONE)
                         return run;
                 mark(runner, batch, cut);
-                turn = turn_us(batch, cut);
+                turn = weir_cut_turn_us(cut, batch);
         }
         WEIR_FAILPOINT("retry.turn");
         return WEIR_RUN_DONE;
@@ -502,12 +439,12 @@ int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
 enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
                               struct weir_position *position)
 {
-        struct cut cut = { .done = 0, .limit = SIZE_MAX, .stuck = SIZE_MAX };
+        struct weir_cut cut;
         enum weir_run r = WEIR_RUN_DONE;
 
         WEIR_ON(WEIR_ROLE_LANE);
         weir_retry_meet(&runner->retry, batch);
-        cut.suspect = next_tried(runner, batch, 0);
+        weir_cut_begin(&cut, batch, &runner->retry);
         mark(runner, batch, &cut);
         while (r == WEIR_RUN_DONE && cut.done < batch->record_count) {
                 assert(batch->records[cut.done].record.offset >=

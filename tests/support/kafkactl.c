@@ -10,6 +10,7 @@
  *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
+ * headers prints partition and offset, and all headers as NAME=VALUE, in their order
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -243,8 +244,24 @@ static void print_record(const rd_kafka_message_t *message)
                message->payload ? (const char *)message->payload : "-");
 }
 
+static void print_headers(const rd_kafka_message_t *message)
+{
+        rd_kafka_headers_t *headers = NULL;
+        const char *name;
+        const void *value;
+        size_t size;
+
+        printf("%d %" PRId64, message->partition, message->offset);
+        if (!rd_kafka_message_headers(message, &headers))
+                for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
+                        printf(" %s=%.*s", name, value ? (int)size : 1,
+                               value ? (const char *)value : "-");
+        putchar('\n');
+}
+
 /* From start to end, a partition after the other. */
-static void records(const char *brokers, const char *topic)
+static void records(const char *brokers, const char *topic,
+                    void (*print)(const rd_kafka_message_t *))
 {
         rd_kafka_t *rk = open_client(brokers, "kafkactl", NULL);
         rd_kafka_topic_partition_list_t *ends = list_of(rk, topic, RD_KAFKA_OFFSET_END);
@@ -266,7 +283,7 @@ static void records(const char *brokers, const char *topic)
                                 die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
                         if (message->err)
                                 die("%s/%d: %s", topic, i, rd_kafka_message_errstr(message));
-                        print_record(message);
+                        print(message);
                         next = message->offset + 1;
                         rd_kafka_message_destroy(message);
                 }
@@ -424,7 +441,11 @@ int main(int argc, char **argv)
                 return 0;
         }
         if (!strcmp(what, "records") && given == 1) {
-                records(argv[1], argv[3]);
+                records(argv[1], argv[3], print_record);
+                return 0;
+        }
+        if (!strcmp(what, "headers") && given == 1) {
+                records(argv[1], argv[3], print_headers);
                 return 0;
         }
         rk = argc > 2
@@ -449,7 +470,7 @@ int main(int argc, char **argv)
         else
                 die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
                     "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP | records TOPIC | produce TOPIC PARTITION [OPTION...] <VALUES");
+                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }
