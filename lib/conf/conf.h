@@ -75,9 +75,10 @@ struct weir_conf_worker {
         uint32_t
                 dead_max_percent; /* of the last dead_window events; more: the partition halts; 100 = never */
         uint32_t dead_window;
-        bool accept_json_batch;      /* Kafka records of application/cloudevents-batch+json */
-        struct weir_option *options; /* the plugin's own group; NULL when absent */
-        const char *where;           /* "file:line" of the group */
+        bool accept_json_batch;       /* Kafka records of application/cloudevents-batch+json */
+        struct weir_option *options;  /* the plugin's own group; NULL when absent */
+        const char *where;            /* "file:line" of the group */
+        const struct weir_conf *conf; /* that it is a part of; NULL: made by hand, in a test */
 };
 
 struct weir_conf {
@@ -120,6 +121,8 @@ int weir_conf_load(const char *path, struct weir_conf **ret,
                    struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 void weir_conf_free(struct weir_conf *conf);
 WEIR_DEFINE_FREEP(struct weir_conf, weir_conf_free)
+/* NULL = no sink of this name. @conf may be NULL. */
+const struct weir_conf_sink *weir_conf_sink_find(const struct weir_conf *conf, const char *name);
 void weir_conf_problems_fini(struct weir_conf_problems *problems);
 
 /* Same, from a text in memory, for tests; @name stands for the file in messages. */

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <weir/worker.h>
 
-#include "store/deadletter.h"
+#include "base/failpoint.h"
 
 static int fault(struct weir_fault *ret, int outcome, uint32_t item)
 {
@@ -144,63 +144,22 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
         return is_good(outcome) ? WEIR_APPLIED : fault(ret, outcome, item);
 }
 
-static struct weir_deadletter letter_of(const struct weir_applier *applier,
-                                        const struct weir_batch_record *entry,
-                                        const struct weir_position *position)
+/* What is not applied is kept, in the transaction that passes its offset (I4, K1), and what was counted goes (R2). */
+static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                size_t first, size_t count, const struct weir_position *position,
+                struct weir_fault *ret)
 {
-        return (struct weir_deadletter){
-                .position = position->id,
-                .worker = applier->worker,
-                .topic = entry->record.topic,
-                .partition = entry->record.partition,
-                .offset = entry->record.offset,
-                .record_time_ms = entry->record.time_ms,
-                .key = entry->record.key,
-                .value = entry->record.value,
-                .headers = entry->record.headers,
-                .header_count = entry->record.header_count,
-                .at_byte = -1,
-                .attempts = 1,
-                .plugin_version = applier->version,
-        };
-}
+        int r = 0;
 
-/* I4: in the transaction that passes the offset. */
-static int keep_dead(struct weir_applier *applier, struct weir_pg *pg,
-                     const struct weir_batch *batch, size_t first, size_t count,
-                     const struct weir_position *position, struct weir_fault *ret)
-{
-        for (size_t i = first; i < first + count; i++) {
-                const struct weir_batch_record *entry = &batch->records[i];
-
-                if (entry->refusal) {
-                        struct weir_deadletter letter = letter_of(applier, entry, position);
-
-                        letter.klass = "decode";
-                        letter.reason = weir_refusal_name(entry->refusal->klass);
-                        letter.text = entry->refusal->reason;
-                        letter.at_byte = (int64_t)entry->refusal->at;
-                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
-                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
-                }
-                for (uint32_t k = 0; k < entry->item_count; k++) {
-                        const struct weir_item *item = &batch->items[entry->first_item + k];
-                        struct weir_deadletter letter;
-
-                        if (!item->dead)
-                                continue;
-                        letter = letter_of(applier, entry, position);
-                        letter.klass = "reject";
-                        letter.reason = item->reason;
-                        letter.text = item->text ? item->text : "";
-                        letter.attempts = item->attempts + 1;
-                        letter.source = item->event.source;
-                        letter.id = item->event.id;
-                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
-                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
-                }
-        }
-        return WEIR_APPLIED;
+        if (applier->claims.dead_count)
+                r = weir_dead_keep(applier->dead, pg, batch, first, count, position, &ret->error);
+        if (r == 0 && applier->claims.parked_count)
+                r = weir_park_keep(applier->park, pg, batch, first, count, position->id,
+                                   &ret->error);
+        if (r == 0)
+                r = weir_retry_pass(applier->retry, pg, position->id, ret->next_offset,
+                                    &ret->error);
+        return r < 0 ? fault(ret, r, WEIR_NO_ITEM) : WEIR_APPLIED;
 }
 
 static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
@@ -209,16 +168,15 @@ static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_
 {
         int r;
 
-        weir_handler_tx_attach(applier->tx, pg);
+        weir_handler_tx_attach(applier->tx, pg, position->id);
         r = applier->plugin->handle_batch && count > 1
                     ? handle_together(applier, batch, ret)
                     : handle_each(applier, pg, batch, count == 1, ret);
         if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
                 r = fault(ret, ret->error.code, WEIR_NO_ITEM);
         weir_handler_tx_detach(applier->tx);
-        if (r == WEIR_APPLIED && applier->claims.dead_count)
-                r = keep_dead(applier, pg, batch, first, count, position, ret);
-        return r;
+        WEIR_FAILPOINT("apply.handled");
+        return r == WEIR_APPLIED ? keep(applier, pg, batch, first, count, position, ret) : r;
 }
 
 /* The position as it will be behind records [first, first + count). */
@@ -273,6 +231,7 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         ret_fault->next_offset = apply.next_offset;
 
         r = weir_apply_begin(pg, &apply, claims->fresh, &ret_fault->error);
+        WEIR_FAILPOINT("apply.begun");
         if (r > 0)
                 return WEIR_FENCED;
         if (r < 0)
@@ -282,9 +241,11 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
                 weir_pg_rollback(pg);
                 return r;
         }
+        WEIR_FAILPOINT("apply.kept");
         r = weir_pg_commit(pg, &ret_fault->error);
         if (r < 0)
                 return fault(ret_fault, r, WEIR_NO_ITEM);
+        WEIR_FAILPOINT("apply.committed");
         weir_applier_advance(batch, first, count, position);
         counts->events += claims->event_count;
         counts->dead += claims->dead_count;

@@ -8,6 +8,9 @@
  * only when the transaction is known to be committed.
  */
 #include "flow/batch.h"
+#include "flow/dead.h"
+#include "flow/park.h"
+#include "flow/retry.h"
 #include "plugin/tx.h"
 #include "store/apply.h"
 
@@ -16,6 +19,9 @@ struct weir_applier {
         struct weir_handler_tx *tx;
         const char *worker, *version;
         const struct weir_worker *plugin;
+        struct weir_dead *dead; /* the lane's, and the next two */
+        struct weir_park *park;
+        struct weir_retry *retry;
         struct weir_claims claims;
         const struct weir_event **events; /* scratch of handle_batch */
         int *outcomes;

@@ -3,7 +3,7 @@
  * run - batches without shared fate
  *
  * The happy path is one transaction for the whole batch. When that fails it is rolled back and the batch is
- * cut: up to the event at fault where that is known (the handler was inside it), in halves where it is not
+ * cut (flow/cut): up to the event at fault where that is known (the handler was inside it), in halves where it is not
  * (a COPY failed), down to single records. Good events commit together, the culprit stands alone and meets its
  * policy, order is kept because records are only ever taken from the front.
  *
@@ -11,7 +11,9 @@
  * in each batch would bring a lane from 100,000 events a second to 2,500.
  *
  * Waiting   infrastructure failures and RETRY wait here, with nothing open: no transaction, no connection. A stop
- *           ends every wait.
+ *           ends every wait. While an event waits for its next try, what stands aside (flow/aside) goes on.
+ * Counting  a handler's RETRY is an attempt wherever it was said, in a batch of many or alone: attempts are calls.
+ *           It is written down (flow/retry) before anything else is done, and the event is alone from then on.
  */
 #include "flow/run.h"
 
@@ -20,13 +22,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/cut.h"
 #include "flow/policy.h"
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
 #define LOG_EVERY 30 /* repeats of one wait, in tries */
+#define SLICE_MS 250 /* a waiting partition looks so often what is due beside it */
 
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
@@ -42,6 +47,23 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
         runner->applier.worker = env->worker->name;
         runner->applier.version = weir_handler_version(env->handler);
         runner->applier.plugin = weir_handler_worker(env->handler);
+        runner->applier.dead = &runner->dead;
+        runner->applier.park = &runner->park;
+        runner->applier.retry = &runner->retry;
+        runner->dead = (struct weir_dead){ .worker = env->worker,
+                                           .version = runner->applier.version };
+        runner->aside = (struct weir_aside){ .env = env,
+                                             .partition = partition,
+                                             .abort = abort,
+                                             .stopping = stopping,
+                                             .context = context,
+                                             .applier = &runner->applier,
+                                             .share = &runner->share,
+                                             .counts = &runner->counts };
+        weir_aside_init(&runner->aside);
+        weir_park_init(&runner->park, env->worker);
+        if (weir_share_init(&runner->share, env->worker, reterr) < 0)
+                return WEIR_ENOMEM;
         runner->applier.tx = weir_handler_tx_new(env->handler, NULL);
         return runner->applier.tx ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "transaction of a lane");
 }
@@ -54,7 +76,14 @@ static void give_back(struct weir_runner *runner)
 
 void weir_runner_fini(struct weir_runner *runner)
 {
+        if (!runner->env) /* never initialised */
+                return;
         give_back(runner);
+        weir_aside_fini(&runner->aside);
+        weir_dead_fini(&runner->dead);
+        weir_share_fini(&runner->share);
+        weir_park_fini(&runner->park);
+        weir_retry_fini(&runner->retry);
         weir_applier_fini(&runner->applier);
         weir_handler_tx_free(runner->applier.tx);
 }
@@ -144,80 +173,141 @@ static enum weir_run passed(struct weir_runner *runner, const struct weir_positi
         return WEIR_RUN_DONE;
 }
 
-static void condemn(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
-                    const struct weir_fault *fault)
-{
-        struct weir_item *item = &batch->items[index];
+/* ---- an event that failed ------------------------------------------------------------------ */
 
-        item->dead = true;
-        snprintf(item->reason, sizeof item->reason, "%s",
-                 fault->error.sqlstate[0] ? fault->error.sqlstate : "handler");
-        item->text = weir_arena_copy(&batch->arena, fault->error.text, strlen(fault->error.text));
-        weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
-                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
-                 LOG_S("id", item->event.id.ptr), LOG_S("class", "reject"),
-                 LOG_S("reason", item->reason), LOG_S("error", fault->error.text),
-                 LOG_S("action", "dead"));
+/* The words of the last failure, in the same place each time: a thousand attempts take no more memory than one. */
+static void describe(struct weir_batch *batch, struct weir_item *item,
+                     const struct weir_error *error)
+{
+        snprintf(item->reason, sizeof item->reason, "%s", weir_policy_reason(error));
+        if (!item->text)
+                item->text = weir_arena_alloc(&batch->arena, sizeof error->text);
+        if (item->text)
+                memcpy(item->text, error->text, sizeof error->text);
 }
 
-/* false = stop. */
-static bool wait_for_retry(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+static void condemn(struct weir_item *item, const char *klass)
+{
+        item->dead = true;
+        item->klass = klass;
+        item->parked = WEIR_PARKED_NOT;
+        item->try_at_us = 0;
+}
+
+#define ITEM_FIELDS(item)                                                                          \
+        LOG_I("offset", (item)->event.offset), LOG_S("source", (item)->event.source.ptr),          \
+                LOG_S("id", (item)->event.id.ptr), LOG_I("attempt", (item)->attempts)
+
+/* After COMMIT: what it decided is now known to everybody concerned. */
+static void settle(struct weir_runner *runner, const struct weir_batch *batch, size_t first,
+                   size_t count, const struct weir_position *position)
+{
+        for (size_t i = first; i < first + count; i++) {
+                const struct weir_batch_record *entry = &batch->records[i];
+                enum weir_fate fate = weir_batch_fate(batch, i);
+
+                if (fate != WEIR_FATE_PARKED)
+                        weir_share_push(&runner->share, fate == WEIR_FATE_DEAD);
+                if (fate != WEIR_FATE_DEAD)
+                        continue;
+                for (uint32_t k = entry->first_item; k < entry->first_item + entry->item_count;
+                     k++) {
+                        const struct weir_item *item = &batch->items[k];
+
+                        if (item->dead)
+                                weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
+                                         ITEM_FIELDS(item), LOG_S("class", item->klass),
+                                         LOG_S("reason", item->reason), LOG_S("error", item->text),
+                                         LOG_S("action", "dead"));
+                }
+        }
+        if (runner->park.marked)
+                weir_park_kept(&runner->park, batch, first, count);
+        weir_retry_passed(&runner->retry, position->next_offset);
+}
+
+/* The events of parked keys are sent to the park anew, as it is now. Without memory the next record waits. */
+static void mark(struct weir_runner *runner, struct weir_batch *batch, struct weir_cut *cut)
+{
+        struct weir_error error;
+
+        if (weir_park_mark(&runner->park, batch, cut->done, &cut->stuck, &error) < 0)
+                cut->stuck = cut->done;
+}
+
+/* Infrastructure failed while something was to be written down. */
+static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir_position *position,
+                                   int r, const struct weir_error *error)
+{
+        if (weir_policy_action(r, error) == WEIR_ACTION_LEAVE)
+                return WEIR_RUN_STOPPED;
+        return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+}
+
+/* R1: in the table before the wait. Tried until it is there, as long as we may live. */
+static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+                          int64_t wait_ms, const struct weir_position *position)
+{
+        for (;;) {
+                struct weir_error error;
+                enum weir_run run;
+                int r = connect_for(runner, &error);
+
+                if (r == 0)
+                        r = weir_retry_note(&runner->retry, runner->pg, position, batch, index,
+                                            wait_ms, &error);
+                if (r >= 0)
+                        return r == WEIR_KEPT_DONE ? WEIR_RUN_DONE : WEIR_RUN_FENCED;
+                run = wait_or_leave(runner, position, r, &error);
+                if (run != WEIR_RUN_DONE)
+                        return run;
+        }
+}
+
+static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
+                           struct weir_cut *cut, const struct weir_position *position,
                            const struct weir_fault *fault)
 {
-        struct weir_item *item = &batch->items[index];
         const struct weir_conf_worker *worker = runner->env->worker;
+        struct weir_item *item = &batch->items[fault->item];
+        struct weir_error error;
+        enum weir_run run = WEIR_RUN_DONE;
+        bool parked;
         int64_t wait_ms;
 
         item->attempts++;
         item->event.attempt = item->attempts + 1;
-        wait_ms = weir_backoff_ms(worker->retry_first_delay_ms, worker->retry_max_delay_ms,
-                                  (uint32_t)item->attempts);
-        weir_log(WEIR_LOG_WARN, "event.retries", RUN_FIELDS(runner),
-                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
-                 LOG_S("id", item->event.id.ptr), LOG_I("attempt", item->attempts),
-                 LOG_I("wait_ms", wait_ms), LOG_S("error", fault->error.text),
-                 LOG_S("action", "retry"));
-        return rest(runner, wait_ms);
-}
-
-/* How much of the batch the next transaction takes. */
-struct cut {
-        size_t done;  /* records passed */
-        size_t limit; /* at most so many: halved where the culprit is unknown, doubled on success */
-        size_t suspect; /* the record at fault: run up to it, then it alone; SIZE_MAX = none */
-};
-
-static size_t next_count(const struct cut *cut, const struct weir_batch *batch)
-{
-        size_t count = batch->record_count - cut->done;
-
-        if (cut->suspect == cut->done)
-                return 1;
-        if (cut->suspect != SIZE_MAX)
-                count = cut->suspect - cut->done;
-        return count < cut->limit ? count : cut->limit;
-}
-
-static void move_on(struct cut *cut, size_t count)
-{
-        cut->done += count;
-        if (cut->suspect < cut->done)
-                cut->suspect = SIZE_MAX;
-        if (cut->limit < SIZE_MAX / 2)
-                cut->limit *= 2;
+        describe(batch, item, &fault->error);
+        if (!weir_policy_again(worker, item->attempts)) {
+                condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                return WEIR_RUN_DONE;
+        }
+        wait_ms = weir_policy_delay_ms(worker, item->attempts);
+        parked = weir_park_fail(&runner->park, batch, fault->item, wait_ms, &error) > 0;
+        if (parked) {
+                mark(runner, batch, cut);
+        } else {
+                run = note(runner, batch, fault->item, wait_ms, position);
+                if (item->record < cut->suspect)
+                        cut->suspect = item->record;
+        }
+        if (run == WEIR_RUN_DONE)
+                weir_log(WEIR_LOG_WARN, parked ? "event.parked" : "event.retries",
+                         RUN_FIELDS(runner), ITEM_FIELDS(item), LOG_I("wait_ms", wait_ms),
+                         LOG_S("error", fault->error.text), LOG_S("action", "retry"));
+        return run;
 }
 
 /* A transaction of @count records failed for a reason that one of them has. Returns WEIR_RUN_DONE to go on. */
 static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch *batch,
-                                  struct cut *cut, size_t count,
+                                  struct weir_cut *cut, size_t count,
                                   const struct weir_position *position,
                                   const struct weir_fault *fault, enum weir_action action)
 {
-        if (count > 1) {
-                if (fault->item != WEIR_NO_ITEM)
-                        cut->suspect = batch->items[fault->item].record;
-                else
-                        cut->limit = count / 2;
+        struct weir_item *item;
+
+        if (fault->item == WEIR_NO_ITEM && count > 1) {
+                cut->limit = count / 2;
                 return WEIR_RUN_DONE;
         }
         if (fault->item == WEIR_NO_ITEM && action == WEIR_ACTION_DEAD && !runner->applier.blame) {
@@ -228,30 +318,60 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
                 return wait_for_world(runner, position, &fault->error) ? WEIR_RUN_DONE
                                                                        : WEIR_RUN_STOPPED;
         if (action == WEIR_ACTION_RETRY)
-                return wait_for_retry(runner, batch, fault->item, fault) ? WEIR_RUN_DONE
-                                                                         : WEIR_RUN_STOPPED;
-        condemn(runner, batch, fault->item, fault);
+                return retry(runner, batch, cut, position, fault);
+        item = &batch->items[fault->item];
+        if (count > 1) {
+                cut->suspect = item->record;
+                return WEIR_RUN_DONE;
+        }
+        item->attempts++;
+        describe(batch, item, &fault->error);
+        condemn(item, weir_policy_class(action));
         return WEIR_RUN_DONE;
 }
 
-static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
-                               struct cut *cut, struct weir_position *position)
+/* How many of the next @count records the policies of dead letters let pass; 0 = halt at the first. */
+static size_t allowed(const struct weir_runner *runner, const struct weir_batch *batch,
+                      size_t first, size_t count)
 {
-        size_t count = next_count(cut, batch);
+        if (runner->env->worker->on_dead != WEIR_DEAD_HALT)
+                return weir_share_room(&runner->share, batch, first, count);
+        for (size_t i = 0; i < count; i++)
+                if (weir_batch_fate(batch, first + i) == WEIR_FATE_DEAD)
+                        return i;
+        return count;
+}
+
+static enum weir_run commit_done(struct weir_runner *runner, struct weir_batch *batch,
+                                 struct weir_cut *cut, size_t count,
+                                 const struct weir_position *position)
+{
+        settle(runner, batch, cut->done, count, position);
+        weir_cut_move(cut, batch, &runner->retry, count);
+        return passed(runner, position);
+}
+
+static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
+                               struct weir_cut *cut, struct weir_position *position)
+{
+        size_t count = allowed(runner, batch, cut->done, weir_cut_count(cut, batch));
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
         enum weir_action action;
-        int r = connect_for(runner, &fault.error);
+        int r;
 
+        if (count == 0) {
+                weir_dead_halt(&runner->dead, batch, cut->done, &runner->halt);
+                return WEIR_RUN_HALTED;
+        }
+        r = connect_for(runner, &fault.error);
         fault.outcome = r;
         if (r == 0) {
                 r = weir_applier_run(&runner->applier, runner->pg, batch, cut->done, count,
                                      position, &runner->counts, &fault);
                 if (r == WEIR_FENCED)
                         return WEIR_RUN_FENCED;
-                if (r == WEIR_APPLIED) {
-                        move_on(cut, count);
-                        return passed(runner, position);
-                }
+                if (r == WEIR_APPLIED)
+                        return commit_done(runner, batch, cut, count, position);
         }
         action = weir_policy_action(fault.outcome, &fault.error);
         switch (action) {
@@ -263,8 +383,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                 switch (look(runner, position, fault.next_offset)) {
                 case LOOK_COMMITTED:
                         weir_applier_advance(batch, cut->done, count, position);
-                        move_on(cut, count);
-                        return passed(runner, position);
+                        return commit_done(runner, batch, cut, count, position);
                 case LOOK_NOT: return WEIR_RUN_DONE; /* again */
                 case LOOK_FENCED: return WEIR_RUN_FENCED;
                 default: return WEIR_RUN_STOPPED;
@@ -273,19 +392,68 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         }
 }
 
+/* ---- a turn of the partition ---------------------------------------------------------------- */
+
+enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position)
+{
+        enum weir_run run = weir_aside_run(&runner->aside, position);
+
+        if (run == WEIR_RUN_HALTED)
+                runner->halt = runner->aside.halt;
+        return run;
+}
+
+/* The partition waits; what stands aside does not. */
+static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *batch,
+                               struct weir_cut *cut, const struct weir_position *position)
+{
+        int64_t turn = weir_cut_turn_us(cut, batch), left_ms;
+        enum weir_run run;
+
+        while (turn) {
+                left_ms = (turn - weir_clock_us() + 999) / 1000;
+                if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
+                        return WEIR_RUN_STOPPED;
+                run = weir_runner_aside(runner, position);
+                if (run != WEIR_RUN_DONE)
+                        return run;
+                mark(runner, batch, cut);
+                turn = weir_cut_turn_us(cut, batch);
+        }
+        WEIR_FAILPOINT("retry.turn");
+        return WEIR_RUN_DONE;
+}
+
+int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
+                     const struct weir_position *position, struct weir_error *reterr)
+{
+        int r = weir_retry_load(&runner->retry, pg, position, reterr);
+
+        if (r == 0)
+                r = weir_park_load(&runner->park, pg, position->id, reterr);
+        weir_share_reset(&runner->share);
+        runner->aside.unsure = false;
+        return r;
+}
+
 enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
                               struct weir_position *position)
 {
-        struct cut cut = { .done = 0, .limit = SIZE_MAX, .suspect = SIZE_MAX };
+        struct weir_cut cut;
         enum weir_run r = WEIR_RUN_DONE;
 
         WEIR_ON(WEIR_ROLE_LANE);
+        weir_retry_meet(&runner->retry, batch);
+        weir_cut_begin(&cut, batch, &runner->retry);
+        mark(runner, batch, &cut);
         while (r == WEIR_RUN_DONE && cut.done < batch->record_count) {
                 assert(batch->records[cut.done].record.offset >=
                        position->next_offset); /* I3: never behind */
                 /* Told to leave: the transaction in hand was finished, the rest is somebody's later. */
                 r = runner->stopping(runner->context) ? WEIR_RUN_STOPPED
-                                                      : run_range(runner, batch, &cut, position);
+                                                      : wait_turn(runner, batch, &cut, position);
+                if (r == WEIR_RUN_DONE)
+                        r = run_range(runner, batch, &cut, position);
         }
         give_back(runner);
         return r;

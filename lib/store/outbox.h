@@ -15,6 +15,7 @@
 
 #define WEIR_OUTBOX_CHANNEL "weir_outbox"
 #define WEIR_OUTBOX_SHARDS 64
+#define WEIR_OUTBOX_AWAKE_US 100000 /* a relay that was woken looks for new rows for so long */
 
 enum weir_outbox_kind { WEIR_OUTBOX_TOPIC = 't', WEIR_OUTBOX_SINK = 's' };
 
@@ -27,7 +28,7 @@ struct weir_outbox_message {
         size_t header_count;
         struct weir_view message_id;
         const char *worker;
-        int32_t position;
+        int32_t position; /* weir.position.id of the event that made it; 0 = none */
         int64_t offset;
 };
 
@@ -45,5 +46,54 @@ int weir_outbox_send(struct weir_outbox_writer *writer, struct weir_pg *pg,
                      struct weir_error *reterr);
 /* Forget what was added and not sent (after a rollback). */
 void weir_outbox_reset(struct weir_outbox_writer *writer);
+size_t weir_outbox_writer_bytes(const struct weir_outbox_writer *writer); /* not sent yet */
+
+/* ---- relays: on a connection of their own (stream.h prepares it) ----------------------------- */
+
+/* What stays in order: rows of one destination and one shard. */
+struct weir_stream {
+        int kind;
+        const char *destination;
+        int shard;
+};
+
+/* A message as it lies in the table; one block of memory, free() ends it. */
+struct weir_outbox_row {
+        int64_t id;
+        int64_t wait_us; /* until it may be tried again; 0 = now */
+        int64_t offset;
+        int32_t position; /* 0 = none */
+        int32_t attempts;
+        size_t bytes; /* of the block */
+        const char *worker;
+        struct weir_view key, body, message_id;
+        const struct weir_header *headers;
+        size_t header_count;
+};
+
+typedef int weir_outbox_row_fn(void *context, size_t stream, struct weir_outbox_row *row);
+/* The first rows of each stream, in order: at most @rows and, beyond the first, @bytes of each stream. @take owns
+ * the row; what it returns < 0 ends the reading. */
+int weir_outbox_fetch(struct weir_pg *pg, const struct weir_stream *streams, size_t count,
+                      uint32_t rows, uint64_t bytes, weir_outbox_row_fn *take, void *context,
+                      struct weir_error *reterr);
+/* O1: the destination has confirmed them. */
+int weir_outbox_remove(struct weir_pg *pg, const int64_t *ids, size_t count,
+                       struct weir_error *reterr);
+/* One more try was in vain: not before @wait_us from now. @error: why, without secrets. */
+int weir_outbox_postpone(struct weir_pg *pg, int64_t id, int64_t wait_us, const char *error,
+                         struct weir_error *reterr);
+
+/* A row that its destination refuses for good. */
+struct weir_outbox_refused {
+        int64_t id;
+        struct weir_view source, event_id; /* of the event in it; ptr NULL = unknown */
+};
+/* Move rows into weir.dead_letter, class "deliver", in one statement: whole, or not at all. @tried: the last try
+ * counts. */
+int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows, size_t count,
+                     const char *reason, const char *text, bool tried, struct weir_error *reterr);
+/* 1: notified since the last call; 0: not; < 0: the connection is gone. Never waits. */
+int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr);
 
 #endif

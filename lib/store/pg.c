@@ -237,6 +237,11 @@ void *weir_pg_native(struct weir_pg *pg)
         return pg->conn;
 }
 
+int weir_pg_socket(const struct weir_pg *pg)
+{
+        return PQsocket(pg->conn);
+}
+
 int weir_pg_server_version(const struct weir_pg *pg)
 {
         return PQserverVersion(pg->conn);
