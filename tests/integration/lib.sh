@@ -89,13 +89,14 @@ new_db() {
 configure() {
         local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg sinks=''
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
-        local name=audit group=$group arg
+        local name=audit group=$group arg plugins # of a sanitizer's build both are one directory
+        plugins=$(dirname "$WEIR")/plugins
         for arg; do local "$arg"; done
         config=$TEST_DIR/$file
         cat >"$config" <<TXT
 kafka = { brokers = "$KAFKA"; properties = [ $properties ]; };
 store = { url = "$url"; password_file = "password"; };
-plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
+plugin_path = [ "$plugins"$([ "$plugins" = "$WEIR_TEST_PLUGINS" ] || printf ', "%s"' "$WEIR_TEST_PLUGINS") ];
 workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
   batch = { $batch }; retry = { $retry }; options = { $options };
