@@ -52,7 +52,7 @@ equal 'file' 'e.1 test.made {"n": 1}' "$(python3 -c 'import json
 for line in open("out.jsonl"): e = json.loads(line); print(e["id"], e["type"], json.dumps(e["data"]))')"
 equal 'topic' '"e.1" "test.made" "acme"' "$("$WEIR" tail "$out" -c "$config" --from earliest --count 1 --json |
         python3 -c 'import json, sys; e = json.loads(sys.stdin.readline()); print(json.dumps(e["id"]), json.dumps(e["type"]), json.dumps(e["tenant"]))')"
-within 30s outbox_empty
+wait_relayed 30s
 weir_stop a
 equal 'exit status' 0 "$status"
 ! grep -qE 'token-of-ours|first secret|as plain text' a.log || fail 'a secret is in the log'
