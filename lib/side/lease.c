@@ -311,6 +311,19 @@ static int fetch_outlet(struct weir_relay *relay, struct weir_outlet *outlet, ui
         return r;
 }
 
+/* Rows of a retired sink are buried, which nobody undoes: look once more whether an operator has opened it. */
+static bool must_ask(const struct weir_relay *relay)
+{
+        for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next) {
+                if (outlet->breaker.state != WEIR_DESTINATION_RETIRED || outlet->news)
+                        continue;
+                for (const struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
+                        if (hungry(queue, relay->now_us))
+                                return true;
+        }
+        return false;
+}
+
 int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
 {
         uint64_t active = 0;
@@ -318,6 +331,8 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
 
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
+        if (must_ask(relay))
+                r = weir_destination_read(relay->pg, learn, relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),

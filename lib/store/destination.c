@@ -108,6 +108,27 @@ int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, int64
         return r < 0 ? r : weir_pg_rows_affected(rows) > 0;
 }
 
+int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
+                              struct weir_error *reterr)
+{
+        static const char sql[] =
+                "SELECT coalesce(o.kind, d.kind)::text, coalesce(o.destination, d.name),"
+                " coalesce(o.rows, 0), coalesce(o.failed, 0),"
+                " coalesce(extract(epoch FROM now() - o.oldest)::int8, 0),"
+                " (SELECT count(DISTINCT s.owner) FROM weir.outbox_stream s WHERE s.kind ="
+                "  coalesce(o.kind, d.kind) AND s.destination = coalesce(o.destination, d.name)),"
+                " coalesce(d.state, 'open'), coalesce(d.failures, 0),"
+                " CASE d.state WHEN 'waiting' THEN greatest(0,"
+                "  extract(epoch FROM d.not_before - now())::int8) END, d.error"
+                " FROM (SELECT kind, destination, count(*) AS rows,"
+                "  count(*) FILTER (WHERE attempts > 0) AS failed, min(made_at) AS oldest"
+                "  FROM weir.outbox GROUP BY kind, destination) o"
+                " FULL JOIN weir.destination d ON d.kind = o.kind AND d.name = o.destination"
+                " ORDER BY 1, 2";
+
+        return weir_pg_query(pg, sql, NULL, 0, ret, reterr);
+}
+
 int weir_destination_open(struct weir_pg *pg, int kind, const char *name, struct weir_error *reterr)
 {
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;

@@ -37,6 +37,10 @@ int weir_destination_allow(struct weir_pg *pg, const char *sink, int64_t allowed
  * not wait any more. */
 int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, int64_t hold_us,
                            struct weir_error *reterr);
+/* For the operator: every destination that has rows or a state. Columns: kind, name, rows, failed ones among them,
+ * seconds since the oldest was made, relays at it, state, failures in a row, seconds until a wait ends, error. */
+int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
+                              struct weir_error *reterr);
 /* For the operator: open again what waits or was retired. 1: was not known, so it is open. */
 int weir_destination_open(struct weir_pg *pg, int kind, const char *name,
                           struct weir_error *reterr);
