@@ -110,8 +110,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
         struct weir_refusal refusal;
         int mode, r;
 
-        r = record->message ? weir_record_headers(record, &batch->arena)
-                            : 0; /* a kept record: they came with it */
+        r = weir_record_headers(record, &batch->arena);
         if (r < 0)
                 return r;
         message.headers = record->headers;

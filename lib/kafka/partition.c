@@ -483,9 +483,11 @@ int weir_record_headers(struct weir_record *record, struct weir_arena *arena)
         size_t count;
         int r = 0;
 
+        if (!record->message) /* made of a kept record: they came with it */
+                return 0;
         record->headers = NULL;
         record->header_count = 0;
-        if (!record->message || rd_kafka_message_detach_headers(record->message, &list))
+        if (rd_kafka_message_detach_headers(record->message, &list))
                 return 0; /* _NOENT: none */
         count = rd_kafka_header_cnt(list);
         record->headers = weir_arena_alloc(arena, count * sizeof *record->headers);
