@@ -22,6 +22,9 @@ equal calls 2 "$(calls bad)"
 weir_dies a attempt.saved # a third process goes on counting
 equal attempts 2 "$(attempts)"
 equal calls 3 "$(calls bad)"
+weir_dies a retry.turn # the wait is over, the handler is not called yet
+equal attempts 2 "$(attempts)"
+equal calls 3 "$(calls bad)"
 weir_dies a attempt.saved 2
 equal attempts 4 "$(attempts)"
 equal calls 5 "$(calls bad)"
