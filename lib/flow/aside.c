@@ -4,7 +4,7 @@
  *
  * How one is run is rerun.c's; here is the choice, and the same table of failures that holds for the partition.
  *
- * Always true   Z2  of one key only the first parked event is tried (K3).
+ * Always true   Z2  of one key only the first parked event is tried (PK3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "flow/policy.h"
 #include "flow/marks.h"
+#include "store/reason.h"
 
 #define TURN_US 100000 /* the partition flows on after so long */
 #define LOOK_EVERY_US 1000000
@@ -98,7 +99,8 @@ static void log_failure(const struct weir_aside *aside, const struct weir_error 
         weir_log(WEIR_LOG_WARN, last ? "event.dead" : "event.retries", ASIDE_FIELDS(aside),
                  LOG_I("attempt", aside->rerun.kept.attempts + 1), LOG_S("class", klass),
                  LOG_S("reason", weir_policy_reason(error)), LOG_S("error", error->text),
-                 LOG_S("action", last ? "dead" : "retry"));
+                 LOG_S("action", last ? "dead" : "retry"),
+                 LOG_S("next", last ? weir_reason_next(klass, weir_policy_reason(error)) : ""));
 }
 
 /* Count the failure in the row and let it wait, or (a dead letter, @last) be kept for a person. */

@@ -27,6 +27,7 @@
 #include "base/thread.h"
 #include "flow/cut.h"
 #include "flow/policy.h"
+#include "store/reason.h"
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
@@ -198,6 +199,18 @@ static void condemn(struct weir_item *item, const char *klass)
         LOG_I("offset", (item)->event.offset), LOG_S("source", (item)->event.source.ptr),          \
                 LOG_S("id", (item)->event.id.ptr), LOG_I("attempt", (item)->attempts)
 
+/* A record that holds no event has no source and id to name. */
+static void log_refused(const struct weir_runner *runner, const struct weir_batch_record *entry)
+{
+        const char *reason = weir_refusal_name(entry->refusal->klass);
+
+        weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
+                 LOG_I("offset", entry->record.offset), LOG_S("class", WEIR_CLASS_DECODE),
+                 LOG_S("reason", reason), LOG_S("error", entry->refusal->reason),
+                 LOG_I("at_byte", entry->refusal->at), LOG_S("action", "dead"),
+                 LOG_S("next", weir_reason_next(WEIR_CLASS_DECODE, reason)));
+}
+
 /* After COMMIT: what it decided is now known to everybody concerned. */
 static void settle(struct weir_runner *runner, const struct weir_batch *batch, size_t first,
                    size_t count, const struct weir_position *position)
@@ -210,6 +223,8 @@ static void settle(struct weir_runner *runner, const struct weir_batch *batch, s
                         weir_share_push(&runner->share, fate == WEIR_FATE_DEAD);
                 if (fate != WEIR_FATE_DEAD)
                         continue;
+                if (entry->refusal)
+                        log_refused(runner, entry);
                 for (uint32_t k = entry->first_item; k < entry->first_item + entry->item_count;
                      k++) {
                         const struct weir_item *item = &batch->items[k];
@@ -218,7 +233,9 @@ static void settle(struct weir_runner *runner, const struct weir_batch *batch, s
                                 weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
                                          ITEM_FIELDS(item), LOG_S("class", item->klass),
                                          LOG_S("reason", item->reason), LOG_S("error", item->text),
-                                         LOG_S("action", "dead"));
+                                         LOG_S("action", "dead"),
+                                         LOG_S("next",
+                                               weir_reason_next(item->klass, item->reason)));
                 }
         }
         if (runner->park.marked)
@@ -244,7 +261,7 @@ static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir
         return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
 }
 
-/* R1: in the table before the wait. Tried until it is there, as long as we may live. */
+/* AT1: in the table before the wait. Tried until it is there, as long as we may live. */
 static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
                           int64_t wait_ms, const struct weir_position *position)
 {

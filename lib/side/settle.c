@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/decode.h"
+#include "store/reason.h"
 
 enum {
         SET = 5000,
@@ -242,7 +243,8 @@ static int bury(struct weir_relay *relay, struct weir_parcel *first, struct weir
                 weir_log(WEIR_LOG_WARN, "relay.dead",
                          LOG_S(first->outlet->kind == 't' ? "topic" : "sink", first->outlet->name),
                          LOG_I("events", count), LOG_I("id", first->row->id),
-                         LOG_S("reason", first->reason), LOG_S("text", first->text));
+                         LOG_S("reason", first->reason), LOG_S("text", first->text),
+                         LOG_S("next", weir_reason_next("deliver", first->reason)));
         if (r == 0)
                 mark_done(list, count);
         weir_arena_fini(&arena);

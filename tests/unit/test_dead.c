@@ -252,6 +252,39 @@ START_TEST(a_halt_names_everything_and_the_ways_out)
 }
 END_TEST
 
+START_TEST(a_halt_with_the_longest_names_leaves_the_ways_out_whole)
+{
+        char topic[250], name[64], key[200], text[WEIR_ERROR_TEXT_BYTES], command[400];
+        struct weir_conf_worker worker = { .name = name,
+                                           .dead_max_percent = 100,
+                                           .dead_window = 1000000 };
+        const struct weir_dead dead = { .worker = &worker };
+        struct weir_error error;
+
+        memset(topic, 't', sizeof topic - 1);
+        topic[sizeof topic - 1] = '\0';
+        memset(name, 'w', sizeof name - 1);
+        name[sizeof name - 1] = '\0';
+        memset(key, 'k', sizeof key);
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        make_batch();
+        records[0].record.topic = topic;
+        records[0].record.partition = INT32_MAX;
+        records[0].record.offset = INT64_MAX - 1;
+        records[0].record.key = (struct weir_view){ key, sizeof key };
+        batch.items[0].text = text;
+        weir_dead_halt(&dead, &batch, 0, &error);
+        snprintf(command, sizeof command, "weir position set %s %s/%d %lld --reason skipped", name,
+                 topic, INT32_MAX, (long long)INT64_MAX);
+        ck_assert_ptr_nonnull(strstr(error.text, command));
+        snprintf(command, sizeof command, "the same with %lld, or a restart",
+                 (long long)INT64_MAX - 1);
+        ck_assert_ptr_nonnull(strstr(error.text, command));
+        weir_arena_fini(&batch.arena);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("dead");
@@ -266,6 +299,7 @@ int main(void)
         tcase_add_test(tcase, only_what_is_dead_is_kept_with_all_that_is_known);
         tcase_add_test(tcase, publish_leaves_a_message_for_each_row_in_the_same_transaction);
         tcase_add_test(tcase, a_halt_names_everything_and_the_ways_out);
+        tcase_add_test(tcase, a_halt_with_the_longest_names_leaves_the_ways_out_whole);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
