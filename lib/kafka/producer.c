@@ -6,8 +6,8 @@
  * partition. Keys are hashed as the Java client does (murmur2_random), so a key stays in its
  * partition whoever writes; records without a key are spread.
  *
- * Always true   D1  done() is called once for each send() that returned 0, at the latest in free().
- *               D2  what send() refused never reaches a broker.
+ * Always true   PR1 done() is called once for each send() that returned 0, at the latest in free().
+ *               PR2 what send() refused never reaches a broker.
  * Not chosen    events instead of a report callback: one allocation more per batch, same thread.
  * Threads       one owner; reports are served inside send and flush.
  */
@@ -273,7 +273,7 @@ void weir_producer_free(struct weir_producer *producer)
         if (!producer)
                 return;
         if (producer->rk) {
-                /* What is still open gets its outcome (D1): purged. */
+                /* What is still open gets its outcome (PR1): purged. */
                 rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
                 if (rd_kafka_flush(producer->rk, FREE_WAIT_MS))
                         weir_log(WEIR_LOG_WARN, "producer.unreported",

@@ -6,10 +6,10 @@
  * text of the URL is checked but the very sockaddr that connect() will get; all spellings (octal,
  * one number, [::ffff:…], a name of somebody's zone that says 127.0.0.1) have come down to it by then.
  *
- * Always true  A1  IPv6 is a list of what is allowed, not of what is not: 2000::/3 without its holes,
+ * Always true  AD1 IPv6 is a list of what is allowed, not of what is not: 2000::/3 without its holes,
  *                  and NAT64 and 6to4 where the IPv4 address inside is allowed. What IANA gives out
  *                  later for another purpose is refused until somebody adds it here.
- *              A2  an IPv4 address inside an IPv6 one is judged as the IPv4 address that it reaches.
+ *              AD2 an IPv4 address inside an IPv6 one is judged as the IPv4 address that it reaches.
  * Source       IANA IPv4 and IPv6 Special-Purpose Address Registries; RFC 6052 (NAT64), 3056 (6to4),
  *              4291 (mapped), 6598 (CGNAT).
  * Not done     the few public anycast addresses inside 192.0.0.0/24 and 2001::/23: no receiver is there.

@@ -5,7 +5,7 @@
  * A round: hear, settle, look, read, send, wait. PostgreSQL is asked in short statements, each a transaction of its
  * own: nothing is open while a receiver is slow. The wait ends with a NOTIFY, an answer, a delivery report, a timer.
  *
- * Always true   O1..O3 of store/outbox.h, L1 L2 of store/stream.h, Y1 Y2 of relay_state.h.
+ * Always true   O1..O3 of store/outbox.h, S1 S2 of store/stream.h, Y1 Y2 of relay_state.h.
  * When PostgreSQL goes away, so do the leases: what is under way comes to its end, what is confirmed is remembered and
  * removed after the reconnect, whoever owns the stream by then.
  * Known weak    resolving a host name and connecting to PostgreSQL may take seconds; webhooks that are under way wait

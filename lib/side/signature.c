@@ -2,12 +2,12 @@
 /*
  * signature - HMAC-SHA256 over id, time and body, so that a receiver knows who sent it, and when
  *
- * Always true  S1  the signed text can be read in one way only: id and time hold no '.', so nobody can
+ * Always true  SG1 the signed text can be read in one way only: id and time hold no '.', so nobody can
  *                  move bytes from the body into the id and keep the signature. An id of CloudEvents
  *                  may hold any character, hence the percent signs.
- *              S2  the time is that of the attempt, the id that of the message: a receiver can refuse
+ *              SG2 the time is that of the attempt, the id that of the message: a receiver can refuse
  *                  what is old, and drop what it knows.
- *              S3  decoded keys are wiped; no error repeats a secret.
+ *              SG3 decoded keys are wiped; no error repeats a secret.
  * Rotation     receivers accept a request when one of its signatures fits: with both secrets sent, the
  *              receiver may change to the new one at any time.
  */

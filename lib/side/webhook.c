@@ -6,10 +6,10 @@
  * list from send() until its result was said, then on the spare list: an easy handle that is used again
  * costs no allocation, and connections stay in the multi handle either way.
  *
- * Always true  L1  a transfer is taken out of the multi handle before done() is called, so done() may
+ * Always true  WL1 a transfer is taken out of the multi handle before done() is called, so done() may
  *                  send the next request, which may be the same one again.
- *              L2  done() is called once for each request that was accepted, unless free() comes first.
- *              L3  serve() never sleeps past its time, past a result, nor past a descriptor of the
+ *              WL2 done() is called once for each request that was accepted, unless free() comes first.
+ *              WL3 serve() never sleeps past its time, past a result, nor past a descriptor of the
  *                  caller's: an outbox that waits for a row and for 100 answers does so in one poll().
  * Not chosen   curl_multi_socket_action() with epoll: pays from thousands of sockets on; here a
  *              destination has tens.

@@ -2,15 +2,15 @@
 /*
  * webhook_answer - takes what a receiver sends, no more than there is room for, and judges it
  *
- * Always true  B1  once the header lines of a final answer are here, its status decides. What breaks
+ * Always true  WA1 once the header lines of a final answer are here, its status decides. What breaks
  *                  afterwards (connection cut, body too long, time over) does not make a taken event
  *                  untaken: without that rule each receiver with a bad body gets each event for ever.
- *              B2  one exception: where the sink has a reply_topic the body is half of the exchange. Cut
+ *              WA2 one exception: where the sink has a reply_topic the body is half of the exchange. Cut
  *                  short, the same request goes out again, with the same id. Too long, or no
  *                  CloudEvent, it would be so again: it is left out, and said.
- *              B3  64 KiB of header lines, 64 KiB of body; then the connection is closed. Lines of 1xx
+ *              WA3 64 KiB of header lines, 64 KiB of body; then the connection is closed. Lines of 1xx
  *                  answers and trailers count, or a receiver could send those for ever.
- *              B4  texts are one line of plain ASCII (they go into the database and the log) without
+ *              WA4 texts are one line of plain ASCII (they go into the database and the log) without
  *                  token, secrets, path and query; a body that echoes one of them has it blotted out
  *                  before a piece of it is quoted.
  * Reply        an answer counts as an event only where it says so: content type application/cloudevents

@@ -5,15 +5,15 @@
  * libcurl is made for people at a prompt: it reads proxies and credentials from the environment,
  * speaks thirty protocols and connects to whatever a name says. Each of these is closed here.
  *
- * Always true  R1  the address is judged twice: as the sockaddr that connect() gets (so a name that
+ * Always true  WR1 the address is judged twice: as the sockaddr that connect() gets (so a name that
  *                  changes between two look-ups gains nothing), and before each request as the peer of
  *                  the connection in use. The second is for connections that are used again: one that
  *                  was opened for a sink with allow_private must not serve a sink without.
- *              R2  a header line is built from checked parts only: names from a list, values without
+ *              WR2 a header line is built from checked parts only: names from a list, values without
  *                  control characters. An attribute cannot add a line or a header of ours.
- *              R3  any option that libcurl refuses ends the request before it starts; verification is
+ *              WR3 any option that libcurl refuses ends the request before it starts; verification is
  *                  never off because a library is old.
- *              R4  ca_file replaces the system's list; Debian's libcurl would add its directory.
+ *              WR4 ca_file replaces the system's list; Debian's libcurl would add its directory.
  * HTTP/1.1     one request a connection at a time: what breaks a connection breaks one event, and an
  *              answer's size counts for itself. 100 connections are cheap; a stalled stream that
  *              holds 99 others is not.

@@ -7,8 +7,8 @@
  * server can judge (constraints, jsonb, UTF-8) is refused by COPY for the whole batch; the caller
  * then goes one by one.
  *
- * Always true   B1  a row is in the buffer whole or not at all.
- *               B2  the types are those read when the table was opened. A column altered since then
+ * Always true   TB1 a row is in the buffer whole or not at all.
+ *               TB2 the types are those read when the table was opened. A column altered since then
  *                   makes COPY fail: an operator's matter, told apart in send().
  * Not chosen    text COPY: escaping costs more than the swap of bytes, and floats lose digits.
  */
@@ -459,7 +459,7 @@ int weir_wire_copy(struct weir_pg *pg, const char *sql, const void *rows, size_t
         return weir_wire_finish(pg, NULL, sql, reterr);
 }
 
-/* B2: the server reads our bytes as another type. Two of the states are of class 22 and one of class
+/* TB2: the server reads our bytes as another type. Two of the states are of class 22 and one of class
  * 08, but neither the event nor the connection is at fault. */
 static bool is_misread(const char *sqlstate)
 {

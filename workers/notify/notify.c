@@ -6,16 +6,16 @@
  * the offset, and weir's relay sends it: so an event that was routed arrives, and one whose batch
  * was rolled back was never routed.
  *
- * Always true  N1  a sink gets an event once, however many rules name it.
- *              N2  what an event goes to depends on the event and the options, on nothing else: a
+ * Always true  NO1 a sink gets an event once, however many rules name it.
+ *              NO2 what an event goes to depends on the event and the options, on nothing else: a
  *                  redelivered record makes the same rows.
- *              N3  open() refuses whatever could not work later: a handler has no way to say that a
+ *              NO3 open() refuses whatever could not work later: a handler has no way to say that a
  *                  rule is wrong but to condemn events that are right.
  * Cost         a rule is a few comparisons, an event no allocation. Texts of the options live until
  *              close(), so nothing is copied.
  * Not chosen   CloudEvents SQL: a language for what four conditions say. Regular expressions: their
  *              worst case is up to whoever writes the event. A list of sinks per rule: as a set of
- *              bits, "every rule that matches" is one OR, and N1 needs no search.
+ *              bits, "every rule that matches" is one OR, and NO1 needs no search.
  */
 #include <stdlib.h>
 
@@ -449,7 +449,7 @@ static int notify_handle(void *self, struct weir_tx *tx, const struct weir_event
                         continue;
                 any = true;
                 for (size_t k = 0; k < SINK_WORDS; k++)
-                        due[k] |= notify->rules[i].sinks[k]; /* N1 */
+                        due[k] |= notify->rules[i].sinks[k]; /* NO1 */
         }
         if (!any)
                 return unmatched(notify, event, reterr);
