@@ -9,7 +9,7 @@
  *               starts: its fence waits for the row lock of the first, then sees next_offset moved, and
  *               updates nothing. Even a caller that forgot to look cannot double an effect.
  * A handler is never called for an event whose key was claimed before: duplicates cost no rollback.
- * Not chosen    SAVEPOINT per event (slow on the good path); claiming a condemned event: requeueing it
+ * Not chosen    SAVEPOINT per event (slow on the good path; see flow/spare for one per culprit); claiming a condemned event: requeueing it
  *               later would find its own claim and do nothing.
  */
 #include "flow/apply.h"
@@ -20,6 +20,7 @@
 #include <weir/worker.h>
 
 #include "base/failpoint.h"
+#include "flow/spare.h"
 
 static int fault(struct weir_fault *ret, int outcome, uint32_t item)
 {
@@ -57,22 +58,23 @@ static int check_alone(struct weir_applier *applier, struct weir_pg *pg, struct 
         return r;
 }
 
-/* @careful: each event is checked by itself. */
-static int handle_each(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
-                       bool careful, struct weir_fault *ret)
+int weir_applier_handle(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                        size_t from, size_t to, bool alone, size_t *ret_at, struct weir_fault *ret)
 {
         struct weir_claims *claims = &applier->claims;
 
-        for (size_t i = 0; i < claims->count; i++) {
+        for (size_t i = from; i < to; i++) {
                 int outcome;
 
                 if (!claims->fresh[i])
                         continue;
                 outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
-                if (careful && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
+                if (alone && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
                         outcome = check_alone(applier, pg, &ret->error);
-                if (outcome != WEIR_DONE && outcome != WEIR_SKIP)
-                        return fault(ret, outcome, claims->items[i]);
+                if (outcome == WEIR_DONE || outcome == WEIR_SKIP)
+                        continue;
+                *ret_at = i;
+                return fault(ret, outcome, claims->items[i]);
         }
         return WEIR_APPLIED;
 }
@@ -166,12 +168,17 @@ static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_
                   size_t first, size_t count, const struct weir_position *position,
                   struct weir_fault *ret)
 {
+        size_t at;
         int r;
 
         weir_handler_tx_attach(applier->tx, pg, position->id);
-        r = applier->plugin->handle_batch && count > 1
-                    ? handle_together(applier, batch, ret)
-                    : handle_each(applier, pg, batch, count == 1, ret);
+        if (applier->plugin->handle_batch && count > 1)
+                r = handle_together(applier, batch, ret);
+        else if (weir_spare_ready(applier, count))
+                r = weir_spare_handle(applier, pg, batch, first, count, position, ret);
+        else
+                r = weir_applier_handle(applier, pg, batch, 0, applier->claims.count, count == 1,
+                                        &at, ret);
         if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
                 r = fault(ret, ret->error.code, WEIR_NO_ITEM);
         weir_handler_tx_detach(applier->tx);

@@ -27,6 +27,12 @@ struct weir_applier {
         int *outcomes;
         size_t room;
         bool blame; /* find the event for which COMMIT was refused: for a record alone */
+        /* flow/spare: prepared for a culprit in so many more batches; never again; may the records pass with the
+         * events that are dead in them? */
+        uint32_t spare_left;
+        bool spare_never;
+        bool (*allowed)(void *context, const struct weir_batch *batch, size_t first, size_t count);
+        void *allowed_context;
 };
 
 enum weir_applied {
@@ -51,6 +57,10 @@ struct weir_applied_counts {
 int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                      size_t first, size_t count, struct weir_position *position,
                      struct weir_applied_counts *counts, struct weir_fault *ret_fault);
+/* Call the handler for the fresh ones of claims [from, to). @alone: each is checked by itself, rows sent. *ret_at: the
+ * claim at fault. */
+int weir_applier_handle(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                        size_t from, size_t to, bool alone, size_t *ret_at, struct weir_fault *ret);
 void weir_applier_fini(struct weir_applier *applier);
 /* Move @position over records [first, first + count): for the caller that has looked and found its COMMIT done. */
 void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t count,

@@ -12,6 +12,7 @@
 #include "flow/batch.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -155,6 +156,24 @@ int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct 
         return weir_fail(reterr, WEIR_ENOMEM, 0, "record %s/%d offset %lld of %zu bytes",
                          record->topic, record->partition, (long long)record->offset,
                          record->value.size);
+}
+
+void weir_batch_describe(struct weir_batch *batch, struct weir_item *item, const char *reason,
+                         const char *text)
+{
+        snprintf(item->reason, sizeof item->reason, "%s", reason);
+        if (!item->text)
+                item->text = weir_arena_alloc(&batch->arena, WEIR_ERROR_TEXT_BYTES);
+        if (item->text)
+                snprintf(item->text, WEIR_ERROR_TEXT_BYTES, "%s", text);
+}
+
+void weir_batch_condemn(struct weir_item *item, const char *klass)
+{
+        item->dead = true;
+        item->klass = klass;
+        item->parked = WEIR_PARKED_NOT;
+        item->try_at_us = 0;
 }
 
 enum weir_fate weir_batch_fate(const struct weir_batch *batch, size_t record)

@@ -64,6 +64,11 @@ static inline int32_t weir_batch_item_index(const struct weir_batch *batch, uint
 {
         return (int32_t)(item - batch->records[batch->items[item].record].first_item);
 }
+/* The words of its last failure, in the same place each time: a thousand attempts take no more memory than one. */
+void weir_batch_describe(struct weir_batch *batch, struct weir_item *item, const char *reason,
+                         const char *text);
+/* From here on it goes to the dead letters. @klass static. */
+void weir_batch_condemn(struct weir_item *item, const char *klass);
 enum weir_fate { WEIR_FATE_GOOD, WEIR_FATE_PARKED, WEIR_FATE_DEAD };
 /* What the next transaction does with a record, as far as is known: the worst of its events. */
 enum weir_fate weir_batch_fate(const struct weir_batch *batch, size_t record);

@@ -27,12 +27,30 @@
 #include "base/thread.h"
 #include "flow/cut.h"
 #include "flow/policy.h"
+#include "flow/spare.h"
 #include "store/reason.h"
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
 #define LOG_EVERY 30 /* repeats of one wait, in tries */
 #define SLICE_MS 250 /* a waiting partition looks so often what is due beside it */
+
+/* How many of the next @count records the policies of dead letters let pass; 0 = halt at the first. */
+static size_t allowed(const struct weir_runner *runner, const struct weir_batch *batch,
+                      size_t first, size_t count)
+{
+        if (runner->env->worker->on_dead != WEIR_DEAD_HALT)
+                return weir_share_room(&runner->share, batch, first, count);
+        for (size_t i = 0; i < count; i++)
+                if (weir_batch_fate(batch, first + i) == WEIR_FATE_DEAD)
+                        return i;
+        return count;
+}
+
+static bool all_allowed(void *context, const struct weir_batch *batch, size_t first, size_t count)
+{
+        return allowed(context, batch, first, count) == count;
+}
 
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
@@ -51,6 +69,8 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
         runner->applier.dead = &runner->dead;
         runner->applier.park = &runner->park;
         runner->applier.retry = &runner->retry;
+        runner->applier.allowed = all_allowed;
+        runner->applier.allowed_context = runner;
         runner->dead = (struct weir_dead){ .worker = env->worker,
                                            .version = runner->applier.version };
         runner->aside = (struct weir_aside){ .env = env,
@@ -176,25 +196,6 @@ static enum weir_run passed(struct weir_runner *runner, const struct weir_positi
 
 /* ---- an event that failed ------------------------------------------------------------------ */
 
-/* The words of the last failure, in the same place each time: a thousand attempts take no more memory than one. */
-static void describe(struct weir_batch *batch, struct weir_item *item,
-                     const struct weir_error *error)
-{
-        snprintf(item->reason, sizeof item->reason, "%s", weir_policy_reason(error));
-        if (!item->text)
-                item->text = weir_arena_alloc(&batch->arena, sizeof error->text);
-        if (item->text)
-                memcpy(item->text, error->text, sizeof error->text);
-}
-
-static void condemn(struct weir_item *item, const char *klass)
-{
-        item->dead = true;
-        item->klass = klass;
-        item->parked = WEIR_PARKED_NOT;
-        item->try_at_us = 0;
-}
-
 #define ITEM_FIELDS(item)                                                                          \
         LOG_I("offset", (item)->event.offset), LOG_S("source", (item)->event.source.ptr),          \
                 LOG_S("id", (item)->event.id.ptr), LOG_I("attempt", (item)->attempts)
@@ -294,9 +295,9 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
 
         item->attempts++;
         item->event.attempt = item->attempts + 1;
-        describe(batch, item, &fault->error);
+        weir_batch_describe(batch, item, weir_policy_reason(&fault->error), fault->error.text);
         if (!weir_policy_again(worker, item->attempts)) {
-                condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                weir_batch_condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
                 weir_cut_absolve(cut, batch, &runner->retry);
                 return WEIR_RUN_DONE;
         }
@@ -340,25 +341,14 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
         item = &batch->items[fault->item];
         if (count > 1) {
                 cut->suspect = item->record;
+                weir_spare_expect(&runner->applier);
                 return WEIR_RUN_DONE;
         }
         item->attempts++;
-        describe(batch, item, &fault->error);
-        condemn(item, weir_policy_class(action));
+        weir_batch_describe(batch, item, weir_policy_reason(&fault->error), fault->error.text);
+        weir_batch_condemn(item, weir_policy_class(action));
         weir_cut_absolve(cut, batch, &runner->retry);
         return WEIR_RUN_DONE;
-}
-
-/* How many of the next @count records the policies of dead letters let pass; 0 = halt at the first. */
-static size_t allowed(const struct weir_runner *runner, const struct weir_batch *batch,
-                      size_t first, size_t count)
-{
-        if (runner->env->worker->on_dead != WEIR_DEAD_HALT)
-                return weir_share_room(&runner->share, batch, first, count);
-        for (size_t i = 0; i < count; i++)
-                if (weir_batch_fate(batch, first + i) == WEIR_FATE_DEAD)
-                        return i;
-        return count;
 }
 
 static enum weir_run commit_done(struct weir_runner *runner, struct weir_batch *batch,

@@ -132,6 +132,7 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
                         return r;
                 pg->claims.prepared[careful] = true;
         }
+        pg->claims.generation = weir_pg_rows_int(rows, 0, 1, 0);
         pg->claims.version = weir_pg_rows_int(rows, 0, 0, 0);
         return 0;
 }

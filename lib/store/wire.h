@@ -58,6 +58,7 @@ struct weir_statement {
 /* What apply.c knows about the claim generations on this connection. */
 struct weir_claim_cache {
         int64_t version;        /* of weir.claim_state that the statement was made for; 0 = none */
+        int64_t generation;     /* the newest, which claims go into */
         bool prepared[2];       /* the hopeful and the careful statement exist */
         uint32_t careful_left;  /* batches until hope is tried again */
         uint32_t penalty;       /* how many there were the last time that hope was wrong */

@@ -4,6 +4,7 @@
  *
  * Options (all optional; a type matches exactly):
  *   reject_type              REJECT events of this type
+ *   write_reject_type        write a row, by a statement and by COPY, then REJECT
  *   skip_type                SKIP them: no row
  *   retry_type, retry_times  RETRY them so often (default 1), counted in memory, then DONE
  *   sql_error_type           run a statement that fails with the SQLSTATE sql_error (default
@@ -37,7 +38,7 @@ struct probe {
         struct weir_table *events;
         const char *reject_type, *skip_type, *retry_type, *sql_error_type, *sql_error,
                 *swallow_type;
-        const char *commit_type, *crash_type;
+        const char *commit_type, *crash_type, *write_reject_type;
         const char *calls;
         int64_t retry_times, slow_us;
         bool gate;
@@ -54,6 +55,7 @@ static int read_options(struct probe *probe, const struct weir_host *host,
                 const char **to;
         } texts[] = {
                 { "reject_type", &probe->reject_type },
+                { "write_reject_type", &probe->write_reject_type },
                 { "skip_type", &probe->skip_type },
                 { "retry_type", &probe->retry_type },
                 { "sql_error_type", &probe->sql_error_type },
@@ -247,6 +249,13 @@ static int probe_handle(void *self, struct weir_tx *tx, const struct weir_event 
                            weir_int4(event->partition), weir_int8(event->offset), key_of(event),
                            weir_int4(event->attempt)) < 0)
                 return reterr->code;
+        if (is_type(event, probe->write_reject_type)) {
+                int r = weir_tx_exec(tx,
+                                     "INSERT INTO probe.gate (id, answer) VALUES ($1, 'written')",
+                                     reterr, weir_text(event->id));
+
+                return r < 0 ? r : weir_reject(reterr, "written, then rejected: %s", event->id.ptr);
+        }
         if (is_type(event, probe->commit_type)) {
                 void *conn = weir_tx_connection(tx);
 
