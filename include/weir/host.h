@@ -258,7 +258,8 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
  * Give the libpq connection (PGconn *), for code that needs it.
  *
  * What was appended so far is sent first. Until the handler returns, a cursor named weir_guard
- * stands in the transaction: it makes every COMMIT fail, so leave it alone. Afterwards weir checks
+ * stands in the transaction: it makes every COMMIT fail, so leave it alone, and savepoints of any
+ * name but your own (weir_spare is weir's). Afterwards weir checks
  * that the transaction is still the one it opened; if not, the event is rejected. When a statement
  * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls;
  * a failed transaction without one counts as WEIR_RETRY.
