@@ -536,7 +536,7 @@ START_TEST(attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept)
 }
 END_TEST
 
-START_TEST(AT1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
+START_TEST(J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
 {
         world.bad_outcome[10] = WEIR_RETRY;
         world.save_fails = 2;
@@ -547,7 +547,7 @@ START_TEST(AT1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_l
 }
 END_TEST
 
-START_TEST(AT1_a_lane_that_lost_its_epoch_counts_nothing)
+START_TEST(J1_a_lane_that_lost_its_epoch_counts_nothing)
 {
         world.bad_outcome[10] = WEIR_RETRY;
         world.save_fenced = 1;
@@ -618,7 +618,7 @@ START_TEST(a_record_without_a_key_is_parked_alone)
 }
 END_TEST
 
-START_TEST(PK4_at_the_bound_of_keys_the_event_blocks)
+START_TEST(V4_at_the_bound_of_keys_the_event_blocks)
 {
         worker.retry_order = WEIR_RETRY_PARK;
         worker.retry_park_max_keys = 1;
@@ -634,7 +634,7 @@ START_TEST(PK4_at_the_bound_of_keys_the_event_blocks)
 }
 END_TEST
 
-START_TEST(PK4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room)
+START_TEST(V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room)
 {
         worker.retry_order = WEIR_RETRY_PARK;
         worker.retry_park_max_events = 2;
@@ -785,15 +785,15 @@ int main(void)
         tcase_add_test(tcase, an_event_that_fails_so_often_is_condemned_with_its_first_failure);
         tcase_add_test(tcase, attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept);
         tcase_add_test(tcase,
-                       AT1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
-        tcase_add_test(tcase, AT1_a_lane_that_lost_its_epoch_counts_nothing);
+                       J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
+        tcase_add_test(tcase, J1_a_lane_that_lost_its_epoch_counts_nothing);
         tcase_add_test(tcase, infrastructure_failures_between_attempts_use_up_none);
         tcase_add_test(tcase, what_stands_aside_goes_on_while_the_partition_waits);
         tcase_add_test(tcase, a_parked_event_lets_the_partition_flow_and_holds_its_key);
         tcase_add_test(tcase, a_record_without_a_key_is_parked_alone);
-        tcase_add_test(tcase, PK4_at_the_bound_of_keys_the_event_blocks);
+        tcase_add_test(tcase, V4_at_the_bound_of_keys_the_event_blocks);
         tcase_add_test(tcase,
-                       PK4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room);
+                       V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room);
         tcase_add_test(tcase, on_dead_halt_stops_at_the_event_and_not_before);
         tcase_add_test(tcase, on_dead_halt_stops_at_a_record_that_is_no_event_too);
         tcase_add_test(tcase, too_many_dead_letters_halt_instead_of_one_more);
