@@ -109,7 +109,7 @@ static int read_headers(struct weir_batch *batch, struct weir_record *record)
         size_t count = 0;
         int more;
 
-        if (!record->message) /* a kept record: they came with it */
+        if (record->headers) /* a kept record: they came with it */
                 return 0;
         more = weir_record_headers(record, room, HEADER_ROOM, &count);
         record->headers = NULL;
