@@ -4,7 +4,7 @@
  *
  * How one is run is rerun.c's; here is the choice, and the same table of failures that holds for the partition.
  *
- * Always true   Z2  of one key only the first parked event is tried (K3).
+ * Always true   Z2  of one key only the first parked event is tried (V3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
