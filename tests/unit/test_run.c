@@ -248,9 +248,11 @@ void weir_aside_fini(struct weir_aside *aside)
 {
         (void)aside;
 }
-enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *p)
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *p,
+                             int64_t most_us)
 {
         (void)p;
+        ck_assert_int_gt(most_us, 0);
         world.asides++;
         if (world.aside_frees && world.asides >= world.aside_frees)
                 while (aside->applier->park->count)
