@@ -37,13 +37,13 @@ CMD_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
 EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
 TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
-BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c)) $(B)/bench/plugins/noop.so
 PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
 TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
 PLUG_SQL  := $(patsubst workers/%/migrations,$(O)/sql/%.stamp,$(wildcard workers/*/migrations))
 TEST_SQL  := $(patsubst tests/plugins/%.migrations,$(O)/test-sql/%.stamp,$(wildcard tests/plugins/*.migrations))
 C_FILES    = $(shell find lib cmd include workers tests bench examples -name '*.[ch]')
-SCRIPTS    = $(shell find tests examples bench .ci docker -name '*.sh') .ci/run
+SCRIPTS    = $(shell find tests examples bench docs .ci docker -name '*.sh') .ci/run
 DEPS      := $(B)/.deps-build
 
 all: $(P)/weir $(P)/libweir.a $(P)/libweir.so plugins ## the program, the libraries, the plugins
@@ -79,13 +79,15 @@ $(O)/%.o: %.c Makefile | $(DEPS)
 	$(call say,compile)
 	$(Q)$(COMPILE) -c $< -o $@
 # a plugin sees include/ only and is linked with nothing of ours
-$(O)/workers/%.o $(O)/tests/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
+$(O)/workers/%.o $(O)/tests/plugins/%.o $(O)/bench/plugins/%.o: INCLUDES = -D_GNU_SOURCE -Iinclude
 PLUGIN_LINK = $(Q)mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ && chmod go-w $@
 .SECONDEXPANSION:
 $(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
 	$(PLUGIN_LINK)
 percent := %.
 $(O)/plugins/%.so: $(O)/tests/plugins/%.o
+	$(PLUGIN_LINK)
+$(B)/bench/plugins/%.so: $(O)/bench/plugins/%.o
 	$(PLUGIN_LINK)
 SQL_COPY = mkdir -p $(@D) $(1)/plugins; rm -rf $(1)/plugins/$*.migrations; cp -R $(2) $(1)/plugins/$*.migrations; touch $@
 $(PLUG_SQL): $(O)/sql/%.stamp: $$(wildcard workers/$$*/migrations/*.sql)
@@ -96,7 +98,7 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	@mkdir -p $(@D)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
-$(O)/test_webhook $(O)/test_webhook_tls: CHECK += -lssl
+$(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
 $(B)/kafkactl: $(S)/kafkactl.c Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka
@@ -163,14 +165,16 @@ lint: deps-lint ## clang-tidy and shellcheck
 tidy: $(TIDY)
 hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shipped
 	@bash $(S)/hardening.sh $(P)/weir $(P)/libweir.so.0 $(PLUGINS)
-docs-sync: $(P)/weir ## generated documents equal their source
+docs-sync: $(P)/weir ## generated documents equal their source; what documents name exists
 	@$(P)/weir config reference | diff -u config/reference.cfg - >&2
 	@$(P)/weir config markdown | diff -u docs/CONFIGURATION.md - >&2
-	@echo "docs-sync: config/reference.cfg and docs/CONFIGURATION.md equal the table of keys"
+	@sh docs/man.sh $(P)/weir | diff -u docs/weir.1 - >&2
+	@echo "docs-sync: config/reference.cfg, docs/CONFIGURATION.md and docs/weir.1 equal what weir says"
+	@bash tests/docs.sh . && bash tests/docs-test.sh
 check: deps-test format-check layers headers lint clang hardening docs-sync asan tsan test ## all that CI runs
 
 install: all ## PREFIX=/usr/local DESTDIR=
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations share/man/man1)
 	install -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/libweir.so.0 $(DESTDIR)$(PREFIX)/lib/
 	ln -sf libweir.so.0 $(DESTDIR)$(PREFIX)/lib/libweir.so
@@ -180,6 +184,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 755 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/weir/plugins/
 	for d in $(B)/plugins/*.migrations; do [ ! -d $$d ] || cp -R $$d $(DESTDIR)$(PREFIX)/lib/weir/plugins/; done
 	install -m 644 config/reference.cfg $(DESTDIR)$(PREFIX)/share/weir/
+	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \

@@ -2,26 +2,32 @@
 /*
  * check - say before the start what would go wrong at the start, all of it
  *
- * Every line is one thing looked at, with its verdict; a failed one says what to do. Nothing is changed anywhere.
+ * Every line is one thing looked at, with its verdict; a failed one says what to do. Nothing is changed anywhere:
+ * with --connect plugins are opened as `weir run` opens them, because only they know their options and tables,
+ * and closed again before a single event.
+ * Not chosen    stopping at the first thing that is wrong: whoever mends one per start gives up after the third.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cmd.h"
 #include "kafka/cluster.h"
+#include "plugin/host.h"
 #include "plugin/loader.h"
 #include "store/schema.h"
 
 #define ASK_TIMEOUT_MS 5000
 
 static const char help[] =
-        "usage: weir check [-c FILE] [--connect]\n\n"
-        "Checks the configuration and the plugins; with --connect also Kafka (reachable, topics there) and\n"
-        "PostgreSQL (reachable, version, schema). Prints a line for each thing looked at.\n\n"
+        "usage: weir check [-c FILE] [--connect] [--json]\n\n"
+        "Checks the configuration and the plugins; with --connect also Kafka (reachable, topics there, group\n"
+        "readable) and PostgreSQL (reachable, version, schema, rights), and opens the plugins with their options.\n"
+        "Prints a line for each thing looked at. Changes nothing.\n\n"
         "  -c, --config FILE   configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "      --connect       ask the servers too\n"
+        "  -j, --json          a JSON array: {\"ok\", \"what\", \"detail\"} for each thing\n"
         "  -h, --help          this text\n\n"
         "Exit status: 0 all well, 1 something is wrong, 78 the file itself is wrong.\n\n"
         "example:\n"
@@ -30,18 +36,55 @@ static const char help[] =
 struct checking {
         struct weir_conf *conf;
         struct weir_plugin **plugins; /* of the workers' index; NULL = not loaded */
-        int wrong;
+        size_t count;
+        int code;
+        bool json, properties_wrong;
 };
 
-static void good(const char *what, const char *detail)
+static void tell(struct checking *checking, bool ok, const char *what, const char *detail)
 {
-        printf("ok     %-28s %s\n", what, detail);
+        if (!checking->json) {
+                printf("%-6s %-28s %s\n", ok ? "ok" : "WRONG", what, detail);
+        } else {
+                printf("%s{\"ok\":%s,\"what\":", checking->count ? ",\n " : "[",
+                       ok ? "true" : "false");
+                cmd_print_json(what);
+                fputs(",\"detail\":", stdout);
+                cmd_print_json(detail);
+                putchar('}');
+        }
+        checking->count++;
+}
+
+static void good(struct checking *checking, const char *what, const char *detail)
+{
+        tell(checking, true, what, detail);
 }
 
 static void bad(struct checking *checking, const char *what, const char *detail)
 {
-        printf("WRONG  %-28s %s\n", what, detail);
-        checking->wrong++;
+        tell(checking, false, what, detail);
+        if (checking->code == CMD_DONE)
+                checking->code = CMD_FAILED;
+}
+
+/* Each by itself, so that all that are wrong are named. They stand in the file: its fault. */
+static void check_properties(struct checking *checking)
+{
+        const struct weir_conf *conf = checking->conf;
+        struct weir_error error;
+        char detail[64];
+
+        for (size_t i = 0; i < conf->property_count; i++)
+                if (weir_kafka_check_property(&conf->properties[i], &error) < 0) {
+                        bad(checking, "kafka properties", error.text);
+                        checking->properties_wrong = true;
+                        checking->code = CMD_CONFIG;
+                }
+        if (checking->properties_wrong)
+                return;
+        snprintf(detail, sizeof detail, "librdkafka %s takes them", weir_kafka_version());
+        good(checking, "kafka properties", detail);
 }
 
 static void check_plugins(struct checking *checking)
@@ -63,26 +106,43 @@ static void check_plugins(struct checking *checking)
                          weir_plugin_worker(checking->plugins[i])->name,
                          weir_plugin_worker(checking->plugins[i])->version,
                          weir_plugin_path(checking->plugins[i]));
-                good(what, detail);
+                good(checking, what, detail);
         }
 }
 
-/* @topic NULL: there is none to look at. */
-static void check_topic(struct checking *checking, struct weir_cluster *cluster, const char *topic)
+/* False: the cluster does not answer; asking on would only wait longer. @topic NULL: there is none to look at. */
+static bool check_topic(struct checking *checking, struct weir_cluster *cluster, const char *topic)
 {
         struct weir_error error;
-        char what[300], detail[96];
         int partitions = topic ? weir_cluster_partitions(cluster, topic, &error) : 0;
+        char what[300], detail[96];
 
         if (!topic)
-                return;
+                return true;
         snprintf(what, sizeof what, "topic %s", topic);
         snprintf(detail, sizeof detail, "%d partition%s", partitions, partitions == 1 ? "" : "s");
         if (partitions > 0)
-                good(what, detail);
+                good(checking, what, detail);
         else
                 bad(checking, what,
                     partitions < 0 ? error.text : "does not exist; create it, weir never does");
+        return partitions >= 0;
+}
+
+/* Asking for an offset needs the right that joining needs: READ on the group. */
+static void check_group(struct checking *checking, struct weir_cluster *cluster,
+                        const struct weir_conf_worker *worker)
+{
+        struct weir_error error;
+        char what[300];
+        int64_t offset;
+
+        snprintf(what, sizeof what, "group %s", worker->group);
+        if (weir_cluster_committed(cluster, worker->group, worker->topics[0], 0, &offset, &error) <
+            0)
+                bad(checking, what, error.text);
+        else
+                good(checking, what, "may be read");
 }
 
 static void check_kafka(struct checking *checking)
@@ -95,22 +155,64 @@ static void check_kafka(struct checking *checking)
         const struct weir_conf *conf = checking->conf;
         struct weir_error error;
 
+        if (checking->properties_wrong) {
+                bad(checking, "kafka", "not asked: its properties are wrong");
+                return;
+        }
         if (weir_cluster_open(&cluster_conf, &cluster, &error) < 0) {
                 bad(checking, "kafka", error.text);
                 return;
         }
         for (size_t i = 0; i < conf->worker_count; i++) {
-                for (size_t k = 0; k < conf->workers[i].topic_count; k++)
-                        check_topic(checking, cluster, conf->workers[i].topics[k]);
-                check_topic(checking, cluster, conf->workers[i].dead_letter_topic);
+                const struct weir_conf_worker *worker = &conf->workers[i];
+
+                for (size_t k = 0; k < worker->topic_count; k++)
+                        if (!check_topic(checking, cluster, worker->topics[k]))
+                                return;
+                if (!check_topic(checking, cluster, worker->dead_letter_topic))
+                        return;
+                check_group(checking, cluster, worker);
         }
-        for (size_t i = 0; i < conf->sink_count; i++) {
-                check_topic(checking, cluster, conf->sinks[i].topic);
-                check_topic(checking, cluster, conf->sinks[i].reply_topic);
-        }
+        for (size_t i = 0; i < conf->sink_count; i++)
+                if (!check_topic(checking, cluster, conf->sinks[i].topic) ||
+                    !check_topic(checking, cluster, conf->sinks[i].reply_topic))
+                        return;
 }
 
-static void check_schema(struct checking *checking, struct weir_pg *pg)
+/* What the statements of lib/store need of each table; a migration's role is often another one. */
+static void check_rights(struct checking *checking, struct weir_pg *pg)
+{
+        static const char sql[] =
+                "SELECT pg_catalog.string_agg(w.wanted || ' ON weir.' || c.relname, ', ' "
+                "ORDER BY c.relname, w.wanted), current_user "
+                "FROM pg_catalog.pg_class c JOIN (VALUES ('^position$', 'SELECT'), "
+                "('^position$', 'INSERT'), ('^position$', 'UPDATE'), ('^batch$', 'SELECT'), "
+                "('^batch$', 'INSERT'), ('^claim_[0-9]+$', 'SELECT'), ('^claim_[0-9]+$', 'INSERT'), "
+                "('^claim_state$', 'SELECT'), ('^dead_letter$', 'INSERT'), ('^migration$', 'SELECT')) "
+                "w(name, wanted) ON c.relname ~ w.name WHERE c.relkind = 'r' "
+                "AND c.relnamespace = 'weir'::pg_catalog.regnamespace "
+                "AND NOT pg_catalog.has_table_privilege(c.oid, w.wanted)";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        struct weir_error error;
+        struct weir_view missing;
+        char detail[512];
+
+        if (weir_pg_query(pg, sql, NULL, 0, &rows, &error) < 0) {
+                bad(checking, "rights", error.text);
+                return;
+        }
+        missing = weir_pg_rows_text(rows, 0, 0);
+        if (!missing.ptr) {
+                good(checking, "rights", "on the tables of weir");
+                return;
+        }
+        snprintf(detail, sizeof detail, "missing: GRANT %.380s TO %.63s", missing.ptr,
+                 weir_pg_rows_text(rows, 0, 1).ptr);
+        bad(checking, "rights", detail);
+}
+
+/* True: the plugins may be opened. */
+static bool check_schema(struct checking *checking, struct weir_pg *pg)
 {
         size_t count = 0;
         struct weir_migrations *sets = calloc(checking->conf->worker_count + 1, sizeof *sets);
@@ -123,7 +225,7 @@ static void check_schema(struct checking *checking, struct weir_pg *pg)
                     path ? "out of memory"
                          : "weir's migrations are not installed; set WEIR_MIGRATIONS");
                 free(sets);
-                return;
+                return false;
         }
         r = weir_migrations_read("weir", path, &sets[count], &error);
         count += r == 0;
@@ -141,12 +243,41 @@ static void check_schema(struct checking *checking, struct weir_pg *pg)
         if (r == 0)
                 r = weir_schema_check(pg, sets, count, &error);
         if (r == 0)
-                good("schema", "as this program wants it");
+                good(checking, "schema", "as this program wants it");
         else
                 bad(checking, "schema", error.text);
         while (count)
                 weir_migrations_fini(&sets[--count]);
         free(sets);
+        return r == 0;
+}
+
+/* Options and tables are known to the plugin only: open it as `weir run` does. */
+static void check_handlers(struct checking *checking, const struct weir_pg_conf *store)
+{
+        WEIR_CLEANUP(weir_pool_freep) struct weir_pool *pool = NULL;
+        struct weir_error error;
+        char what[96];
+
+        if (weir_pool_new(store, 1, &pool, &error) < 0) {
+                bad(checking, "plugins", error.text);
+                return;
+        }
+        for (size_t i = 0; i < checking->conf->worker_count; i++) {
+                WEIR_CLEANUP(weir_handler_closep) struct weir_handler *handler = NULL;
+                const struct weir_conf_worker *worker = &checking->conf->workers[i];
+
+                if (!checking->plugins[i])
+                        continue;
+                snprintf(what, sizeof what, "worker %s, opened", worker->name);
+                if (weir_handler_open(checking->plugins[i], worker, pool, &handler, &error) == 0) {
+                        good(checking, what, "options and tables as the plugin wants them");
+                        continue;
+                }
+                bad(checking, what, error.text);
+                if (error.code == WEIR_ECONF)
+                        checking->code = CMD_CONFIG;
+        }
 }
 
 static void check_store(struct checking *checking)
@@ -167,28 +298,54 @@ static void check_store(struct checking *checking)
         version = weir_pg_server_version(pg);
         snprintf(detail, sizeof detail, "version %d.%d", version / 10000, version % 10000);
         if (version >= 130000)
-                good("postgresql", detail);
+                good(checking, "postgresql", detail);
         else
                 bad(checking, "postgresql", "older than 13");
-        check_schema(checking, pg);
+        if (!check_schema(checking, pg))
+                return;
+        check_rights(checking, pg);
+        check_handlers(checking, &store);
+}
+
+static int check(struct checking *checking, bool connect)
+{
+        struct weir_conf *conf = checking->conf;
+
+        checking->plugins = calloc(conf->worker_count + 1, sizeof *checking->plugins);
+        if (!checking->plugins)
+                return cmd_say(CMD_FAILED, "check", "out of memory");
+        good(checking, "configuration", conf->path);
+        check_properties(checking);
+        check_plugins(checking);
+        if (connect) {
+                check_kafka(checking);
+                check_store(checking);
+        }
+        if (checking->json)
+                puts("]");
+        for (size_t i = 0; i < conf->worker_count; i++)
+                weir_plugin_unload(checking->plugins[i]);
+        free(checking->plugins);
+        return checking->code;
 }
 
 int cmd_check(int argc, char **argv)
 {
         static const struct option options[] = { { "config", required_argument, NULL, 'c' },
                                                  { "connect", no_argument, NULL, 'C' },
+                                                 { "json", no_argument, NULL, 'j' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
         const char *path = NULL;
-        struct checking checking = { 0 };
-        struct weir_error error;
+        struct checking checking = { .code = CMD_DONE };
         bool connect = false;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:jh", options)) != -1)
                 switch (c) {
                 case 'c': path = optarg; break;
                 case 'C': connect = true; break;
+                case 'j': checking.json = true; break;
                 case 'h': fputs(help, stdout); return CMD_DONE;
                 default: return cmd_usage("check");
                 }
@@ -197,26 +354,10 @@ int cmd_check(int argc, char **argv)
         r = cmd_load("check", path, &checking.conf);
         if (r != CMD_DONE)
                 return r;
-        good("configuration", checking.conf->path);
-        cmd_log_setup(checking.conf);
-        checking.plugins = calloc(checking.conf->worker_count + 1, sizeof *checking.plugins);
-        if (!checking.plugins) {
-                weir_conf_free(checking.conf);
-                return cmd_say(CMD_FAILED, "check", "out of memory");
-        }
-        if (weir_kafka_check_properties(checking.conf->properties, checking.conf->property_count,
-                                        &error) < 0)
-                bad(&checking, "kafka properties", error.text);
-        else
-                good("kafka properties", weir_kafka_version());
-        check_plugins(&checking);
-        if (connect) {
-                check_kafka(&checking);
-                check_store(&checking);
-        }
-        for (size_t i = 0; i < checking.conf->worker_count; i++)
-                weir_plugin_unload(checking.plugins[i]);
-        free(checking.plugins);
+        /* a verdict says what a log line would, and once */
+        weir_log_setup(strcmp(checking.conf->log_level, "debug") ? WEIR_LOG_ERROR : WEIR_LOG_DEBUG,
+                       WEIR_LOG_TEXT);
+        r = check(&checking, connect);
         weir_conf_free(checking.conf);
-        return checking.wrong ? CMD_FAILED : CMD_DONE;
+        return r;
 }

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd - the words and the files that all subcommands share */
+/*
+ * cmd - the words and the files that all subcommands share
+ *
+ * Standard output is looked at in one place, after the subcommand (weir.c): whoever writes with stdio need
+ * not ask after each line, and no subcommand can report success for text that went nowhere. A failure is
+ * said once and then dropped, so that the second look at it is quiet.
+ * Not chosen    getopt's own messages: they name no near option, and call the program "run".
+ */
 #include "cmd.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/value.h"
 
 int cmd_say(int code, const char *name, const char *format, ...)
 {
@@ -36,6 +46,115 @@ int cmd_usage(const char *name)
 {
         fprintf(stderr, "try 'weir %s --help'\n", name);
         return CMD_USAGE;
+}
+
+bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+        long long number;
+        char *end;
+
+        if (*text < '0' || *text > '9') /* strtoll() would take blanks and signs */
+                return false;
+        errno = 0;
+        number = strtoll(text, &end, 10);
+        if (*end || errno || number < min || number > max)
+                return false;
+        *ret = number;
+        return true;
+}
+
+const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride)
+{
+        size_t length = strlen(wrong), best = length < 3 ? 1 : length < 6 ? 2 : 3;
+        const char *found = NULL;
+
+        for (size_t i = 0; i < count; i++) {
+                const char *word = *(const char *const *)((const char *)words + i * stride);
+                size_t distance = weir_text_distance(wrong, word);
+
+                if (distance < best || (distance == best && !found && distance < strlen(word))) {
+                        best = distance;
+                        found = word;
+                }
+        }
+        return found;
+}
+
+/* @word is "--name" or "--name=value", none of @options or the beginning of several. */
+static void say_unknown(const char *name, const char *word, const struct option *options)
+{
+        char wanted[48];
+        const char *near;
+        size_t count = 0, begin = 0;
+
+        snprintf(wanted, sizeof wanted, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+        for (; options[count].name; count++)
+                begin += !strncmp(options[count].name, wanted, strlen(wanted));
+        near = cmd_nearest(wanted, &options->name, count, sizeof *options);
+        if (*wanted && begin > 1)
+                cmd_say(CMD_USAGE, name, "option --%s is short for more than one", wanted);
+        else if (near)
+                cmd_say(CMD_USAGE, name, "no option --%s; did you mean --%s?", wanted, near);
+        else
+                cmd_say(CMD_USAGE, name, "no option --%s", wanted);
+}
+
+int cmd_option(int argc, char **argv, const char *shorts, const struct option *options)
+{
+        char with_colon[32];
+        const char *word;
+        int c;
+
+        snprintf(with_colon, sizeof with_colon, ":%s", shorts);
+        opterr = 0;
+        c = getopt_long(argc, argv, with_colon, options, NULL);
+        if (c != '?' && c != ':')
+                return c;
+        word = argv[optind - 1];
+        if (c == ':' && !strncmp(word, "--", 2))
+                cmd_say(CMD_USAGE, argv[0], "option %s needs a value", word);
+        else if (c == ':')
+                cmd_say(CMD_USAGE, argv[0], "option -%c needs a value", optopt);
+        else if (!strncmp(word, "--", 2) && optopt)
+                cmd_say(CMD_USAGE, argv[0], "option %.*s takes no value", (int)strcspn(word, "="),
+                        word);
+        else if (!strncmp(word, "--", 2))
+                say_unknown(argv[0], word, options);
+        else
+                cmd_say(CMD_USAGE, argv[0], "no option -%c", optopt);
+        return '?';
+}
+
+void cmd_print_json(const char *text)
+{
+        if (!text) {
+                fputs("null", stdout);
+                return;
+        }
+        putchar('"');
+        for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+                        printf("\\u%04x", *p);
+                else
+                        putchar(*p);
+        putchar('"');
+}
+
+void cmd_drop_output(void)
+{
+        __fpurge(stdout);
+        clearerr(stdout);
+}
+
+int cmd_flush(const char *name)
+{
+        errno = 0;
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return CMD_DONE;
+        cmd_say(CMD_FAILED, name, "standard output: %s",
+                errno ? strerror(errno) : "not all of it was written");
+        cmd_drop_output();
+        return CMD_FAILED;
 }
 
 int cmd_load(const char *name, const char *path, struct weir_conf **ret)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_CMD_H
 #define WEIR_CMD_H
-/* cmd - what every subcommand shares: exit codes, help, the configuration file */
+/* cmd - what every subcommand shares: exit codes, options, output, the configuration file */
+#include <getopt.h>
+
 #include "base/error.h"
 #include "conf/conf.h"
 
@@ -21,6 +23,19 @@ int cmd_fail(const char *name, const struct weir_error *error);
 int cmd_load(const char *name, const char *path, struct weir_conf **ret);
 /* "try 'weir NAME --help'"; returns CMD_USAGE. */
 int cmd_usage(const char *name);
+/* getopt_long() that says itself what is wrong, with the option that was probably meant; then '?'. argv[0]
+ * is the subcommand. @shorts without a leading ':'. */
+int cmd_option(int argc, char **argv, const char *shorts, const struct option *options);
+/* Digits only, @min to @max: no sign, no blanks, nothing behind. */
+bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret);
+/* The word of @words (@count of them, @stride bytes apart) that was probably meant; NULL = none is near. */
+const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride);
+/* Flush standard output. CMD_DONE; CMD_FAILED: something of it was not written, now or before; said once. */
+int cmd_flush(const char *name);
+/* @text as a JSON string on standard output; NULL = null. For short words that are UTF-8 already. */
+void cmd_print_json(const char *text);
+/* Forget what standard output could not take: its reader went away, and that is no error. */
+void cmd_drop_output(void);
 /* Log level and form as the configuration says. */
 void cmd_log_setup(const struct weir_conf *conf);
 /* weir's own migrations: $WEIR_MIGRATIONS, else share/weir/migrations of the installation, else the

@@ -7,7 +7,6 @@
  * database, no configuration.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +40,13 @@ static const char help[] =
         "  --accept-json-batch   take application/cloudevents-batch+json in mode kafka too\n"
         "  -h, --help            this text\n"
         "\n"
-        "Exit: 0 every line could be read, whatever the verdict; 1 some could not; 2 wrong usage.\n"
+        "Exit status: 0 every line could be read, whatever the verdict; 1 some could not, each says why;\n"
+        "2 wrong usage.\n"
         "\n"
-        "Example:\n"
-        "  echo '{\"mode\":\"kafka\",\"headers\":[[\"ce_specversion\",\"MS4w\"],[\"ce_id\",\"MQ==\"],\n"
-        "         [\"ce_source\",\"L3M=\"],[\"ce_type\",\"dA==\"]],\"key\":null,\"value\":\"aGk=\"}' |\n"
-        "    tr -d '\\n' | weir decode\n";
+        "examples:\n"
+        "  weir decode < records.jsonl | grep '\"ok\":false'\n"
+        "  echo '{\"headers\":[[\"ce_specversion\",\"MS4w\"],[\"ce_id\",\"MQ==\"],[\"ce_source\",\"L3M=\"],[\"ce_type\",\"dA==\"]]}' |\n"
+        "    weir decode\n";
 
 enum way { WAY_KAFKA, WAY_HTTP, WAY_BATCH };
 
@@ -217,6 +217,7 @@ static int read_request(struct desk *desk, struct weir_view line, struct request
         struct weir_view object, name, value;
         struct weir_cursor cursor;
         bool requires_batch = false;
+        unsigned seen = 0; /* a bit for each member */
 
         *ret = (struct request){ .way = WAY_KAFKA };
         if (weir_json_scan(line, &limits, 0, &scan, &refusal))
@@ -227,8 +228,17 @@ static int read_request(struct desk *desk, struct weir_view line, struct request
         weir_cursor_open(&cursor, object);
         while (weir_cursor_member(&cursor, &name, &value)) {
                 const char *wrong = NULL;
+                unsigned bit = is(name, "mode")      ? 1
+                               : is(name, "headers") ? 2
+                               : is(name, "key")     ? 4
+                               : is(name, "value")   ? 8
+                                                     : 0;
                 int r = 0;
 
+                if (seen & bit)
+                        return bad_input(desk, (size_t)(name.ptr - line.ptr),
+                                         "mode, headers, key or value is given twice");
+                seen |= bit;
                 if (is(name, "mode")) {
                         r = take_mode(value, &ret->way);
                         wrong = "mode is none of kafka, http, json-batch (see weir decode --help)";
@@ -414,9 +424,9 @@ static int converse(struct desk *desk)
                         code = CMD_FAILED;
                 if (r < 0 || weir_writer_finish(&desk->out, &out) < 0)
                         return cmd_say(CMD_FAILED, "decode", "line %lu: out of memory", desk->line);
-                if (fwrite(out.ptr, 1, out.size, stdout) != out.size || fflush(stdout) != 0)
-                        return cmd_say(CMD_FAILED, "decode", "standard output: %s",
-                                       strerror(errno));
+                fwrite(out.ptr, 1, out.size, stdout);
+                if (cmd_flush("decode") != CMD_DONE)
+                        return CMD_FAILED;
         }
         if (ferror(stdin))
                 return cmd_say(CMD_FAILED, "decode", "standard input: %s", strerror(errno));
@@ -433,7 +443,7 @@ int cmd_decode(int argc, char **argv)
         struct desk desk = { .line = 0 };
         int option, code;
 
-        while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "h", options)) != -1) {
                 switch (option) {
                 case 'b': desk.accept_json_batch = true; break;
                 case 'h': fputs(help, stdout); return CMD_DONE;

@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -28,7 +27,7 @@
 #include "devpg.h"
 #include "kafka/cluster.h"
 
-enum { TOPICS_MAX = 64, TEXT_BYTES = 16384 };
+enum { TOPICS_MAX = 64, TEXT_BYTES = 32768 };
 
 static const char help[] =
         "usage: weir dev [--dir DIR] [--topics A,B] [--partitions N] [--no-postgres] [--ready-file FILE]\n\n"
@@ -91,6 +90,7 @@ static int split_topics(struct wanted *wanted, char *list)
         return CMD_DONE;
 }
 
+/* CMD_DONE, CMD_USAGE (said why), or -1: the help was printed. */
 static int parse(int argc, char **argv, struct wanted *wanted)
 {
         static const struct option options[] = { { "dir", required_argument, NULL, 'd' },
@@ -101,13 +101,13 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
         static char audit[] = "audit";
-        char *end;
+        int64_t number;
         int c;
 
         *wanted = (struct wanted){
                 .topics = { audit }, .topic_count = 1, .partitions = 4, .postgres = true
         };
-        while ((c = getopt_long(argc, argv, "d:t:p:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "d:t:p:h", options)) != -1)
                 switch (c) {
                 case 'd': wanted->dir = optarg; break;
                 case 't':
@@ -115,15 +115,15 @@ static int parse(int argc, char **argv, struct wanted *wanted)
                                 return CMD_USAGE;
                         break;
                 case 'p':
-                        wanted->partitions = (int)strtol(optarg, &end, 10);
-                        if (!*optarg || *end || wanted->partitions < 1 || wanted->partitions > 64)
+                        if (!cmd_read_number(optarg, 1, 64, &number))
                                 return cmd_say(CMD_USAGE, "dev",
                                                "--partitions: '%s' is not a number from 1 to 64",
                                                optarg);
+                        wanted->partitions = (int)number;
                         break;
                 case 'n': wanted->postgres = false; break;
                 case 'r': wanted->ready_file = optarg; break;
-                case 'h': fputs(help, stdout); exit(CMD_DONE);
+                case 'h': fputs(help, stdout); return -1;
                 default: return cmd_usage("dev");
                 }
         if (optind < argc)
@@ -326,7 +326,7 @@ int cmd_dev(int argc, char **argv)
         int code = parse(argc, argv, &wanted), lock;
 
         if (code != CMD_DONE)
-                return code;
+                return code < 0 ? CMD_DONE : code;
         /* blocked before anything starts: an order that comes early is obeyed when all is up */
         sigemptyset(&signals);
         sigaddset(&signals, SIGINT);

@@ -8,12 +8,12 @@
  *               away is how events get lost. --skip-bad asks for it, and still exits 1.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,11 +25,12 @@
 #include "event/encode.h"
 #include "event/json.h"
 #include "event/print.h"
+#include "kafka/cluster.h"
 #include "kafka/producer.h"
 
-#define LINE_BYTES_MAX (64u << 20)
 #define READ_BYTES (1u << 20)
-#define NAMED_MAX 20 /* failures that are written out; the others are counted */
+#define FIND_MS 10000 /* how long the topic may take to be found */
+#define NAMED_MAX 20  /* failures that are written out; the others are counted */
 
 static const char name[] = "emit";
 
@@ -40,6 +41,7 @@ struct emitter {
         uint64_t line, sent_count, acknowledged_count, failed_count, named_count;
         int64_t began_us, shown_us;
         bool terminal, shown;
+        int input;
         struct weir_error error;
 };
 
@@ -132,9 +134,11 @@ static int print_dry(struct emitter *emitter, const struct weir_event *event)
         weir_event_print_json(&writer, event, false);
         if (weir_writer_finish(&writer, &text) < 0)
                 return weir_fail(&emitter->error, WEIR_ENOMEM, 0, "out of memory");
-        if (fwrite(text.ptr, 1, text.size, stdout) != text.size || putchar('\n') == EOF)
+        if (fwrite(text.ptr, 1, text.size, stdout) != text.size || putchar('\n') == EOF) {
+                cmd_drop_output();
                 return weir_fail(&emitter->error, WEIR_ESYS, errno, "standard output: %s",
                                  strerror(errno));
+        }
         emitter->sent_count++;
         return 0;
 }
@@ -184,7 +188,7 @@ static int send_line(struct emitter *emitter, struct weir_view line)
         static const struct weir_header headers[] = { { "content-type",
                                                         "application/cloudevents+json", 28 } };
         /* Structured: what a consumer takes by default. Binary: the data is bytes there, of any size. */
-        static const struct weir_limits wide = { .json_bytes = LINE_BYTES_MAX,
+        static const struct weir_limits wide = { .json_bytes = EMIT_BYTES_MAX,
                                                  .nodes = 1u << 24,
                                                  .depth = 1000 };
         struct weir_message message = { .value = line, .headers = headers, .header_count = 1 };
@@ -264,6 +268,24 @@ static int send_lines(struct emitter *emitter, const char *text, size_t size, bo
         return interrupted ? 1 : 0;
 }
 
+static const char *input_name(const struct emitter *emitter)
+{
+        return emitter->wanted->input ? emitter->wanted->input : "standard input";
+}
+
+static int open_input(struct emitter *emitter)
+{
+        const char *path = emitter->wanted->input;
+
+        emitter->input = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+        if (emitter->input < 0)
+                return cmd_say(CMD_FAILED, name, "%s: %s", path, strerror(errno));
+        if (isatty(emitter->input))
+                fputs("reading events from the terminal, one JSON object a line; Ctrl-D ends\n",
+                      stderr);
+        return CMD_DONE;
+}
+
 static int send_input(struct emitter *emitter)
 {
         WEIR_FREE char *buffer = malloc(READ_BYTES * 2);
@@ -276,22 +298,22 @@ static int send_input(struct emitter *emitter)
                 int r;
 
                 if (room - size < READ_BYTES) {
-                        char *bigger = room < LINE_BYTES_MAX * 2 ? realloc(buffer, room * 2) : NULL;
+                        char *bigger = room < EMIT_BYTES_MAX * 2 ? realloc(buffer, room * 2) : NULL;
 
                         if (!bigger)
                                 return weir_fail(&emitter->error, WEIR_EUSAGE, 0,
                                                  "line %" PRIu64 " is longer than %u MiB",
-                                                 emitter->line + 1, LINE_BYTES_MAX >> 20);
+                                                 emitter->line + 1, EMIT_BYTES_MAX >> 20);
                         buffer = bigger;
                         room *= 2;
                 }
-                got = read(STDIN_FILENO, buffer + size, READ_BYTES);
+                got = read(emitter->input, buffer + size, READ_BYTES);
                 if (got < 0 && errno == EINTR && !interrupted)
                         continue;
                 if (got < 0)
                         return interrupted ? 1
-                                           : weir_fail(&emitter->error, WEIR_ESYS, errno,
-                                                       "standard input: %s", strerror(errno));
+                                           : weir_fail(&emitter->error, WEIR_ESYS, errno, "%s: %s",
+                                                       input_name(emitter), strerror(errno));
                 size += (size_t)got;
                 r = send_lines(emitter, buffer, size, got == 0, &used);
                 if (r || got == 0)
@@ -301,109 +323,45 @@ static int send_input(struct emitter *emitter)
         }
 }
 
-/* ---- from flags ----------------------------------------------------------------------------- */
-
-static int read_file(struct emitter *emitter, const char *path, struct weir_view *ret)
-{
-        FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-        size_t room = LINE_BYTES_MAX, size = 0;
-        char *bytes = NULL;
-        bool failed;
-
-        if (!file)
-                return weir_fail(&emitter->error, WEIR_ESYS, errno, "%s: %s", path,
-                                 strerror(errno));
-        for (size_t step = 65536; size < room;) {
-                char *bigger = realloc(bytes, size + step);
-                size_t got;
-
-                if (!bigger)
-                        break;
-                bytes = bigger;
-                got = fread(bytes + size, 1, step, file);
-                size += got;
-                if (got < step)
-                        break;
-                step = size;
-        }
-        failed = ferror(file) || !bytes || (size >= room && getc(file) != EOF);
-        if (file != stdin)
-                fclose(file);
-        if (!failed) {
-                char *copy = weir_arena_copy(&emitter->arena, bytes, size);
-
-                *ret = (struct weir_view){ copy, size };
-                failed = !copy;
-        }
-        free(bytes);
-        return failed ? weir_fail(&emitter->error, WEIR_ESYS, errno,
-                                  "%s: cannot be read, or is over %zu MiB", path, room >> 20)
-                      : 0;
-}
-
-static void make_uuid(char text[37])
-{
-        uint8_t b[16];
-
-        if (getrandom(b, sizeof b, 0) != sizeof b) /* cannot be short for 16 bytes once seeded */
-                abort();
-        b[6] = (b[6] & 0x0f) | 0x40;
-        b[8] = (b[8] & 0x3f) | 0x80;
-        snprintf(text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-                 b[13], b[14], b[15]);
-}
-
-static void make_time(char text[64])
-{
-        int64_t now_us = weir_clock_wall_us();
-        time_t seconds = (time_t)(now_us / 1000000);
-        struct tm parts;
-
-        gmtime_r(&seconds, &parts);
-        snprintf(text, 64, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ", parts.tm_year + 1900,
-                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                 (unsigned)(now_us % 1000000));
-}
-
 static int send_flags(struct emitter *emitter)
 {
-        const struct emit_wanted *wanted = emitter->wanted;
-        static const struct weir_limits wide = { .json_bytes = LINE_BYTES_MAX,
-                                                 .nodes = 1u << 24,
-                                                 .depth = 1000 };
-        struct weir_event event = wanted->event;
-        char uuid[37], now[64];
-        struct weir_refusal refusal;
-        bool json;
+        struct weir_event event;
+        int r = emit_make(emitter->wanted, &emitter->arena, &event, &emitter->error);
 
-        if (!event.id.ptr) {
-                make_uuid(uuid);
-                event.id = view_z(uuid);
-        }
-        make_time(now);
-        if (!wanted->time)
-                event.time = view_z(now);
-        else if (strcmp(wanted->time, "none"))
-                event.time = view_z(wanted->time);
-        if (wanted->data_file && read_file(emitter, wanted->data_file, &event.data) < 0)
-                return emitter->error.code;
-        if (wanted->data)
-                event.data = view_z(wanted->data);
-        if (event.data.ptr) {
-                json = !weir_json_check(event.data, &wide, &refusal);
-                if (!event.datacontenttype.ptr)
-                        event.datacontenttype = view_z(json           ? "application/json"
-                                                       : wanted->data ? "text/plain"
-                                                                      : "application/octet-stream");
-                event.data_kind = json && strstr(event.datacontenttype.ptr, "json") ? WEIR_DATA_JSON
-                                  : wanted->data                                    ? WEIR_DATA_TEXT
-                                                 : WEIR_DATA_BINARY;
-        }
-        return send_event(emitter, &event);
+        return r < 0 ? r : send_event(emitter, &event);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
+
+/* A producer would create a topic by asking for it, wherever brokers allow that: a typing error would be a
+ * topic full of events that nobody reads. A consumer's question creates nothing, and answers at once when
+ * no broker is there. */
+static int find_topic(const struct emit_wanted *wanted, const struct weir_conf *conf,
+                      struct weir_error *reterr)
+{
+        struct weir_cluster_conf how = {
+                .brokers = wanted->brokers ? wanted->brokers : conf->kafka_brokers,
+                .properties = conf ? conf->properties : NULL,
+                .property_count = conf ? conf->property_count : 0,
+                .timeout_ms = wanted->timeout_ms < FIND_MS ? (int)wanted->timeout_ms : FIND_MS,
+        };
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        int r = weir_cluster_open(&how, &cluster, reterr);
+
+        if (r == 0)
+                r = weir_cluster_partitions(cluster, wanted->topic, reterr);
+        if (r < 0)
+                return weir_error_prefix(reterr, "nothing was sent: ");
+        if (r == 0)
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                 "topic %s does not exist at %s; create it, weir never does",
+                                 wanted->topic, how.brokers);
+        if (wanted->partition >= r)
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                 "topic %s: no partition %d, it has %d (0 to %d)", wanted->topic,
+                                 (int)wanted->partition, r, r - 1);
+        return 0;
+}
 
 static int open_producer(struct emitter *emitter, const struct weir_conf *conf)
 {
@@ -418,7 +376,9 @@ static int open_producer(struct emitter *emitter, const struct weir_conf *conf)
                 .context = emitter,
         };
 
-        return weir_producer_new(&how, &emitter->producer, &emitter->error);
+        int r = find_topic(emitter->wanted, conf, &emitter->error);
+
+        return r < 0 ? r : weir_producer_new(&how, &emitter->producer, &emitter->error);
 }
 
 static int finish(struct emitter *emitter, int r)
@@ -468,9 +428,13 @@ int cmd_emit(int argc, char **argv)
                 if (r != CMD_DONE)
                         return r;
         }
-        weir_log_setup(WEIR_LOG_WARN, WEIR_LOG_TEXT);
+        weir_log_setup(WEIR_LOG_ERROR,
+                       WEIR_LOG_TEXT); /* what fails now is told at once, and once */
+        if (!wanted.from_flags && open_input(&emitter) != CMD_DONE)
+                return CMD_FAILED;
         if (!wanted.dry_run && open_producer(&emitter, conf) < 0)
                 return cmd_fail(name, &emitter.error);
+        weir_log_setup(WEIR_LOG_WARN, WEIR_LOG_TEXT);
         sigaction(SIGINT, &action,
                   NULL); /* without SA_RESTART: reading ends, sending is finished */
         sigaction(SIGTERM, &action, NULL);
@@ -481,7 +445,5 @@ int cmd_emit(int argc, char **argv)
         r = finish(&emitter, r);
         weir_producer_free(emitter.producer);
         weir_arena_fini(&emitter.arena);
-        if (fflush(stdout))
-                r = CMD_FAILED;
         return r;
 }

@@ -6,7 +6,11 @@
 #include <stdint.h>
 #include <weir/event.h>
 
+#include "base/arena.h"
+#include "base/error.h"
+
 #define EMIT_EXTENSIONS_MAX 64
+#define EMIT_BYTES_MAX (64u << 20) /* of a line, of a data file */
 
 enum emit_key {
         EMIT_KEY_PARTITIONKEY,
@@ -19,7 +23,8 @@ enum emit_key {
 
 struct emit_wanted {
         const char *topic, *brokers, *config, *key, *data, *data_file, *time;
-        int key_from; /* enum emit_key */
+        const char *input; /* file of events; NULL = standard input */
+        int key_from;      /* enum emit_key */
         int32_t partition;
         uint64_t rate;
         int64_t timeout_ms;
@@ -30,5 +35,9 @@ struct emit_wanted {
 
 /* CMD_DONE, CMD_USAGE (said why), or -1: --help was printed. */
 int emit_parse(int argc, char **argv, struct emit_wanted *ret);
+/* The event of the flags; id, time and content type filled in where they are not given. Lives as long as
+ * @arena and @wanted. WEIR_ESYS: its data file. */
+int emit_make(const struct emit_wanted *wanted, struct weir_arena *arena, struct weir_event *ret,
+              struct weir_error *reterr);
 
 #endif

@@ -5,10 +5,7 @@
  * Every flag of an event (--type and the like) turns reading of standard input off: an event that is
  * half flag and half input would have two owners.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -17,12 +14,13 @@
 static const char name[] = "emit";
 
 static const char help[] =
-        "usage: weir emit --topic T [options] < events.jsonl\n"
+        "usage: weir emit --topic T [options] [FILE]\n"
         "       weir emit --topic T --type TYPE --source SOURCE [options]\n\n"
         "Sends CloudEvents to a Kafka topic and waits until each is acknowledged. Without --type it\n"
-        "reads standard input, one event in the CloudEvents JSON format a line.\n\n"
+        "reads FILE (else standard input), one event in the CloudEvents JSON format a line. The topic\n"
+        "must exist. A line that is no event ends the sending, named, with what was acknowledged.\n\n"
         "  -t, --topic T            topic to send to\n"
-        "  -b, --brokers LIST       host:port,…; without it the configuration's\n"
+        "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "      --binary             attributes as headers (default)\n"
         "      --structured         the whole event as one JSON text\n"
@@ -43,23 +41,16 @@ static const char help[] =
         "      --data TEXT | --data-file FILE\n"
         "      --content-type TYPE  default: application/json if the data is JSON, else text/plain\n"
         "                           (--data-file: application/octet-stream)\n\n"
-        "Exit status: 0 all acknowledged, 1 something failed (the lines are named), 2 wrong usage.\n\n"
+        "Exit status: 0 all acknowledged, 1 something failed (the lines are named), 2 wrong usage,\n"
+        "78 bad configuration.\n\n"
         "examples:\n"
         "  weir emit -b 127.0.0.1:9092 -t audit --type user.created --source /users --data '{\"id\":7}'\n"
-        "  weir emit -t audit --key-from subject < events.jsonl\n";
+        "  echo '{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/me\",\"type\":\"t\"}' | weir emit -t audit\n"
+        "  weir emit -t audit --key-from subject events.jsonl\n";
 
 static struct weir_view view_z(const char *text)
 {
         return (struct weir_view){ text, strlen(text) };
-}
-
-static bool read_number(const char *text, uint64_t max, uint64_t *ret)
-{
-        char *end;
-
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end && !errno && *ret <= max;
 }
 
 static int take_key_from(const char *text, struct emit_wanted *wanted)
@@ -167,7 +158,7 @@ static int take_flag(int option, struct emit_wanted *wanted)
 
 static int take_option(int option, struct emit_wanted *wanted)
 {
-        uint64_t number;
+        int64_t number;
 
         switch (option) {
         case 't': wanted->topic = optarg; return CMD_DONE;
@@ -178,7 +169,7 @@ static int take_option(int option, struct emit_wanted *wanted)
                 wanted->key_from = EMIT_KEY_FIXED;
                 return CMD_DONE;
         case 'p':
-                if (!read_number(optarg, INT32_MAX, &number))
+                if (!cmd_read_number(optarg, 0, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
                 wanted->partition = (int32_t)number;
@@ -187,15 +178,16 @@ static int take_option(int option, struct emit_wanted *wanted)
         case OPT_STRUCTURED: wanted->structured = option == OPT_STRUCTURED; return CMD_DONE;
         case OPT_KEY_FROM: return take_key_from(optarg, wanted);
         case OPT_RATE:
-                if (!read_number(optarg, 100000000, &wanted->rate) || !wanted->rate)
+                if (!cmd_read_number(optarg, 1, 100000000, &number))
                         return cmd_say(CMD_USAGE, name, "--rate: '%s' is not a number from 1",
                                        optarg);
+                wanted->rate = (uint64_t)number;
                 return CMD_DONE;
         case OPT_TIMEOUT:
-                if (!read_number(optarg, 86400, &number) || !number)
+                if (!cmd_read_number(optarg, 1, 86400, &number))
                         return cmd_say(CMD_USAGE, name, "--timeout: '%s' is not 1 to 86400 seconds",
                                        optarg);
-                wanted->timeout_ms = (int64_t)number * 1000;
+                wanted->timeout_ms = number * 1000;
                 return CMD_DONE;
         case OPT_SKIP: wanted->skip_bad = true; return CMD_DONE;
         case OPT_DRY: wanted->dry_run = true; return CMD_DONE;
@@ -213,7 +205,7 @@ int emit_parse(int argc, char **argv, struct emit_wanted *wanted)
                                                    .specversion = { "1.0", 3 },
                                                    .time_us = WEIR_TIME_NONE } };
         wanted->event.extensions = wanted->extensions;
-        while ((option = getopt_long(argc, argv, "t:b:c:k:p:h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "t:b:c:k:p:h", options)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;
@@ -221,10 +213,13 @@ int emit_parse(int argc, char **argv, struct emit_wanted *wanted)
                 if (take_option(option, wanted) != CMD_DONE)
                         return CMD_USAGE;
         }
-        if (optind < argc)
+        if (optind < argc && strcmp(argv[optind], "-"))
+                wanted->input = argv[optind];
+        if (optind + 1 < argc || (wanted->from_flags && optind < argc))
                 return cmd_say(CMD_USAGE, name,
-                               "unexpected '%s'; events come from standard input or flags",
-                               argv[optind]);
+                               "unexpected '%s'; events come from one file, from standard input or "
+                               "from flags",
+                               argv[argc - 1]);
         if (!wanted->topic && !wanted->dry_run)
                 return cmd_say(CMD_USAGE, name, "--topic is missing");
         if (wanted->from_flags && (!wanted->event.type.ptr || !wanted->event.source.ptr))

@@ -5,7 +5,6 @@
  * `run` only looks at the schema and refuses; changing it is an act of its own, by a person or a
  * deployment, with a role that may. `down` destroys data, so it does nothing without --yes.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,18 +109,6 @@ struct listing {
         size_t count, amiss;
 };
 
-/* Names come from a table that anyone with the right may have written to. */
-static void print_json_text(const char *text)
-{
-        putchar('"');
-        for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
-                        printf("\\u%04x", *p);
-                else
-                        putchar(*p);
-        putchar('"');
-}
-
 static void print_migration(void *context, const char *set, int32_t version, const char *what,
                             int state, const char *at)
 {
@@ -142,14 +129,11 @@ static void print_migration(void *context, const char *set, int32_t version, con
                 return;
         }
         printf("%s{\"set\":", listing->count++ ? ",\n " : "[");
-        print_json_text(set);
+        cmd_print_json(set);
         printf(",\"version\":%d,\"name\":", version);
-        print_json_text(what);
+        cmd_print_json(what);
         printf(",\"state\":\"%s\",\"at\":", states[state]);
-        if (at)
-                print_json_text(at);
-        else
-                fputs("null", stdout);
+        cmd_print_json(at);
         putchar('}');
 }
 
@@ -186,8 +170,6 @@ static int carry_out(const struct order *order, const struct weir_conf *conf)
                                      stdout, &error);
         else if (r == 0)
                 r = status(pg, &sets, order->json, &error);
-        if (fflush(stdout) != 0 && r == 0)
-                return cmd_say(CMD_FAILED, name, "standard output: %m");
         if (r < 0)
                 return cmd_fail(name, &error);
         return r == 0 ? CMD_DONE : CMD_FAILED;
@@ -203,17 +185,15 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                                                  { "json", no_argument, NULL, 'j' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
-        char *end;
-        long steps;
+        int64_t steps;
         int c;
 
-        while ((c = getopt_long(argc, argv, "c:ns:yjh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:ns:yjh", options)) != -1)
                 switch (c) {
                 case 'c': ret->config = optarg; break;
                 case 'n': ret->dry_run = true; break;
                 case 's':
-                        steps = strtol(optarg, &end, 10);
-                        if (end == optarg || *end || steps < 1 || steps > 9999)
+                        if (!cmd_read_number(optarg, 1, 9999, &steps))
                                 return cmd_say(CMD_USAGE, name, "--steps %s: 1 to 9999", optarg);
                         ret->steps = (int)steps;
                         break;

@@ -6,10 +6,8 @@
  * move is an operator's decision that nobody can take back, so it wants a reason, and the reason
  * stays in weir.position_change beside the two offsets.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -43,24 +41,6 @@ struct order {
         bool json;
 };
 
-static void print_json_text(struct weir_view text)
-{
-        if (!text.ptr) {
-                fputs("null", stdout);
-                return;
-        }
-        putchar('"');
-        for (size_t i = 0; i < text.size; i++) {
-                unsigned char c = (unsigned char)text.ptr[i];
-
-                if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-                        printf("\\u%04x", c);
-                else
-                        putchar(c);
-        }
-        putchar('"');
-}
-
 static void print_json(const struct weir_pg_rows *rows)
 {
         static const char *const keys[] = { "worker", "topic", "partition", "next_offset",
@@ -76,7 +56,7 @@ static void print_json(const struct weir_pg_rows *rows)
                         if (i >= 2 && i <= 4 && text.ptr)
                                 fputs(text.ptr, stdout);
                         else
-                                print_json_text(text);
+                                cmd_print_json(text.ptr);
                 }
                 putchar('}');
         }
@@ -140,21 +120,17 @@ static int set(struct weir_pg *pg, const struct order *order, struct weir_error 
 static int read_place(const char *place, const char *offset, struct order *ret)
 {
         const char *slash = strrchr(place, '/');
-        char *end;
-        long long number;
+        int64_t number;
 
         if (!slash || slash == place || (size_t)(slash - place) >= sizeof ret->topic)
                 return cmd_say(CMD_USAGE, name, "'%s': write it as TOPIC/PARTITION", place);
         memcpy(ret->topic, place, (size_t)(slash - place));
         ret->topic[slash - place] = '\0';
-        number = strtoll(slash + 1, &end, 10);
-        if (end == slash + 1 || *end || number < 0 || number > INT32_MAX)
+        if (!cmd_read_number(slash + 1, 0, INT32_MAX, &number))
                 return cmd_say(CMD_USAGE, name, "'%s': the partition is a number from 0", place);
         ret->partition = (int32_t)number;
-        number = strtoll(offset, &end, 10);
-        if (end == offset || *end || number < 0 || number == INT64_MAX)
+        if (!cmd_read_number(offset, 0, INT64_MAX - 1, &ret->offset))
                 return cmd_say(CMD_USAGE, name, "'%s': the offset is a number from 0", offset);
-        ret->offset = number;
         return CMD_DONE;
 }
 
@@ -167,7 +143,7 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                                                  { 0 } };
         int c;
 
-        while ((c = getopt_long(argc, argv, "c:r:jh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:r:jh", options)) != -1)
                 switch (c) {
                 case 'c': ret->config = optarg; break;
                 case 'r': ret->reason = optarg; break;
@@ -219,7 +195,5 @@ int cmd_position(int argc, char **argv)
                                   "the tables of weir are not there, run `weir migrate up`: ");
         if (r < 0)
                 return cmd_fail(name, &error);
-        if (fflush(stdout) != 0)
-                return cmd_say(CMD_FAILED, name, "standard output: %m");
         return CMD_DONE;
 }

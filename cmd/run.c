@@ -6,7 +6,6 @@
  * SIGTERM or SIGINT drains, the second hurries, the third ends at once. Nothing is lost by any of
  * them: what is not committed rolls back.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,8 +21,9 @@
 #include "runtime.h"
 
 #define HURRY_MS 1000
-/* Past the deadline of a stop by so much, the process ends whatever hangs. */
-#define LAST_MS 300
+/* Workers get nine tenths of the deadline; half a tenth later the process ends, whatever hangs, and has the rest
+ * for it. */
+#define LAST_PART 10
 
 static const char help[] =
         "usage: weir run [-c FILE] [--worker NAME]\n\n"
@@ -40,9 +40,17 @@ static const char help[] =
 struct orders {
         struct weir_runtime *runtime;
         int64_t deadline_ms;
+        _Atomic int64_t end_at_ms; /* the process is gone by then; 0 = no order yet */
         atomic_int count;
         sigset_t signals;
 };
+
+static void stop_within(struct orders *orders, int64_t ms)
+{
+        orders->end_at_ms = weir_clock_ms() +
+                            ms; /* also for a worker that leaves already, too slowly */
+        weir_runtime_stop(orders->runtime, ms - ms / LAST_PART);
+}
 
 static void *take_orders(void *arg)
 {
@@ -58,12 +66,13 @@ static void *take_orders(void *arg)
                         weir_log(WEIR_LOG_INFO, "stop.asked",
                                  LOG_S("signal", strsignal(signal_number)),
                                  LOG_I("deadline_ms", orders->deadline_ms));
-                        weir_runtime_stop(orders->runtime, orders->deadline_ms);
+                        stop_within(orders, orders->deadline_ms);
                         break;
                 case 2:
                         weir_log(WEIR_LOG_WARN, "stop.hurried",
                                  LOG_S("signal", strsignal(signal_number)));
-                        weir_runtime_stop(orders->runtime, HURRY_MS);
+                        stop_within(orders, orders->deadline_ms < HURRY_MS ? orders->deadline_ms
+                                                                           : HURRY_MS);
                         break;
                 default:
                         weir_log(WEIR_LOG_WARN, "stop.forced",
@@ -74,20 +83,16 @@ static void *take_orders(void *arg)
         return NULL;
 }
 
-/* Wait until all workers ended, or the deadline of a stop is past. */
+/* Wait until all workers ended, or a stop has taken too long: 2. */
 static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
                         struct weir_error *reterr)
 {
-        int64_t stop_at_ms = 0;
-
         for (;;) {
-                int r = weir_runtime_wait(runtime, 200, reterr);
+                int r = weir_runtime_wait(runtime, orders->end_at_ms ? 20 : 200, reterr);
 
                 if (r != 1)
                         return r;
-                if (orders->count && !stop_at_ms)
-                        stop_at_ms = weir_clock_ms() + orders->deadline_ms + LAST_MS;
-                if (stop_at_ms && weir_clock_ms() > stop_at_ms)
+                if (orders->end_at_ms && weir_clock_ms() >= orders->end_at_ms)
                         return 2;
         }
 }
@@ -142,7 +147,7 @@ int cmd_run(int argc, char **argv)
         struct weir_conf *conf;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "c:w:h", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:w:h", options)) != -1)
                 switch (c) {
                 case 'c': wanted.config_path = optarg; break;
                 case 'w': wanted.worker = optarg; break;

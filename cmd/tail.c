@@ -12,13 +12,14 @@
  *               The exit status remembers it.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -30,7 +31,6 @@
 
 #define WAIT_MS 250 /* how long an order to end may stay unseen */
 #define OPEN_MS 15000
-#define HEADER_ROOM 64
 #define ITEM_DONE 2 /* ends the decoding of a record: --count is reached */
 
 static const char name[] = "tail";
@@ -55,8 +55,8 @@ static const char help[] =
         "  -b, --brokers LIST       host:port,...; without it the configuration's\n"
         "  -c, --config FILE        configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "  -h, --help               this text\n\n"
-        "Exit status: 0 count or end reached, or told to end; 1 something could not be read; 2 wrong\n"
-        "usage; 78 bad configuration.\n\n"
+        "Exit status: 0 count or end reached, told to end, or the reader of the output went away;\n"
+        "1 something could not be read or written; 2 wrong usage; 78 bad configuration.\n\n"
         "examples:\n"
         "  weir tail orders --from earliest --count 3\n"
         "  weir tail orders --from time:2026-01-31T08:00:00Z --json | jq .id\n";
@@ -73,8 +73,6 @@ struct wanted {
 struct view {
         const struct wanted *wanted;
         struct weir_arena arena;
-        struct weir_header *headers;
-        size_t header_room;
         const struct weir_record *record; /* in hand */
         uint64_t shown_count;
 };
@@ -89,19 +87,6 @@ static void on_signal(int number)
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-static bool read_number(const char *text, int64_t max, int64_t *ret)
-{
-        long long number;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return false;
-        errno = 0;
-        number = strtoll(text, &end, 10);
-        *ret = number;
-        return !*end && !errno && number <= max;
-}
-
 static int take_from(const char *text, struct wanted *wanted)
 {
         bool offset = !strncmp(text, "offset:", 7), time = !strncmp(text, "time:", 5);
@@ -112,7 +97,7 @@ static int take_from(const char *text, struct wanted *wanted)
                 wanted->from = WEIR_FROM_EARLIEST;
         } else if (!strcmp(text, "latest")) {
                 wanted->from = WEIR_FROM_LATEST;
-        } else if (!time && read_number(value, INT64_MAX - 1, &wanted->from_value)) {
+        } else if (!time && cmd_read_number(value, 0, INT64_MAX - 1, &wanted->from_value)) {
                 wanted->from = WEIR_FROM_OFFSET;
         } else if (!offset && !weir_timestamp_parse(value, strlen(value), &us, NULL)) {
                 wanted->from = WEIR_FROM_TIME;
@@ -151,13 +136,13 @@ static int take_option(int option, struct wanted *wanted)
         switch (option) {
         case 'f': return take_from(optarg, wanted);
         case 'p':
-                if (!read_number(optarg, INT32_MAX, &number))
+                if (!cmd_read_number(optarg, 0, INT32_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--partition: '%s' is not a number from 0",
                                        optarg);
                 wanted->partition = (int32_t)number;
                 break;
         case 'n':
-                if (!read_number(optarg, INT64_MAX, &number) || number == 0)
+                if (!cmd_read_number(optarg, 1, INT64_MAX, &number))
                         return cmd_say(CMD_USAGE, name, "--count: '%s' is not a number from 1",
                                        optarg);
                 wanted->count = (uint64_t)number;
@@ -180,7 +165,7 @@ static int parse(int argc, char **argv, struct wanted *wanted)
         int option;
 
         *wanted = (struct wanted){ .from = WEIR_FROM_LATEST, .partition = -1 };
-        while ((option = getopt_long(argc, argv, "f:p:n:ejrb:c:h", options, NULL)) != -1) {
+        while ((option = cmd_option(argc, argv, "f:p:n:ejrb:c:h", options)) != -1) {
                 if (option == 'h') {
                         fputs(help, stdout);
                         return -1;
@@ -282,7 +267,7 @@ static int show_refused(struct view *view, const struct weir_refusal *refusal)
 }
 
 /* 0, ITEM_DONE or WEIR_ENOMEM. */
-static int show_record(struct view *view, const struct weir_record *record)
+static int show_record(struct view *view, struct weir_record *record)
 {
         struct weir_decoder decoder = { .arena = &view->arena,
                                         .accept_json_batch = view->wanted->accept_json_batch };
@@ -290,19 +275,13 @@ static int show_record(struct view *view, const struct weir_record *record)
         struct weir_refusal refusal;
         int mode, r;
 
-        while (weir_record_headers(record, view->headers, view->header_room,
-                                   &message.header_count) == 1) {
-                struct weir_header *more = realloc(view->headers,
-                                                   message.header_count * sizeof *more);
-
-                if (!more)
-                        return WEIR_ENOMEM;
-                view->headers = more;
-                view->header_room = message.header_count;
-        }
-        message.headers = view->headers;
-        view->record = record;
         weir_arena_reset(&view->arena);
+        r = weir_record_headers(record, &view->arena);
+        if (r < 0)
+                return r;
+        message.headers = record->headers;
+        message.header_count = record->header_count;
+        view->record = record;
         r = weir_decode_kafka(&decoder, &message, show_event, view, &mode, &refusal);
         return r == 1 ? show_refused(view, &refusal) : r;
 }
@@ -312,10 +291,22 @@ static int show_record(struct view *view, const struct weir_record *record)
 /* CMD_DONE; CMD_FAILED, said why; -1: nobody reads any more. */
 static int flush_output(void)
 {
+        int error;
+
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return CMD_DONE;
-        return errno == EPIPE ? -1
-                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(errno));
+        error = errno;
+        cmd_drop_output();
+        return error == EPIPE ? -1
+                              : cmd_say(CMD_FAILED, name, "standard output: %s", strerror(error));
+}
+
+/* `weir tail t | head -1` has its line while the topic is silent: without a look nobody would end. */
+static bool reader_gone(void)
+{
+        struct pollfd out = { .fd = STDOUT_FILENO };
+
+        return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP));
 }
 
 static int follow(struct view *view, struct weir_reader *reader)
@@ -331,6 +322,8 @@ static int follow(struct view *view, struct weir_reader *reader)
                         flushed = flush_output();
                         if (flushed != CMD_DONE)
                                 return flushed < 0 ? code : flushed;
+                        if (reader_gone())
+                                break;
                         r = weir_reader_read(reader, WAIT_MS, &record, &error);
                 }
                 if (r < 0) {
@@ -355,17 +348,13 @@ static int follow(struct view *view, struct weir_reader *reader)
 
 static int show(const struct wanted *wanted, struct weir_reader *reader)
 {
-        struct view view = { .wanted = wanted, .header_room = HEADER_ROOM };
+        struct view view = { .wanted = wanted };
         int code, flushed;
 
-        view.headers = malloc(HEADER_ROOM * sizeof *view.headers);
-        if (!view.headers)
-                return cmd_say(CMD_FAILED, name, "out of memory");
         weir_arena_init(&view.arena, 64 * 1024);
         code = follow(&view, reader);
         flushed = flush_output();
         weir_arena_fini(&view.arena);
-        free(view.headers);
         return flushed > 0 ? flushed : code;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* version - what a bug report starts with: the versions of everything that decides how weir behaves */
-#include <getopt.h>
 #include <stdio.h>
 
 #include <weir/worker.h>
@@ -25,12 +24,14 @@ int cmd_version(int argc, char **argv)
         int pq = weir_pg_library_version();
         int c;
 
-        while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "jh", options)) != -1)
                 switch (c) {
                 case 'j': json = true; break;
                 case 'h': fputs(help, stdout); return CMD_DONE;
                 default: return cmd_usage("version");
                 }
+        if (optind < argc)
+                return cmd_say(CMD_USAGE, "version", "unexpected '%s'", argv[optind]);
         printf(json ? "{\"weir\":\"%s\",\"plugin_abi\":%u,\"librdkafka\":\"%s\",\"libpq\":\"%d.%d\",\"cjson\":\"%s\",\"libconfig\":\"%s\"}\n"
                     : "weir %s (plugin ABI %u)\nlibrdkafka %s\nlibpq %d.%d\ncJSON %s\nlibconfig %s\n",
                WEIR_VERSION, WEIR_WORKER_ABI, weir_kafka_version(), pq / 10000, pq % 10000,

@@ -119,8 +119,18 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
 {
         struct weir_conf_problems problems = { 0 };
         struct weir_conf *conf;
-        int r = weir_conf_load(options->config_path, &conf, &problems, reterr);
+        int r;
 
+        if (options->size < sizeof *options)
+                return weir_fail(
+                        reterr, WEIR_EUSAGE, 0,
+                        "weir_runtime_options of %u bytes, %zu are wanted: set size to sizeof(struct "
+                        "weir_runtime_options)",
+                        options->size, sizeof *options);
+        if (!options->config_path)
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                 "weir_runtime_options without config_path");
+        r = weir_conf_load(options->config_path, &conf, &problems, reterr);
         weir_conf_problems_fini(&problems);
         return r < 0 ? r : weir_runtime_with(conf, options, ret, reterr);
 }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* One table makes the enum, the names, the classes and the documentation.
+/* One table makes the enum, the names and the classes; the fourth column is the meaning.
  * TRANSIENT: the same call may succeed later without any change. PERMANENT: it will not. */
 #define WEIR_ERRORS(X)                                                                             \
         X(WEIR_ENOMEM, -1, PERMANENT, "out of memory")                                             \
@@ -39,8 +39,9 @@ enum weir_error_code {
 #undef WEIR_ERROR_ENUM
 };
 
-#define WEIR_ERROR_TEXT_BYTES 480
+#define WEIR_ERROR_TEXT_BYTES 992 /* with the NUL; longer texts are cut */
 
+/* One failure. Start with { 0 }; a callee that fails fills it, and fills it again if used again. */
 struct weir_error {
         int code;           /* what the function returned                                    */
         int sys;            /* errno, librdkafka or libpq status; 0 = none                   */

@@ -32,6 +32,8 @@ struct weir_header {
         size_t size; /* bytes of @value */
 };
 
+/* Type of an extension in the JSON format ("Type System Mapping"); the context attributes have
+ * theirs by name. */
 enum weir_attribute_type {
         WEIR_ATTRIBUTE_STRING = 0, /* String, Binary (base64), URI, URI-reference, Timestamp */
         WEIR_ATTRIBUTE_BOOLEAN = 1,
@@ -45,6 +47,7 @@ struct weir_attribute {
         int type;               /* enum weir_attribute_type */
 };
 
+/* What weir knows of the data of an event. */
 enum weir_data_kind {
         WEIR_DATA_NONE = 0,   /* the event has no data                                        */
         WEIR_DATA_BINARY = 1, /* bytes of any kind                                            */

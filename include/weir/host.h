@@ -87,7 +87,9 @@ static inline struct weir_value weir_null(void)
         return weir_value_(WEIR_VALUE_NULL, NULL, 0);
 }
 
-/* An absent view (ptr NULL) becomes SQL NULL in each of these; an empty one stays empty. */
+/* Make a value of the type in the name. Any thread; the bytes are borrowed until the call that
+ * takes the value returns. An absent view, text or uuid (NULL) becomes SQL NULL; an empty one stays
+ * empty. */
 static inline struct weir_value weir_text(struct weir_view v)
 {
         return weir_value_(WEIR_VALUE_TEXT, v.ptr, v.size);
@@ -109,6 +111,7 @@ static inline struct weir_value weir_uuid(const void *bytes16)
         return weir_value_(WEIR_VALUE_UUID, bytes16, 16);
 }
 
+/* The same for numbers; what does not fit into the column rejects the event (SQLSTATE 22003). */
 static inline struct weir_value weir_bool(bool b)
 {
         return weir_number_(WEIR_VALUE_BOOL, b ? 1 : 0);
@@ -153,7 +156,8 @@ struct weir_tx {
         const struct weir_tx_ops *ops;
 };
 
-/* The calls behind weir_tx_*(); lane thread only, inside handle() and handle_batch() only. */
+/* The calls behind weir_tx_*(), described there; lane thread only, inside handle() and
+ * handle_batch() only. */
 struct weir_tx_ops {
         uint32_t size;
         uint32_t reserved;
@@ -209,7 +213,7 @@ static inline int weir_tx_exec_values(struct weir_tx *tx, const char *sql,
 }
 
 /**
- * Like exec, with rows.
+ * Like exec, with rows to read: weir_rows_count() and weir_rows_text().
  *
  * Owner    weir; *ret_rows and what weir_rows_text() gives are valid until the next query of this
  *          transaction or the return of the handler, whichever comes first.
@@ -221,6 +225,7 @@ static inline int weir_tx_query_values(struct weir_tx *tx, const char *sql,
         return tx->ops->query(tx, sql, params, count, ret_rows, reterr);
 }
 
+/* How many rows the query gave. */
 static inline size_t weir_rows_count(struct weir_tx *tx, const struct weir_rows *rows)
 {
         return tx->ops->rows_count(rows);
@@ -298,6 +303,8 @@ static inline int weir_tx_deliver(struct weir_tx *tx, const char *sink,
 
 /* ---- the host: what open() receives --------------------------------------------------------- */
 
+/* How much a line of weir_host.log() matters; the configuration's log.level decides what is
+ * written. */
 enum weir_log_level {
         WEIR_LOG_ERROR = 0,
         WEIR_LOG_WARN = 1,
@@ -305,7 +312,8 @@ enum weir_log_level {
         WEIR_LOG_DEBUG = 3
 };
 
-/* Valid until close() has returned; may be kept by the plugin. */
+/* What open() receives. Valid until close() has returned; may be kept by the plugin. Texts in it
+ * live as long. Each slot says from which thread and when it may be called. */
 struct weir_host {
         uint32_t size; /* sizeof(struct weir_host) as compiled into weir; grows at the end */
         uint32_t reserved;
@@ -331,7 +339,7 @@ struct weir_host {
                           struct weir_error *reterr);
         int (*option_bool)(const struct weir_host *host, const char *path, bool *ret,
                            struct weir_error *reterr);
-        /* How many elements a list, an array or a group has. */
+        /* How many elements a list, an array or a group has. Returns as above. */
         int (*option_count)(const struct weir_host *host, const char *path, size_t *ret,
                             struct weir_error *reterr);
         /* Say that @path is a known option although it was not asked for. Options nobody asked for
@@ -351,6 +359,7 @@ struct weir_host {
         /* ABI 1 ends here. */
 };
 
+/* The slot above as a call. Main thread, in open() only. */
 static inline int weir_host_table(const struct weir_host *host, const char *table,
                                   const char *const *columns, struct weir_table **ret_table,
                                   struct weir_error *reterr)

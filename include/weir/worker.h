@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+/* Raised only when a plugin built before cannot be called any more; growth at the end does not
+ * raise it. */
 #define WEIR_WORKER_ABI 1u
 
 /* What handle() returns. Anything else counts as WEIR_REJECT. */
@@ -40,7 +42,8 @@ enum weir_outcome {
         WEIR_REJECT = 3 /* never: roll back, keep the record as a dead letter with reterr->text */
 };
 
-/* weir_reject(reterr, "no amount in order %s", id): fill @reterr and return WEIR_REJECT. */
+/* return weir_reject(reterr, "no amount in order %s", id); fills @reterr and gives WEIR_REJECT. Any
+ * thread. */
 #define weir_reject(reterr, ...) weir_refuse(WEIR_REJECT, (reterr), __VA_ARGS__)
 #define weir_retry(reterr, ...) weir_refuse(WEIR_RETRY, (reterr), __VA_ARGS__)
 

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define HEADER_ROOM 128
 #define ARENA_BLOCK_BYTES (256 * 1024)
 
 void weir_batch_init(struct weir_batch *batch, const char *worker, const struct weir_limits *limits,
@@ -103,29 +102,6 @@ static int take_event(void *context, const struct weir_event *event)
         return 0;
 }
 
-static int read_headers(struct weir_batch *batch, struct weir_record *record)
-{
-        struct weir_header room[HEADER_ROOM];
-        size_t count = 0;
-        int more;
-
-        if (record->headers) /* a kept record: they came with it */
-                return 0;
-        more = weir_record_headers(record, room, HEADER_ROOM, &count);
-        record->headers = NULL;
-        record->header_count = count;
-        if (count == 0)
-                return 0;
-        record->headers = weir_arena_alloc(&batch->arena, count * sizeof *room);
-        if (!record->headers)
-                return WEIR_ENOMEM;
-        if (more) /* over the decoder's limit, but a dead letter keeps them all */
-                weir_record_headers(record, record->headers, count, &record->header_count);
-        else
-                memcpy(record->headers, room, count * sizeof *room);
-        return 0;
-}
-
 static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
 {
         struct weir_record *record = &entry->record;
@@ -134,7 +110,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
         struct weir_refusal refusal;
         int mode, r;
 
-        r = read_headers(batch, record);
+        r = weir_record_headers(record, &batch->arena);
         if (r < 0)
                 return r;
         message.headers = record->headers;
@@ -276,7 +252,7 @@ int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *bat
                         claims->dead_count++;
                         continue;
                 }
-                if (batch->items[i].parked) { /* V2: no claim until it is applied */
+                if (batch->items[i].parked) { /* K2: no claim until it is applied */
                         claims->parked_count++;
                         continue;
                 }

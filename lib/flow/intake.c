@@ -16,6 +16,7 @@
 #include "base/log.h"
 
 #define FIRST_WAIT_MS 250
+#define LOW_WATER_BATCHES 4 /* fewer queued: ask for more now, the answer takes a batch or two */
 
 /* Idle long enough to give the memory of a burst back. */
 #define TRIM_AFTER_US (10 * 1000000ll)
@@ -54,7 +55,8 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
         bool same;
 
         if (intake->identity_checked)
-                return 0;
+                return record->offset <
+                       position->next_offset; /* on the way from an older identity */
         if (record->offset != position->last_offset) {
                 /* Compacted or expired away: nothing to compare with. Offsets below the position are ours. */
                 intake->identity_checked = record->offset >= position->next_offset;
@@ -110,7 +112,8 @@ static void report_starving(const struct weir_intake *intake, struct weir_partit
         int64_t end = weir_partition_end(partition);
         int64_t next;
 
-        if (queued >= intake->worker->batch_max_events || !intake->batch.record_count)
+        if (queued >= (size_t)intake->worker->batch_max_events * LOW_WATER_BATCHES ||
+            !intake->batch.record_count)
                 return;
         next = intake->batch.records[intake->batch.record_count - 1].record.offset + 1;
         if (end < 0 || next + (int64_t)queued < end)

@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/anchor.h"
 #include "flow/intake.h"
 #include "flow/locate.h"
 #include "flow/run.h"
@@ -59,6 +60,7 @@ struct weir_lane {
         struct weir_position position; /* lane thread: the state it believes */
         struct weir_runner runner;
         struct weir_intake intake;
+        struct weir_anchor anchor;
         uint32_t broken_count; /* in a row, at broken_offset */
         int64_t broken_offset;
         char halt_text[WEIR_ERROR_TEXT_BYTES]; /* why it stands still; "" = it does not */
@@ -169,6 +171,41 @@ static enum next halted(struct weir_lane *lane, const struct weir_error *why)
         return epoch_changed(lane) ? NEXT_TAKE : NEXT_LOCATE;
 }
 
+static int identify_once(struct weir_lane *lane, struct weir_error *reterr)
+{
+        struct weir_pg *pg;
+        int r = weir_pool_acquire(lane->env->pool, &lane->abort, &pg, reterr);
+
+        if (r < 0)
+                return r;
+        r = weir_position_identify(pg, &lane->position, reterr);
+        weir_pool_release(lane->env->pool, pg);
+        return r;
+}
+
+static enum next fenced(struct weir_lane *lane);
+
+/* Maybe the topic was made anew under us: compare a record that is certainly of the old log. The row gets it too: the
+ * next lane must not take a record of the new log for proof, whatever becomes of this process. */
+static enum next doubted(struct weir_lane *lane, const struct weir_error *why)
+{
+        struct weir_error error;
+
+        weir_log(WEIR_LOG_WARN, "lane.doubts", LANE_FIELDS(lane),
+                 LOG_I("offset", lane->position.next_offset), LOG_S("error", why->text),
+                 LOG_S("action", "compare"));
+        if (!weir_anchor_adopt(&lane->anchor, &lane->position))
+                return NEXT_LOCATE;
+        for (uint32_t attempt = 1;; attempt++) {
+                int r = identify_once(lane, &error);
+
+                if (r >= 0)
+                        return r > 0 ? fenced(lane) : NEXT_LOCATE;
+                if (!rest(lane, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt)))
+                        return NEXT_STOP;
+        }
+}
+
 /* Halted by a policy: calling the handler again every few seconds would only fail again. An operator's word is
  * needed: another position, or a restart. */
 static enum next stand(struct weir_lane *lane)
@@ -225,6 +262,14 @@ static enum next fenced(struct weir_lane *lane)
         return rest(lane, FENCED_WAIT_MS) ? NEXT_TAKE : NEXT_STOP;
 }
 
+static void note_identity(struct weir_lane *lane)
+{
+        uint64_t begun, passed;
+
+        weir_partition_checks(lane->partition, &begun, &passed);
+        weir_anchor_note(&lane->anchor, &lane->position, begun, passed);
+}
+
 static enum next after(enum weir_run run)
 {
         switch (run) {
@@ -257,9 +302,11 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
 {
         *ret_broken = false;
         while (!lane->stop) {
-                int r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
                 enum weir_run run = WEIR_RUN_DONE;
+                int r;
 
+                note_identity(lane);
+                r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
                 if (r >= 0 || weir_intake_count(&lane->intake))
                         run = run_batch(lane);
                 weir_intake_drop(&lane->intake);
@@ -295,6 +342,7 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                                          LOG_I("offset", lane->position.next_offset),
                                          LOG_I("epoch", lane->position.epoch));
                         weir_intake_restart(&lane->intake);
+                        weir_anchor_reset(&lane->anchor, &lane->position);
                         return NEXT_CONSUME;
                 case WEIR_LOCATE_FENCED: return fenced(lane);
                 case WEIR_LOCATE_HALT: return halted(lane, &error);
@@ -302,6 +350,8 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                 }
         case NEXT_CONSUME:
                 step = consume(lane, &error, &is_broken);
+                if (is_broken && weir_partition_doubted(lane->partition))
+                        return doubted(lane, &error);
                 if (is_broken)
                         return lane->intake.foreign_log ? halted(lane, &error)
                                                         : broken(lane, &error);

@@ -246,7 +246,7 @@ static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir
         return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
 }
 
-/* R1: in the table before the wait. Tried until it is there, as long as we may live. */
+/* J1: in the table before the wait. Tried until it is there, as long as we may live. */
 static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
                           int64_t wait_ms, const struct weir_position *position)
 {

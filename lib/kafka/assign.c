@@ -19,7 +19,7 @@
  *               rd_kafka_query_watermark_offsets(): ignores its timeout (190 s seen, 2.0.2).
  * Threads       poll only.
  */
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,15 +40,21 @@ static void log_refused(const char *what, rd_kafka_resp_err_t err, const char *t
 }
 
 /*
- * Wait until librdkafka's main thread has stopped what an assign took out (A4).
+ * Wait until librdkafka's main thread has stopped what the assign before took out (A4).
  *
  * An assign queues a stop for each partition and returns; the stop is carried out and answered on
  * the same first-in-first-out queue of that thread, and until the answer is handled the partition
  * counts as started. Two questions that travel on this queue, one after the other, come behind
  * both. No network is asked: tens of microseconds.
+ * The race      1. the consumer closes, the last revocation is answered by an assign  2. with that the
+ *               group is terminated: 2.0.2 throws its queue away  3. a question on it would wait for
+ *               ever. So it is asked before an assign, while librdkafka waits for us, never behind.
  */
 static void settle(struct weir_consumer *consumer)
 {
+        if (!consumer->unsettled)
+                return;
+        consumer->unsettled = false;
         for (int i = 0; i < 2; i++) {
                 rd_kafka_topic_partition_list_t *list = NULL;
 
@@ -61,9 +67,11 @@ static void settle(struct weir_consumer *consumer)
  * refused (logged). @list NULL = nothing. */
 static int set_all(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
-        rd_kafka_resp_err_t err = rd_kafka_assign(consumer->rk, list);
+        rd_kafka_resp_err_t err;
 
         settle(consumer);
+        err = rd_kafka_assign(consumer->rk, list);
+        consumer->unsettled = true;
         if (err)
                 log_refused("assign", err, rd_kafka_err2str(err));
         return err != 0;
@@ -71,7 +79,7 @@ static int set_all(struct weir_consumer *consumer, const rd_kafka_topic_partitio
 
 static int check_error(struct weir_consumer *consumer, const char *what, rd_kafka_error_t *error)
 {
-        settle(consumer);
+        consumer->unsettled = true;
         if (!error)
                 return 0;
         log_refused(what, rd_kafka_error_code(error), rd_kafka_error_string(error));
@@ -81,12 +89,14 @@ static int check_error(struct weir_consumer *consumer, const char *what, rd_kafk
 
 static int take_in(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
+        settle(consumer);
         return check_error(consumer, "incremental_assign",
                            rd_kafka_incremental_assign(consumer->rk, list));
 }
 
 static int take_out(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
+        settle(consumer);
         return check_error(consumer, "incremental_unassign",
                            rd_kafka_incremental_unassign(consumer->rk, list));
 }
@@ -221,6 +231,9 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
 
                 partition->in_client = is_planned(partition, &offset);
                 weir_partition_planned(partition);
+                if (plan == WEIR_WANT_FETCH)
+                        partition->mark_offset =
+                                -1; /* another beginning, maybe by an operator's word */
                 if (plan == WEIR_WANT_HALT)
                         weir_partition_purge(partition);
         }

@@ -323,17 +323,15 @@ uint32_t weir_kafka_version_number(void)
         return (uint32_t)rd_kafka_version();
 }
 
-int weir_kafka_check_properties(const struct weir_conf_property *properties, size_t count,
-                                struct weir_error *reterr)
+int weir_kafka_check_property(const struct weir_conf_property *property, struct weir_error *reterr)
 {
-        if (rd_kafka_version() >= WEIR_KAFKA_2_6_1)
-                return 0;
-        for (size_t i = 0; i < count; i++) {
-                if (strcmp(properties[i].name, "sasl.mechanism") &&
-                    strcmp(properties[i].name, "sasl.mechanisms"))
-                        continue;
-                if (strncasecmp(properties[i].value, "SCRAM", 5))
-                        continue;
+        rd_kafka_conf_t *conf;
+        int r;
+
+        if (rd_kafka_version() < WEIR_KAFKA_2_6_1 &&
+            (!strcmp(property->name, "sasl.mechanism") ||
+             !strcmp(property->name, "sasl.mechanisms")) &&
+            strcasestr(property->value, "SCRAM"))
                 return weir_fail(
                         reterr, WEIR_ECONF, 0,
                         "kafka property %s=%s: librdkafka %s cannot log in to Kafka 4 with "
@@ -341,7 +339,19 @@ int weir_kafka_check_properties(const struct weir_conf_property *properties, siz
                         "2.6.1 or later, or sasl.mechanisms=PLAIN over "
                         "security.protocol=SASL_SSL, or client certificates "
                         "(security.protocol=SSL)",
-                        properties[i].name, properties[i].value, rd_kafka_version_str());
-        }
-        return 0;
+                        property->name, property->value, rd_kafka_version_str());
+        r = weir_client_conf(NULL, 0, property, 1, NULL, 0, NULL, &conf, reterr);
+        if (r == 0)
+                rd_kafka_conf_destroy(conf);
+        return r;
+}
+
+int weir_kafka_check_properties(const struct weir_conf_property *properties, size_t count,
+                                struct weir_error *reterr)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < count; i++)
+                r = weir_kafka_check_property(&properties[i], reterr);
+        return r;
 }

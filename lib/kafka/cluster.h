@@ -35,7 +35,9 @@ int weir_cluster_committed(struct weir_cluster *cluster, const char *group, cons
 /* Library facts. */
 const char *weir_kafka_version(void);
 uint32_t weir_kafka_version_number(void);
-/* Refuse settings that this librdkafka cannot do (SCRAM below 2.6.1: #4895). 0 or WEIR_ECONF with the ways out. */
+/* Refuse what this librdkafka does not know, does not take, or cannot do (SCRAM below 2.6.1: #4895). Asks the
+ * library, no broker. 0 or WEIR_ECONF with the ways out; the second one looks at all, the first that fails. */
+int weir_kafka_check_property(const struct weir_conf_property *property, struct weir_error *reterr);
 int weir_kafka_check_properties(const struct weir_conf_property *properties, size_t count,
                                 struct weir_error *reterr);
 

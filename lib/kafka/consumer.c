@@ -29,7 +29,7 @@
 #include "conf/conf.h"
 #include "kafka/cluster.h"
 #include "kafka/compat.h"
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 #define DEFAULT_QUEUE_BYTES (4u << 20)
 #define POLL_LIMIT_MS 1000 /* librdkafka wants to be polled; its timers for us live there */
@@ -255,6 +255,7 @@ int weir_consumer_serve(struct weir_consumer *consumer, int timeout_ms, struct w
                 now_us = weir_clock_us();
                 due_us = weir_assign_serve(consumer, now_us);
                 kick_us = weir_assign_kick(consumer, now_us);
+                weir_landmark_serve(consumer, now_us);
                 now_us = weir_clock_us();
                 due_us = kick_us < due_us ? kick_us : due_us;
                 if (due_us != INT64_MAX && (due_us - now_us + 999) / 1000 < wait_ms)

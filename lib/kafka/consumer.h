@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <weir/event.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 
@@ -35,7 +36,7 @@ struct weir_record {
         int64_t offset;
         int64_t time_ms;
         struct weir_view key, value;
-        struct weir_header *headers; /* filled into the caller's array by weir_record_headers() */
+        struct weir_header *headers; /* by weir_record_headers(), in the caller's arena */
         size_t header_count;
         void *message;               /* librdkafka's */
         struct weir_partition *from; /* counts it until release; NULL: a reader's */
@@ -126,9 +127,8 @@ void weir_partition_halt(struct weir_partition *partition);
  * weir_partition_fetch(); the offset inside an error message is never believed. */
 int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct weir_record *ret,
                         struct weir_error *reterr);
-/* Fill @headers (of @room) from the record; @ret_count the number. 1 = more than @room. */
-int weir_record_headers(const struct weir_record *record, struct weir_header *headers, size_t room,
-                        size_t *ret_count);
+/* Copy the headers into @arena and point @record at them. Once per record. 0 or WEIR_ENOMEM. */
+int weir_record_headers(struct weir_record *record, struct weir_arena *arena);
 void weir_record_release(struct weir_record *record);
 
 /* Wake a lane out of weir_partition_read(). Any thread. */
@@ -140,6 +140,12 @@ void weir_partition_store(struct weir_partition *partition, int64_t next_offset)
 int64_t weir_partition_position(struct weir_partition *partition);
 /* Last known log end, -1 unknown. Any thread. */
 int64_t weir_partition_end(const struct weir_partition *partition);
+/* The log was found to be another one, maybe: that is why read() said WEIR_ELOG. Said once. */
+bool weir_partition_doubted(struct weir_partition *partition);
+/* Checks of the log's identity are numbered: the last begun, the last passed. A record read before check n began,
+ * and n passed: it is of this log. */
+void weir_partition_checks(const struct weir_partition *partition, uint64_t *ret_begun,
+                           uint64_t *ret_passed);
 /* Records prefetched and not read yet. */
 size_t weir_partition_queued(const struct weir_partition *partition);
 /* Say that the queue runs dry although the log goes on: the poll thread kicks the broker thread. */

@@ -27,6 +27,8 @@ struct weir_devbroker {
 int weir_devbroker_start(const char *const *topics, size_t topic_count, int partitions,
                          struct weir_devbroker **ret, struct weir_error *reterr)
 {
+        /* The client that carries the mock has no broker to go to, and would warn of it each time. */
+        static const struct weir_client_setting quiet[] = { { "log_level", "3", false } };
         WEIR_CLEANUP(weir_devbroker_stopp)
         struct weir_devbroker *broker = calloc(1, sizeof *broker);
         rd_kafka_conf_t *conf;
@@ -35,7 +37,8 @@ int weir_devbroker_start(const char *const *topics, size_t topic_count, int part
         if (!broker)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "development broker");
         weir_client_log_init(&broker->log, "devbroker");
-        r = weir_client_conf(NULL, 0, NULL, 0, NULL, 0, &broker->log, &conf, reterr);
+        r = weir_client_conf(quiet, WEIR_COUNT_OF(quiet), NULL, 0, NULL, 0, &broker->log, &conf,
+                             reterr);
         if (r < 0)
                 return r;
         r = weir_client_open(RD_KAFKA_PRODUCER, &conf, &broker->rk, reterr);

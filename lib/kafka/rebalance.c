@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "kafka/member.h"
+#include "kafka/consumer_internal.h"
 
 static int append(struct weir_consumer *consumer, struct weir_partition *partition)
 {

@@ -266,6 +266,8 @@ static void judge_silence(struct weir_transfer *transfer, CURLcode code,
                     sink->ca_file ? sink->ca_file : "");
         } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
                 say(result, "no TLS: %s; %s", detail, tls_advice(transfer));
+        } else if (code == CURLE_COULDNT_CONNECT) {
+                say(result, "no answer: %s; is it running, and url right?", detail);
         } else if (code == CURLE_OK) {
                 say(result, "the connection ended before an answer");
         } else {

@@ -17,6 +17,13 @@
  *               then wait for each other in one direction and not in a circle, the index is walked
  *               from left to right, and matching RETURNING is a binary search. 40P01 stays possible
  *               against handlers' own locks; the caller tries again.
+ * Hope          ON CONFLICT DO NOTHING looks each key up before it inserts it and inserts it speculatively:
+ *               nearly twice the work (measured, docs/PERFORMANCE.md), for duplicates that hardly
+ *               any batch has. So the claim is a plain INSERT first. 23505 says that a key was there:
+ *               the flight is rolled back and flies again with ON CONFLICT, and so do the next
+ *               CAREFUL_MIN batches, twice as many each time that hope was wrong: a stream with
+ *               duplicates pays one failed INSERT (its dead rows, a line in the server's log) per
+ *               CAREFUL_MAX batches. Both forms wait for an open claimer of the same key.
  */
 #include "store/apply.h"
 
@@ -25,7 +32,8 @@
 
 #include "store/wire.h"
 
-enum { STALE = 2, MAX_FLIGHTS = 5, KEPT_BYTES = 1024 * 1024 };
+enum { STALE = 2, TAKEN = 3, MAX_FLIGHTS = 5, KEPT_BYTES = 1024 * 1024 };
+enum { CAREFUL_MIN = 64, CAREFUL_MAX = 4096 }; /* batches */
 
 struct claim_order {
         struct weir_key key;
@@ -43,7 +51,7 @@ static const char fence_sql[] =
 static const Oid fence_types[] = { WEIR_OID_INT4, WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8,
                                    WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8 };
 
-static const char claim_name[] = "weir_claim";
+static const char *const claim_names[] = { "weir_claim_hopeful", "weir_claim_careful" };
 static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEIR_OID_INT4,
                                    WEIR_OID_INT8,       WEIR_OID_INT8,       WEIR_OID_INT8,
                                    WEIR_OID_TEXT,       WEIR_OID_INT4,       WEIR_OID_INT4,
@@ -51,9 +59,11 @@ static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEI
 
 /* ---- the claim statement of one version ------------------------------------------------------ */
 
-static int make_claim_sql(const struct weir_pg_rows *rows, char **ret)
+/* @rows: the generations, newest first. Hopeful and alone, it returns no keys: all are fresh or it fails. */
+static int make_claim_sql(const struct weir_pg_rows *rows, bool careful, char **ret)
 {
         size_t count = weir_pg_rows_count(rows), size = 0;
+        bool returning = careful || count > 1;
         FILE *out = open_memstream(ret, &size);
 
         if (!out)
@@ -70,12 +80,27 @@ static int make_claim_sql(const struct weir_pg_rows *rows, char **ret)
                         " c WHERE c.key = t.k OFFSET 0)",
                         i == 1 ? "WHERE" : "AND", weir_pg_rows_int(rows, i, 1, 0));
         fprintf(out,
-                " ON CONFLICT DO NOTHING RETURNING key), trail AS (INSERT INTO weir.batch"
-                " (position, first_offset, next_offset, epoch, plugin_version, records, events, "
-                "dead, fresh)"
-                " SELECT $3, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM fresh))"
-                " SELECT key FROM fresh");
+                "%s%s)%s INSERT INTO weir.batch"
+                " (position, first_offset, next_offset, epoch, plugin_version, records, events,"
+                " dead, fresh) SELECT $3, $4, $5, $6, $7, $8, $9, $10, %s%s",
+                careful ? " ON CONFLICT DO NOTHING" : "", returning ? " RETURNING key" : "",
+                returning ? ", trail AS (" : "",
+                returning ? "(SELECT count(*) FROM fresh)" : "cardinality($1)",
+                returning ? ") SELECT key FROM fresh" : "");
         return fclose(out) == 0 ? 0 : -1;
+}
+
+static int prepare_claim(struct weir_pg *pg, const struct weir_pg_rows *rows, bool careful,
+                         struct weir_error *reterr)
+{
+        WEIR_FREE char *sql = NULL;
+
+        if (make_claim_sql(rows, careful, &sql) < 0)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "claim statement");
+        if (!PQsendPrepare(pg->conn, claim_names[careful], sql, WEIR_COUNT_OF(claim_types),
+                           claim_types))
+                return weir_wire_fail(pg, NULL, sql, reterr);
+        return weir_wire_finish(pg, NULL, sql, reterr);
 }
 
 static int refresh(struct weir_pg *pg, struct weir_error *reterr)
@@ -83,7 +108,6 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
         static const char ask[] = "SELECT s.version, g.generation FROM weir.claim_state s,"
                                   " weir.claim_generation g ORDER BY g.generation DESC";
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        WEIR_FREE char *sql = NULL;
         int r;
 
         pg->claims.version = 0;
@@ -95,20 +119,19 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
                                  "%s: weir.claim_generation is empty: run `weir "
                                  "migrate up`",
                                  pg->where);
-        if (make_claim_sql(rows, &sql) < 0)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "claim statement");
-        if (pg->claims.prepared) {
-                r = weir_pg_run(pg, "DEALLOCATE weir_claim", reterr);
+        for (int careful = 0; careful < 2; careful++) {
+                char forget[64];
+
+                snprintf(forget, sizeof forget, "DEALLOCATE %s", claim_names[careful]);
+                r = pg->claims.prepared[careful] ? weir_pg_run(pg, forget, reterr) : 0;
                 if (r < 0)
                         return r;
-                pg->claims.prepared = false;
+                pg->claims.prepared[careful] = false;
+                r = prepare_claim(pg, rows, careful, reterr);
+                if (r < 0)
+                        return r;
+                pg->claims.prepared[careful] = true;
         }
-        if (!PQsendPrepare(pg->conn, claim_name, sql, WEIR_COUNT_OF(claim_types), claim_types))
-                return weir_wire_fail(pg, NULL, sql, reterr);
-        r = weir_wire_finish(pg, NULL, sql, reterr);
-        if (r < 0)
-                return r;
-        pg->claims.prepared = true;
         pg->claims.version = weir_pg_rows_int(rows, 0, 0, 0);
         return 0;
 }
@@ -213,7 +236,8 @@ static int send_fence(struct weir_pg *pg, const struct weir_apply *apply, unsign
         return PQsendQueryPrepared(pg->conn, name, 7, n.values, n.lengths, n.formats, 0);
 }
 
-static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t split)
+static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
+                      bool careful)
 {
         const char *arrays = (const char *)pg->claims.arrays.data;
         const char *version = apply->plugin_version ? apply->plugin_version : "";
@@ -229,7 +253,8 @@ static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t
         put_int4(&n, 7, (int32_t)apply->record_count);
         put_int4(&n, 8, (int32_t)apply->event_count);
         put_int4(&n, 9, (int32_t)apply->dead_count);
-        return PQsendQueryPrepared(pg->conn, claim_name, 10, n.values, n.lengths, n.formats, 1);
+        return PQsendQueryPrepared(pg->conn, claim_names[careful], 10, n.values, n.lengths,
+                                   n.formats, 1);
 }
 
 enum { BEGIN_ANSWER, LOCK_ANSWER, FENCE_ANSWER, CLAIM_ANSWER, ANSWERS };
@@ -278,7 +303,8 @@ static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_c
 {
         size_t count = (size_t)PQntuples(claimed);
 
-        if (count == key_count) { /* distinct keys in, distinct keys out: all of them */
+        /* All of them: a hopeful statement did not fail, or as many distinct keys came out as went in. */
+        if (PQresultStatus(claimed) == PGRES_COMMAND_OK || count == key_count) {
                 for (size_t i = 0; i < key_count; i++)
                         ret_fresh[i] = true;
                 return 0;
@@ -303,9 +329,16 @@ static int match_fresh(struct weir_pg *pg, const PGresult *claimed, size_t key_c
         return 0;
 }
 
-/* A4. 0, 1 fenced, STALE, < 0; nothing is rolled back here. */
+static bool is_taken(const PGresult *claimed)
+{
+        const char *state = PQresultErrorField(claimed, PG_DIAG_SQLSTATE);
+
+        return state && strcmp(state, "23505") == 0;
+}
+
+/* A4. 0, 1 fenced, STALE, TAKEN, < 0; nothing is rolled back here. */
 static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **answers,
-                 bool *ret_fresh, struct weir_error *reterr)
+                 bool careful, bool *ret_fresh, struct weir_error *reterr)
 {
         int64_t version;
 
@@ -320,13 +353,16 @@ static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **
         version = strtoll(PQgetvalue(answers[FENCE_ANSWER], 0, 0), NULL, 10);
         if (version != pg->claims.version)
                 return STALE;
-        if (PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_TUPLES_OK)
+        if (!careful && is_taken(answers[CLAIM_ANSWER]))
+                return TAKEN;
+        if (PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_TUPLES_OK &&
+            PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_COMMAND_OK)
                 return weir_wire_fail(pg, answers[CLAIM_ANSWER], "weir.claim", reterr);
         return match_fresh(pg, answers[CLAIM_ANSWER], apply->key_count, ret_fresh, reterr);
 }
 
-static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split, bool *ret_fresh,
-               struct weir_error *reterr)
+static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split, bool careful,
+               bool *ret_fresh, struct weir_error *reterr)
 {
         __attribute__((cleanup(clear_answers))) PGresult *answers[ANSWERS] = { NULL };
         unsigned lock_index, fence_index;
@@ -343,7 +379,7 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
         if (PQenterPipelineMode(pg->conn) != 1 ||
             !PQsendQueryParams(pg->conn, begin_sql, 0, NULL, NULL, NULL, NULL, 0) ||
             !PQsendQueryPrepared(pg->conn, lock_name, 0, NULL, NULL, NULL, 0) ||
-            !send_fence(pg, apply, fence_index) || !send_claim(pg, apply, split) ||
+            !send_fence(pg, apply, fence_index) || !send_claim(pg, apply, split, careful) ||
             !PQpipelineSync(pg->conn)) {
                 pg->broken = true; /* part of the flight may be under way */
                 return weir_wire_fail(pg, NULL, "pipeline", reterr);
@@ -351,7 +387,23 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
         r = read_answers(pg, answers, reterr);
         if (r < 0)
                 return r;
-        return judge(pg, apply, answers, ret_fresh, reterr);
+        return judge(pg, apply, answers, careful, ret_fresh, reterr);
+}
+
+/* What the next batches are to learn from this one. */
+static void learn(struct weir_claim_cache *claims, bool careful, bool taken)
+{
+        if (taken) {
+                claims->penalty = claims->penalty * 2 < CAREFUL_MIN   ? CAREFUL_MIN
+                                  : claims->penalty * 2 > CAREFUL_MAX ? CAREFUL_MAX
+                                                                      : claims->penalty * 2;
+                claims->careful_left = claims->penalty;
+                claims->hopeful_count = 0;
+        } else if (careful) {
+                claims->careful_left--;
+        } else if (++claims->hopeful_count >= CAREFUL_MIN) {
+                claims->penalty = 0;
+        }
 }
 
 int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *ret_fresh,
@@ -372,15 +424,19 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
         if (sort_keys(&pg->claims, apply) < 0 || put_arrays(&pg->claims, apply, &split) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %zu keys", apply->key_count);
         for (int flight = 0; flight < MAX_FLIGHTS; flight++) {
+                bool careful = pg->claims.careful_left > 0;
                 int r = pg->claims.version ? 0 : refresh(pg, reterr);
 
                 if (r == 0)
-                        r = fly(pg, apply, split, ret_fresh, reterr);
+                        r = fly(pg, apply, split, careful, ret_fresh, reterr);
                 if (r != 0 && !weir_pg_idle(pg))
                         weir_pg_rollback(pg);
-                if (r != STALE)
+                if (r == 0 || r == TAKEN)
+                        learn(&pg->claims, careful, r == TAKEN);
+                if (r != STALE && r != TAKEN)
                         return r;
-                pg->claims.version = 0;
+                if (r == STALE)
+                        pg->claims.version = 0;
         }
         return weir_fail(reterr, WEIR_EDB, 0,
                          "%s: the claim generations changed %d times during one begin", pg->where,

@@ -121,6 +121,24 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64
         return 0;
 }
 
+int weir_position_identify(struct weir_pg *pg, const struct weir_position *position,
+                           struct weir_error *reterr)
+{
+        static const char sql[] =
+                "UPDATE weir.position SET last_offset = $4, last_time_ms = $5, last_fingerprint = "
+                "$6,"
+                " updated_at = now() WHERE id = $1 AND epoch = $2 AND next_offset = $3";
+        const struct weir_value params[] = {
+                weir_int4(position->id),           weir_int8(position->epoch),
+                weir_int8(position->next_offset),  weir_int8(position->last_offset),
+                weir_int8(position->last_time_ms), weir_int8(position->last_fingerprint)
+        };
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
+
+        return r < 0 ? r : weir_pg_rows_affected(rows) != 1;
+}
+
 int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,
                        struct weir_error *reterr)
 {

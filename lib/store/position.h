@@ -29,6 +29,9 @@ int weir_position_begin(struct weir_pg *pg, struct weir_position *position, int6
 /* Move over offsets that hold no record (transaction markers). 0; 1 = fenced. */
 int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64_t next_offset,
                        struct weir_error *reterr);
+/* Write last_* of @position, and nothing else: an older record by which the log is to be recognised. 0; 1 = fenced. */
+int weir_position_identify(struct weir_pg *pg, const struct weir_position *position,
+                           struct weir_error *reterr);
 /* Read the row as it is after any open transaction on it has ended (locks it): resolves an unknown COMMIT.
  * 0, *ret filled (id must be set); 1 = no such row. */
 int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,

@@ -268,12 +268,19 @@ static void show(FILE *out, const char *set, const struct weir_migration *file, 
                         up ? "applied" : "taken back");
 }
 
+/* A person who sees no output wonders whether the right database was meant. */
+static void show_nothing(FILE *out, bool dry_run)
+{
+        if (out)
+                fprintf(out, "%snothing to do\n", dry_run ? "-- " : "");
+}
+
 static int up_locked(struct weir_pg *pg, const struct weir_migrations *sets, size_t set_count,
                      bool dry_run, FILE *out, struct weir_error *reterr)
 {
         WEIR_CLEANUP(history_fini) struct history history = { NULL, 0 };
         bool exists;
-        size_t applied;
+        size_t applied, done_count = 0;
         int r = read_history(pg, &history, &exists, reterr);
 
         for (size_t s = 0; r == 0 && s < set_count; s++)
@@ -288,8 +295,11 @@ static int up_locked(struct weir_pg *pg, const struct weir_migrations *sets, siz
                                 r = run_one(pg, sets[s].set, &sets[s].list[i], true, reterr);
                         if (r == 0)
                                 show(out, sets[s].set, &sets[s].list[i], true, dry_run);
+                        done_count += r == 0;
                 }
         }
+        if (r == 0 && !done_count)
+                show_nothing(out, dry_run);
         return r;
 }
 
@@ -298,7 +308,7 @@ static int down_locked(struct weir_pg *pg, const struct weir_migrations *sets, s
 {
         WEIR_CLEANUP(history_fini) struct history history = { NULL, 0 };
         bool exists;
-        size_t applied;
+        size_t applied, done_count = 0;
         int r = read_history(pg, &history, &exists, reterr);
 
         for (size_t s = 0; r == 0 && s < set_count; s++)
@@ -321,8 +331,11 @@ static int down_locked(struct weir_pg *pg, const struct weir_migrations *sets, s
                         r = run_one(pg, row->set, file, false, reterr);
                 if (r == 0)
                         show(out, row->set, file, false, dry_run);
+                done_count += r == 0;
                 steps--;
         }
+        if (r == 0 && !done_count)
+                show_nothing(out, dry_run);
         return r;
 }
 

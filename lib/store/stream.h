@@ -4,8 +4,8 @@
 /*
  * stream - who sends which stream of the outbox: leases that last as long as a session
  *
- *  L1  a stream has one owner. An owner is a session that holds the advisory lock of its number.
- *  L2  a lease whose session is gone is free; no clock decides.
+ *  S1  a stream has one owner. An owner is a session that holds the advisory lock of its number.
+ *  S2  a lease whose session is gone is free; no clock decides.
  * Thread   a relay's own, on a relay's own connection.
  */
 #include "store/outbox.h"

@@ -57,8 +57,11 @@ struct weir_statement {
 
 /* What apply.c knows about the claim generations on this connection. */
 struct weir_claim_cache {
-        int64_t version; /* of weir.claim_state that the statement was made for; 0 = none */
-        bool prepared;   /* a statement named "weir_claim" exists */
+        int64_t version;        /* of weir.claim_state that the statement was made for; 0 = none */
+        bool prepared[2];       /* the hopeful and the careful statement exist */
+        uint32_t careful_left;  /* batches until hope is tried again */
+        uint32_t penalty;       /* how many there were the last time that hope was wrong */
+        uint32_t hopeful_count; /* in a row, good */
         struct weir_bytes arrays;
         void *order; /* struct claim_order[], sorted keys */
         size_t order_count;

@@ -18,6 +18,8 @@
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
 #   resolve a 0                              do what it said, word by word
+#   says 78 COMMAND...                       exit status 78; what it said is in the files out and err
+#   has err 'text'                           a line of err holds the text
 #   receiver_start r [OPTION..]              an HTTP receiver on 127.0.0.1:${port[r]}; again after receiver_stop, same port
 #   receiver_tell r '{ "*": { .. } }'        what it answers from now on (tests/support/receiver.py)
 #   received r 'h["ce-id"]' ['CONDITION']    a line for each request r, in their order: a Python expression of r (the line
@@ -56,6 +58,15 @@ fail() {
         exit 1
 }
 equal() { [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"; }
+says() {
+        local wanted=$1
+        shift
+        status=0
+        "$@" >out 2>err || status=$?
+        [ "$status" = "$wanted" ] || fail "exit status $status, not $wanted: $*: $(head -c 600 err)"
+}
+has() { grep -qF -- "$2" "$1" || fail "$1 does not hold '$2': $(head -c 1500 "$1")"; }
+hasnt() { ! grep -qF -- "$2" "$1" || fail "$1 holds '$2': $(grep -F -- "$2" "$1" | head -c 600)"; }
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "${url:-$PG}" -c "$1"; }
 kafkactl() { "$KAFKACTL" "$KAFKA" "$@"; }
 
@@ -78,13 +89,14 @@ new_db() {
 configure() {
         local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg sinks=''
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
-        local name=audit group=$group arg
+        local name=audit group=$group arg plugins # of a sanitizer's build both are one directory
+        plugins=$(dirname "$WEIR")/plugins
         for arg; do local "$arg"; done
         config=$TEST_DIR/$file
         cat >"$config" <<TXT
 kafka = { brokers = "$KAFKA"; properties = [ $properties ]; };
 store = { url = "$url"; password_file = "password"; };
-plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
+plugin_path = [ "$plugins"$([ "$plugins" = "$WEIR_TEST_PLUGINS" ] || printf ', "%s"' "$WEIR_TEST_PLUGINS") ];
 workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
   batch = { $batch }; retry = { $retry }; options = { $options };
@@ -217,8 +229,6 @@ PY
 }
 received_count() { received "$1" 1 "${2:-True}" | wc -l; }
 received_at_least() { [ "$(received_count "$1" "${3:-True}")" -ge "$2" ]; } # NAME COUNT [CONDITION]
-
-outbox_empty() { [ "$(rows weir.outbox)" = 0 ]; }
 
 halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
 resolve() {

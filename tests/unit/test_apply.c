@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "store/apply.h"
+#include "store/wire.h"
 #include "store_fixture.h"
 
 enum { KEYS = 8 };
@@ -140,6 +141,57 @@ START_TEST(fresh_keys_are_told_by_value)
         for (unsigned i = 0; i < KEYS; i++)
                 ck_assert_int_eq(batch->fresh[i], i % 2 == 0);
         OK(weir_pg_commit(pg, reterr));
+        free(batch);
+        weir_pg_close(pg);
+}
+END_TEST
+
+static void apply_and_commit(struct weir_pg *pg, struct batch *batch, size_t fresh)
+{
+        ck_assert_int_eq(apply(pg, batch), 0);
+        ck_assert_uint_eq(fresh_count(batch), fresh);
+        OK(weir_pg_commit(pg, reterr));
+        advance(batch);
+}
+
+static void use_keys(struct batch *batch, unsigned first_key)
+{
+        for (unsigned i = 0; i < batch->apply.key_count; i++)
+                batch->keys[i] = key_of(first_key + i);
+}
+
+START_TEST(a_wrong_hope_is_put_right_and_brings_care_for_a_while)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct batch *batch = batch_of(pg, 60, 20000, KEYS);
+        uint32_t first_care;
+
+        apply_and_commit(pg, batch, KEYS);
+        ck_assert_uint_eq(pg->claims.careful_left, 0); /* hopeful, and it was right */
+        apply_and_commit(pg, batch, 0);                /* the same keys again */
+        first_care = pg->claims.careful_left + 1;      /* this batch was the first of them */
+        ck_assert_uint_gt(first_care, 1);
+        ck_assert_int_eq(
+                fixture_int(pg,
+                            "SELECT count(*) FROM weir.batch WHERE position = %d AND "
+                            "records = 10 AND (fresh, next_offset) IN ((8, 110), (0, 120))",
+                            batch->position.id),
+                2);
+        for (unsigned i = 1; pg->claims.careful_left; i++) { /* duplicates cost no flight now */
+                uint32_t left = pg->claims.careful_left;
+
+                use_keys(batch, 20000 + i);
+                apply_and_commit(pg, batch, 1);
+                ck_assert_uint_eq(pg->claims.careful_left, left - 1);
+        }
+        apply_and_commit(pg, batch, 0); /* hope again, wrong again: longer care */
+        ck_assert_uint_eq(pg->claims.careful_left + 1, 2 * first_care);
+        for (unsigned i = 1; pg->claims.careful_left || pg->claims.penalty; i++) {
+                ck_assert_uint_lt(i,
+                                  100 * first_care); /* good hope for long enough forgets it all */
+                use_keys(batch, 21000 + i * KEYS);
+                apply_and_commit(pg, batch, KEYS);
+        }
         free(batch);
         weir_pg_close(pg);
 }
@@ -527,6 +579,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, a_batch_moves_the_position_claims_and_leaves_a_trail);
         tcase_add_test(tcase, fresh_keys_are_told_by_value);
+        tcase_add_test(tcase, a_wrong_hope_is_put_right_and_brings_care_for_a_while);
         tcase_add_test(tcase, a_batch_without_keys_moves_the_position);
         tcase_add_test(tcase, an_older_epoch_and_another_offset_are_fenced_and_write_nothing);
         tcase_add_test(tcase, a_key_claimed_by_two_at_once_belongs_to_who_commits);

@@ -14,13 +14,12 @@ static struct weir_header given[200];
 static size_t given_count;
 static int released_count;
 
-int weir_record_headers(const struct weir_record *record, struct weir_header *headers, size_t room,
-                        size_t *ret_count)
+int weir_record_headers(struct weir_record *record, struct weir_arena *arena)
 {
-        (void)record;
-        memcpy(headers, given, (given_count < room ? given_count : room) * sizeof *given);
-        *ret_count = given_count;
-        return given_count > room;
+        record->headers = weir_arena_alloc(arena, given_count * sizeof *given);
+        memcpy(record->headers, given, given_count * sizeof *given);
+        record->header_count = given_count;
+        return 0;
 }
 
 void weir_record_release(struct weir_record *record)

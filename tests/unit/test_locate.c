@@ -47,6 +47,31 @@ START_TEST(a_log_shorter_than_the_position_halts)
 }
 END_TEST
 
+START_TEST(the_longest_names_leave_the_way_out_whole)
+{
+        char topic[250], worker[64], command[400];
+        const struct weir_position position = { .next_offset = INT64_MAX / 2 };
+        const struct weir_log_range past = { INT64_MAX - 1, INT64_MAX };
+        const struct weir_log_range shorter = { INT64_MAX / 4, INT64_MAX / 3 };
+        struct weir_error error;
+
+        memset(topic, 't', sizeof topic - 1);
+        topic[sizeof topic - 1] = '\0';
+        memset(worker, 'w', sizeof worker - 1);
+        worker[sizeof worker - 1] = '\0';
+        ck_assert_int_eq(weir_locate_judge(worker, topic, INT32_MAX, &position, &past, &error),
+                         WEIR_ELOG);
+        snprintf(command, sizeof command, "%s %s/%d %lld --reason retention", worker, topic,
+                 INT32_MAX, (long long)past.start_offset);
+        ck_assert_ptr_nonnull(strstr(error.text, command));
+        ck_assert_int_eq(weir_locate_judge(worker, topic, INT32_MAX, &position, &shorter, &error),
+                         WEIR_ELOG);
+        snprintf(command, sizeof command, "%s %s/%d %lld --reason recreated", worker, topic,
+                 INT32_MAX, (long long)shorter.start_offset);
+        ck_assert_ptr_nonnull(strstr(error.text, command));
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("locate");
@@ -57,6 +82,7 @@ int main(void)
         tcase_add_test(tcase, a_position_inside_the_log_fits);
         tcase_add_test(tcase, a_log_start_past_the_position_names_the_gap_and_the_way_out);
         tcase_add_test(tcase, a_log_shorter_than_the_position_halts);
+        tcase_add_test(tcase, the_longest_names_leave_the_way_out_whole);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -252,7 +252,7 @@ START_TEST(a_stream_has_one_owner_while_its_session_lives)
         OK(weir_stream_release(a, owner_a, both, 1, reterr));
         ck_assert(lease_one(b, owner_b, 0));
         ck_assert(!lease_one(a, owner_a, 0));
-        /* L2: the server alone decides that a is gone */
+        /* S2: the server alone decides that a is gone */
         ck_assert(!lease_one(b, owner_b, 1));
         fixture_int(pg, "SELECT pg_terminate_backend(%lld)::int", (long long)fixture_backend(a));
         fixture_until(pg,

@@ -61,6 +61,30 @@ START_TEST(a_first_position_is_set_once_and_in_the_epoch)
 }
 END_TEST
 
+START_TEST(an_identity_is_written_by_its_holder_only_and_moves_nothing)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position old = take(pg, "identify"), now;
+        struct weir_error error = { 0 };
+
+        OK(weir_position_begin(pg, &old, 10, reterr));
+        now = take(pg, "identify");
+        old.last_offset = 3;
+        ck_assert_int_eq(weir_position_identify(pg, &old, &error), 1);
+        now.last_offset = 7;
+        now.last_time_ms = 70;
+        now.last_fingerprint = -1;
+        OK(weir_position_identify(pg, &now, reterr));
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.position WHERE id = %d AND "
+                                     "next_offset = 10 AND last_offset = 7 AND last_time_ms = 70 "
+                                     "AND last_fingerprint = -1",
+                                     now.id),
+                         1);
+        weir_pg_close(pg);
+}
+END_TEST
+
 START_TEST(a_skip_goes_forward_in_the_epoch_from_the_known_offset)
 {
         struct weir_pg *pg = fixture_connect();
@@ -220,6 +244,7 @@ int main(void)
         tcase_add_test(tcase, the_first_taking_makes_a_row_without_a_position);
         tcase_add_test(tcase, taking_again_bumps_the_epoch_and_keeps_the_row);
         tcase_add_test(tcase, a_first_position_is_set_once_and_in_the_epoch);
+        tcase_add_test(tcase, an_identity_is_written_by_its_holder_only_and_moves_nothing);
         tcase_add_test(tcase, a_skip_goes_forward_in_the_epoch_from_the_known_offset);
         tcase_add_test(tcase, looking_waits_for_the_open_transaction);
         tcase_add_test(tcase, taking_waits_for_the_old_holder_then_fences_it);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vectors - every line of tests/vectors/cloudevents.jsonl is one test
+ * vectors - every line of tests/vectors/cloudevents.jsonl and of awkward.jsonl beside it is one test
  *
  * The rules of comparison stand in the README beside the file. JSON is compared as slices: numbers by
  * their decimal digits, never through a double, or the tests could not see what they are there for.
@@ -666,7 +666,8 @@ int main(int argc, char **argv)
 
         shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
                       0);
-        if (shared == MAP_FAILED || load(path ? path : "tests/vectors/cloudevents.jsonl") < 0)
+        if (shared == MAP_FAILED || load(path ? path : "tests/vectors/cloudevents.jsonl") < 0 ||
+            (!path && load("tests/vectors/awkward.jsonl") < 0))
                 return EXIT_FAILURE;
         suite_add_tcase(suite, tcase);
         tcase_add_loop_test(tcase, a_vector_holds, 0, (int)line_count);

@@ -308,4 +308,49 @@ static inline void expect_action(enum weir_webhook_action action, bool host, int
                       client.last.host_at_fault, client.last.status, client.last.text);
 }
 
+#define RUN(answer)                                                                                \
+        static struct receiver receiver;                                                           \
+        struct weir_conf_sink sink;                                                                \
+                                                                                                   \
+        receiver_start(&receiver, answer);                                                         \
+        client_start();                                                                            \
+        sink = sink_to(receiver.port)
+#define END_RUN()                                                                                  \
+        do {                                                                                       \
+                ck_assert_uint_eq(weir_webhook_open_count(client.webhook), 0);                     \
+                weir_webhook_free(client.webhook);                                                 \
+                receiver_stop(&receiver);                                                          \
+        } while (0)
+
+/* ---- common manners ----------------------------------------------------------------------------- */
+
+static struct exchange seen;
+static char seen_body[256];
+
+static inline void remember(struct exchange *x)
+{
+        memcpy(&seen, x, sizeof seen);
+        snprintf(seen_body, sizeof seen_body, "%s", x->body);
+        put(x, "HTTP/1.1 204 No Content\r\n\r\n");
+}
+
+static inline const char *seen_header(const char *name)
+{
+        static char text[1024];
+
+        return header_in(&seen, name, text, sizeof text);
+}
+
+static inline void say_it(struct exchange *x)
+{
+        put(x, x->receiver->says);
+        x->closing = true;
+}
+
+static inline void never(struct exchange *x)
+{
+        hung_up(x, -1);
+        x->closing = true;
+}
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef WEIR_KAFKA_MEMBER_H
-#define WEIR_KAFKA_MEMBER_H
+#ifndef WEIR_KAFKA_CONSUMER_INTERNAL_H
+#define WEIR_KAFKA_CONSUMER_INTERNAL_H
 /*
- * member - the insides that consumer.c (poll thread), assign.c and partition.c (lanes) share
+ * consumer_internal - what consumer.c (poll thread), assign.c and partition.c (lanes) share
  *
  * Who touches what is written on each field: @poll the poll thread only, @lane the lane only,
  * @mutex under the partition's (or consumer's) mutex, atomic from anywhere.
@@ -58,6 +58,14 @@ struct weir_partition {
         _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
 
+        _Atomic int64_t read_time_ms;   /* of the last record read; 0 = none, or it has none   */
+        _Atomic bool doubted;           /* broken because the log may be another one           */
+        _Atomic uint64_t checks_begun;  /* number of the last check of the landmark ...        */
+        _Atomic uint64_t checks_passed; /* ... and of the last that found the same log         */
+        int64_t mark_time_ms;           /* @poll  the landmark: first offset from this time on */
+        int64_t mark_offset;            /* @poll  <= 0: there is none                          */
+        int64_t asked_time_ms;          /* @poll  of the check under way                       */
+
         bool in_client;        /* @poll  part of librdkafka's assignment                     */
         enum weir_want plan;   /* @poll  what the assign under way does with it              */
         int64_t plan_offset;   /* @poll */
@@ -73,6 +81,7 @@ struct weir_consumer {
         void *context;
         int64_t drain_us;
         bool cooperative;
+        bool unsettled; /* an assign was made; the next one waits for its stops */
 
         rd_kafka_t *rk; /* until close; lanes reach it between enter and leave only  */
         pthread_mutex_t mutex;
@@ -89,6 +98,7 @@ struct weir_consumer {
         int64_t kick_due_us;     /* @poll  next refresh of log ends */
         int64_t kick_allowed_us; /* @poll  no kick before: pace, or the broker is away */
         int64_t owed_due_us;     /* @poll */
+        int64_t mark_due_us;     /* @poll  next check of landmarks */
         char fatal[320];         /* @poll */
 
         _Atomic bool requests; /* some partition wants something */
@@ -116,6 +126,9 @@ int weir_partition_renew(struct weir_partition *partition, struct weir_error *re
 void weir_partition_purge(struct weir_partition *partition);
 /* Say again what an assign under way made librdkafka ignore. True = still owed. */
 bool weir_partition_repay(struct weir_partition *partition);
+/* A partition that is read from yields @error, as doubted, and nothing more until its lane fetches anew. If the lane
+ * asked for something else meanwhile, nothing happens: it looks at the log anyway. */
+void weir_partition_doubt(struct weir_partition *partition, const struct weir_error *error);
 void weir_partition_revoke(struct weir_partition *partition, bool lost);
 void weir_partition_leave(struct weir_partition *partition); /* sets gone */
 /* Give back every librdkafka handle if no lane is inside and no record is out. True = done. */
@@ -147,5 +160,10 @@ void weir_assign_revoke(struct weir_consumer *consumer, struct weir_partition *c
 void weir_assign_nothing(struct weir_consumer *consumer);
 /* Refresh log ends, and wake the broker threads of starving partitions. Returns when next. */
 int64_t weir_assign_kick(struct weir_consumer *consumer, int64_t now_us);
+
+/* ---- landmark.c, poll thread ---------------------------------------------------------------- */
+
+/* Every few seconds: does each partition still read from the log that it began with? */
+void weir_landmark_serve(struct weir_consumer *consumer, int64_t now_us);
 
 #endif
