@@ -144,7 +144,7 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
         return is_good(outcome) ? WEIR_APPLIED : fault(ret, outcome, item);
 }
 
-/* What is not applied is kept, in the transaction that passes its offset (I4, K1), and what was counted goes (R2). */
+/* What is not applied is kept, in the transaction that passes its offset (I4, V1), and what was counted goes (R2). */
 static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                 size_t first, size_t count, const struct weir_position *position,
                 struct weir_fault *ret)

@@ -252,7 +252,7 @@ int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *bat
                         claims->dead_count++;
                         continue;
                 }
-                if (batch->items[i].parked) { /* K2: no claim until it is applied */
+                if (batch->items[i].parked) { /* V2: no claim until it is applied */
                         claims->parked_count++;
                         continue;
                 }

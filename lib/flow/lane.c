@@ -212,8 +212,10 @@ static enum next stand(struct weir_lane *lane)
 {
         halt(lane, &lane->runner.halt);
         while (rest(lane, HALTED_LOOK_MS))
-                if (epoch_changed(lane))
+                if (epoch_changed(lane)) {
+                        lane->halt_text[0] = '\0';
                         return NEXT_TAKE;
+                }
         return NEXT_STOP;
 }
 
@@ -281,8 +283,9 @@ static enum next after(enum weir_run run)
 static enum weir_run run_batch(struct weir_lane *lane)
 {
         enum weir_run run = WEIR_RUN_DONE;
+        bool idle = weir_intake_count(&lane->intake) == 0;
 
-        if (weir_intake_count(&lane->intake)) {
+        if (!idle) {
                 run = weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
                                       &lane->position);
                 if (run == WEIR_RUN_DONE) {
@@ -292,7 +295,7 @@ static enum weir_run run_batch(struct weir_lane *lane)
         } else if (weir_intake_idle(&lane->intake)) {
                 run = weir_runner_pass_markers(&lane->runner, &lane->position);
         }
-        return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position) : run;
+        return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position, idle) : run;
 }
 
 static enum next consume(struct weir_lane *lane, struct weir_error *error, bool *ret_broken)

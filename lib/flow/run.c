@@ -30,8 +30,10 @@
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
-#define LOG_EVERY 30 /* repeats of one wait, in tries */
-#define SLICE_MS 250 /* a waiting partition looks so often what is due beside it */
+#define LOG_EVERY 30         /* repeats of one wait, in tries */
+#define ASIDE_BUSY_US 20000  /* between two batches: the partition flows on */
+#define ASIDE_IDLE_US 500000 /* records that come meanwhile wait so long */
+#define SLICE_MS 250         /* a waiting partition looks so often what is due beside it */
 
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
@@ -394,9 +396,11 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 
 /* ---- a turn of the partition ---------------------------------------------------------------- */
 
-enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position)
+enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
+                                bool idle)
 {
-        enum weir_run run = weir_aside_run(&runner->aside, position);
+        enum weir_run run = weir_aside_run(&runner->aside, position,
+                                           idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
 
         if (run == WEIR_RUN_HALTED)
                 runner->halt = runner->aside.halt;
@@ -414,7 +418,7 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
                 left_ms = (turn - weir_clock_us() + 999) / 1000;
                 if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
                         return WEIR_RUN_STOPPED;
-                run = weir_runner_aside(runner, position);
+                run = weir_runner_aside(runner, position, left_ms > SLICE_MS);
                 if (run != WEIR_RUN_DONE)
                         return run;
                 mark(runner, batch, cut);
