@@ -213,7 +213,8 @@ const struct weir_key weir_keys[] = {
         { "sinks.mode", WEIR_KEY_CHOICE, 0, SINK_TEXT(mode), .fallback = "binary",
           .allowed = "binary|structured",
           .help = "binary: attributes in headers, the data as body. structured: all of the event as "
-                  "one JSON object. A file has structured events whatever stands here." },
+                  "one JSON object. A file has structured events whatever stands here, and so has a "
+                  "webhook where an event has no data or no content type." },
         { "sinks.rate", WEIR_KEY_COUNT, 0, SINK(rate_per_s), .fallback = "0", .min = 0,
           .max = 1000000, .help = "Events per second at most; 0 sets no limit." },
         { "sinks.timeout", WEIR_KEY_DURATION, 0, SINK(timeout_ms), .fallback = "10s",

@@ -166,7 +166,14 @@ int weir_emit_to_topic(struct weir_handler_tx *tx, const char *topic, struct wei
         return r < 0 ? lose(tx, "emit", topic, &error, reterr) : 0;
 }
 
-/* In the form that the sink wants; a file's line is always a structured event. */
+/* A webhook must have a body and a content type (HTTP 1.1 Web Hooks 1.0.2, 2.1). */
+static bool has_body(const struct weir_event *event)
+{
+        return event->data.ptr && event->data.size > 0 &&
+               (event->datacontenttype.ptr || event->data_kind == WEIR_DATA_JSON);
+}
+
+/* In the form that the sink wants, or that the event needs; a file's line is always a structured event. */
 static int encode_for(struct weir_handler_tx *tx, const struct weir_conf_sink *sink,
                       const struct weir_event *event, struct weir_view key,
                       struct weir_encoded *ret, struct weir_refusal *refusal)
@@ -178,7 +185,7 @@ static int encode_for(struct weir_handler_tx *tx, const struct weir_conf_sink *s
                 return sink->structured
                                ? weir_encode_kafka_structured(arena, event, &options, ret, refusal)
                                : weir_encode_kafka_binary(arena, event, &options, ret, refusal);
-        return sink->structured || sink->file
+        return sink->structured || sink->file || !has_body(event)
                        ? weir_encode_http_structured(arena, event, ret, refusal)
                        : weir_encode_http_binary(arena, event, ret, refusal);
 }

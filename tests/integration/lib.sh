@@ -177,8 +177,6 @@ PY
 received_count() { received "$1" 1 "${2:-True}" | wc -l; }
 received_at_least() { [ "$(received_count "$1" "${3:-True}")" -ge "$2" ]; } # NAME COUNT [CONDITION]
 
-outbox_empty() { [ "$(rows weir.outbox)" = 0 ]; }
-
 halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
 resolve() {
         local line

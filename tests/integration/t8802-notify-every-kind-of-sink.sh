@@ -21,15 +21,18 @@ prepare 2 plugin=notify "sinks=
 weir_start a
 printf '%s\n' '{"specversion":"1.0","id":"e.1","source":"/test","type":"test.made","subject":"s1","tenant":"acme","datacontenttype":"application/json","data":{"n":1}}' \
         '{"specversion":"1.0","id":"e-2","source":"/test","type":"other","subject":"s2","tenant":"acme","datacontenttype":"text/plain","data":"äöü"}' \
-        '{"specversion":"1.0","id":"e-3","source":"/test","type":"other","subject":"s3","data":{}}' | emit
+        '{"specversion":"1.0","id":"e-3","source":"/test","type":"other","subject":"s3","data":{}}' \
+        '{"specversion":"1.0","id":"e-4","source":"/test","type":"other","subject":"s4","tenant":"acme"}' | emit
 wait_caught_up
-within 30s received_at_least r 3 || fail "received: $(cat r.requests)"
+within 30s received_at_least r 4 || fail "received: $(cat r.requests)"
 
 # one request for each, whichever and however many rules say so; what no rule matches goes nowhere
 equal 'to bin' 'POST e.1
-POST e-2' "$(received r 'r["method"] + " " + h["ce-id"]' 'r["path"] == "/bin?q=1"' | sort -r)"
+POST e-2' "$(received r 'r["method"] + " " + h["ce-id"]' 'r["path"] == "/bin?q=1" and "ce-id" in h' | sort -r)"
+equal 'no data, no body: structured' 'e-4 acme' "$(received r '"%(id)s %(tenant)s" % json.loads(body)' \
+        'r["path"] == "/bin?q=1" and h["content-type"].startswith("application/cloudevents+json")')"
 equal 'to str' 'POST' "$(received r 'r["method"]' 'r["path"] == "/str"')"
-first='r["path"] == "/bin?q=1" and h["ce-id"] == "e.1"'
+first='h.get("ce-id") == "e.1"'
 equal 'binary mode' '1.0 /test test.made s1 acme application/json {"n":1}' "$(received r \
         '" ".join([h["ce-specversion"], h["ce-source"], h["ce-type"], h["ce-subject"], h["ce-tenant"], h["content-type"], body])' "$first")"
 equal 'structured mode' 'application/cloudevents+json e.1 acme {"n": 1}' "$(received r \
@@ -52,7 +55,7 @@ equal 'file' 'e.1 test.made {"n": 1}' "$(python3 -c 'import json
 for line in open("out.jsonl"): e = json.loads(line); print(e["id"], e["type"], json.dumps(e["data"]))')"
 equal 'topic' '"e.1" "test.made" "acme"' "$("$WEIR" tail "$out" -c "$config" --from earliest --count 1 --json |
         python3 -c 'import json, sys; e = json.loads(sys.stdin.readline()); print(json.dumps(e["id"]), json.dumps(e["type"]), json.dumps(e["tenant"]))')"
-within 30s outbox_empty
+wait_relayed 30s
 weir_stop a
 equal 'exit status' 0 "$status"
 ! grep -qE 'token-of-ours|first secret|as plain text' a.log || fail 'a secret is in the log'

@@ -20,7 +20,7 @@ within 20s logged a 'event=relay.waits .*sink=down'
 equal 'dead letters' 0 "$(rows weir.dead_letter)"
 receiver_start down
 within 100s received_at_least down 200
-within 30s outbox_empty
+wait_relayed 30s
 equal 'events' 200 "$(received down 'h["ce-id"]' | sort -u | wc -l)"
 for name in down up; do
         equal "$name: order within a key" '' "$(received "$name" 'h["ce-subject"] + " " + str(json.loads(body)["n"])' |

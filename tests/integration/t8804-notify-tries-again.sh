@@ -22,7 +22,8 @@ receiver_tell r "{ $control }"
 prepare 1 plugin=notify "sinks=$sinks" "options= rules = ( { to = [ $names ]; } );"
 weir_start a
 produce 1
-within 60s outbox_empty
+wait_caught_up
+wait_relayed 60s
 for way in $ways; do
         equal "$way: requests" 2 "$(received_count r "r['path'] == '/$way'")"
         equal "$way: ids" 1 "$(received r 'h["webhook-id"] + h["ce-id"] + body' "r['path'] == '/$way'" | sort -u | wc -l)"

@@ -15,7 +15,8 @@ done
 prepare 1 plugin=notify "sinks=$sinks" 'options= rules = ( { to = [ "redirect", "moved", "bad", "gone", "good" ]; } );'
 weir_start a
 produce 1
-within 60s outbox_empty
+wait_caught_up
+wait_relayed 60s
 equal 'requests' '/bad
 /gone
 /good
@@ -30,11 +31,11 @@ equal 'the answer is kept' 4 "$(sql "select count(*) from weir.dead_letter where
 equal 'retired' gone "$(sql "select name from weir.destination where state = 'retired'")"
 produce 20 2
 within 60s received_at_least r 21 'r["path"] == "/good"'
-within 60s outbox_empty
+wait_caught_up
+wait_relayed 60s
 equal 'to the retired sink' 1 "$(received_count r 'r["path"] == "/gone"')"
 equal 'dead letters for the retired sink' 21 "$(sql "select count(*) from weir.dead_letter where destination = 'sink gone'")"
 equal 'to where the redirect points' 0 "$(received_count r 'r["path"] == "/elsewhere"')"
 equal 'to good' 21 "$(received r 'h["ce-id"]' 'r["path"] == "/good"' | sort -u | wc -l)"
-wait_caught_up
 weir_stop a
 equal 'exit status' 0 "$status"

@@ -14,10 +14,11 @@ weir_start a
 produce 500
 within 60s received_at_least r 500 'r["path"] == "/good"' || fail "good has $(received_count r 'r["path"] == "/good"')"
 wait_caught_up
+within 10s received_at_least r 3 'r["path"] == "/stuck"'
 equal 'requests that hang' 3 "$(received_count r 'r["path"] == "/stuck"')"
 touch go
 within 60s received_at_least r 500 'r["path"] == "/stuck"'
-within 30s outbox_empty
+wait_relayed 30s
 for path in stuck good; do
         equal "$path: events" 500 "$(received r 'h["ce-id"]' "r['path'] == '/$path'" | sort -u | wc -l)"
         equal "$path: requests" 500 "$(received_count r "r['path'] == '/$path'")"

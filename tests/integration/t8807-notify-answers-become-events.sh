@@ -18,7 +18,7 @@ prepare 1 plugin=notify "sinks=
 weir_start a
 produce 3 1 1
 within 60s received_at_least r 6
-within 30s outbox_empty
+wait_relayed 30s
 equal 'answers' '["r-1", "/receiver", "answer.made", "s1"]
 ["r-3", "/receiver", "answer.made", null]' "$("$WEIR" tail "$replies" -c "$config" --from earliest --exit-at-end --json | python3 -c 'import json, sys
 for line in sys.stdin: e = json.loads(line); print(json.dumps([e["id"], e["source"], e["type"], e.get("subject")]))')"

@@ -18,7 +18,7 @@ weir_start a
 weir_start b
 produce 400 1 12
 wait_caught_up
-within 100s outbox_empty
+wait_relayed 100s
 equal 'events' 400 "$(received r 'h["ce-id"]' 'r["answered"] == 204' | sort -u | wc -l)"
 equal 'repeats that were answered well before' 0 "$(received r 'h["ce-id"]' 'r["answered"] == 204' | sort | uniq -d | wc -l)"
 equal 'order within a key' '' "$(received r 'h["ce-subject"] + " " + str(json.loads(body)["n"])' 'r["answered"] == 204' |

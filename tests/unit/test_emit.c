@@ -236,6 +236,35 @@ START_TEST(a_sink_gets_the_form_it_wants)
 }
 END_TEST
 
+START_TEST(a_webhook_gets_what_has_no_body_or_content_type_as_a_structured_event)
+{
+        static const struct weir_conf_sink sink = { .name = "hook", .url = "https://x" };
+        struct weir_event event = base_event();
+        struct weir_event list[4] = { event, event, event, event };
+
+        list[0].data = view(NULL);
+        list[0].data_kind = WEIR_DATA_NONE;
+        list[1].data = view("");
+        list[1].data_kind = WEIR_DATA_BINARY;
+        list[1].datacontenttype = view("application/octet-stream");
+        list[2].data = view("\xff\x01");
+        list[2].data_kind = WEIR_DATA_BINARY;
+        list[2].datacontenttype = view(NULL);
+        list[3].datacontenttype = view(NULL); /* JSON needs no word for it */
+        handler.sink = sink;
+        for (size_t i = 0; i < WEIR_COUNT_OF(list); i++) {
+                begin();
+                ck_assert_int_eq(call_with(&list[i], deliver_to_hook), 0);
+                commit();
+                ck_assert_int_eq(count_rows("octet_length(body) > 0"), 1);
+                ck_assert_msg(header_is("content-type", i < 3 ? "application/cloudevents+json"
+                                                              : "application/json"),
+                              "event %zu", i);
+                OK(weir_pg_run(pg, "DELETE FROM weir.outbox", reterr));
+        }
+}
+END_TEST
+
 START_TEST(a_key_has_one_shard_and_what_has_none_is_spread)
 {
         struct weir_outbox_writer *writer;
@@ -284,6 +313,8 @@ int main(void)
         tcase_add_test(tcase, a_missing_id_is_made_the_same_each_time);
         tcase_add_test(tcase, what_cannot_be_an_event_rejects_the_event_in_hand);
         tcase_add_test(tcase, a_sink_gets_the_form_it_wants);
+        tcase_add_test(tcase,
+                       a_webhook_gets_what_has_no_body_or_content_type_as_a_structured_event);
         tcase_add_test(tcase, a_key_has_one_shard_and_what_has_none_is_spread);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
