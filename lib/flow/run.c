@@ -282,6 +282,7 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
         describe(batch, item, &fault->error);
         if (!weir_policy_again(worker, item->attempts)) {
                 condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                weir_cut_absolve(cut, batch, &runner->retry);
                 return WEIR_RUN_DONE;
         }
         wait_ms = weir_policy_delay_ms(worker, item->attempts);
@@ -329,6 +330,7 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
         item->attempts++;
         describe(batch, item, &fault->error);
         condemn(item, weir_policy_class(action));
+        weir_cut_absolve(cut, batch, &runner->retry);
         return WEIR_RUN_DONE;
 }
 
