@@ -10,6 +10,9 @@
  * Why not plainly one by one: a single transaction costs as much as forty events in a batch; one bad event
  * in each batch would bring a lane from 100,000 events a second to 2,500.
  *
+ * Infrastructure condemns nobody, but cuts too where the server answers: a batch that takes longer than a
+ * statement may would never pass whole, and one event's missing table must not hold up those before it.
+ *
  * Waiting   infrastructure failures and RETRY wait here, with nothing open: no transaction, no connection. A stop
  *           ends every wait. While an event waits for its next try, what stands aside (flow/aside) goes on.
  * Counting  a handler's RETRY is an attempt wherever it was said, in a batch of many or alone: attempts are calls.
@@ -282,6 +285,7 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
         describe(batch, item, &fault->error);
         if (!weir_policy_again(worker, item->attempts)) {
                 condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                weir_cut_absolve(cut, batch, &runner->retry);
                 return WEIR_RUN_DONE;
         }
         wait_ms = weir_policy_delay_ms(worker, item->attempts);
@@ -329,7 +333,20 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
         item->attempts++;
         describe(batch, item, &fault->error);
         condemn(item, weir_policy_class(action));
+        weir_cut_absolve(cut, batch, &runner->retry);
         return WEIR_RUN_DONE;
+}
+
+/* The server is there and refuses so much, again: less may pass (a statement's time, locks, the table of one event). */
+static void narrow(const struct weir_runner *runner, const struct weir_batch *batch,
+                   struct weir_cut *cut, size_t count, const struct weir_fault *fault)
+{
+        if (fault->outcome != WEIR_ESQL || count == 1 || runner->waits == 0)
+                return;
+        if (fault->item != WEIR_NO_ITEM)
+                cut->suspect = batch->items[fault->item].record;
+        else
+                cut->limit = count / 2;
 }
 
 /* How many of the next @count records the policies of dead letters let pass; 0 = halt at the first. */
@@ -379,6 +396,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         switch (action) {
         case WEIR_ACTION_LEAVE: return WEIR_RUN_STOPPED;
         case WEIR_ACTION_WAIT:
+                narrow(runner, batch, cut, count, &fault);
                 return wait_for_world(runner, position, &fault.error) ? WEIR_RUN_DONE
                                                                       : WEIR_RUN_STOPPED;
         case WEIR_ACTION_LOOK:
