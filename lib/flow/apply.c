@@ -192,7 +192,6 @@ static int describe(const struct weir_batch *batch, size_t first, size_t count,
 {
         const struct weir_record *last = &batch->records[first + count - 1].record;
 
-        ret->first_offset = batch->records[first].record.offset;
         ret->next_offset = last->offset + 1;
         ret->last_offset = last->offset;
         ret->last_time_ms = last->time_ms;
@@ -235,6 +234,8 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         apply.keys = claims->keys;
         apply.offsets = claims->offsets;
         apply.key_count = claims->count;
+        apply.first_offset =
+                position->next_offset; /* offsets without a record before it are passed too */
         ret_fault->next_offset = apply.next_offset;
 
         r = weir_apply_begin(pg, &apply, claims->fresh, &ret_fault->error);

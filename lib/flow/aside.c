@@ -24,7 +24,6 @@
 #include "flow/marks.h"
 #include "store/reason.h"
 
-#define TURN_US 100000 /* the partition flows on after so long */
 #define LOOK_EVERY_US 1000000
 #define LETTERS_MAX 64
 #define WAIT_FIRST_MS 50
@@ -309,10 +308,11 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
         return run;
 }
 
-enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position)
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position,
+                             int64_t most_us)
 {
         struct weir_park *park = aside->applier->park;
-        int64_t until_us = weir_clock_us() + TURN_US;
+        int64_t until_us = weir_clock_us() + most_us;
         enum weir_run run = WEIR_RUN_DONE;
         struct weir_park_entry *entry;
 
@@ -323,8 +323,8 @@ enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_positio
         while (run == WEIR_RUN_DONE && may_go_on(aside, until_us) &&
                (entry = weir_park_due(park, weir_clock_us())))
                 run = run_one(aside, entry, entry->id, position);
-        if (run == WEIR_RUN_DONE && may_go_on(aside, until_us + TURN_US))
-                run = run_letters(aside, position, until_us + TURN_US);
+        if (run == WEIR_RUN_DONE && may_go_on(aside, until_us))
+                run = run_letters(aside, position, until_us);
         if (aside->pg)
                 weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
         weir_batch_reset(&aside->rerun.batch);

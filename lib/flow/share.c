@@ -25,6 +25,7 @@ int weir_share_init(struct weir_share *share, const struct weir_conf_worker *wor
                     struct weir_error *reterr)
 {
         *share = (struct weir_share){ .window = worker->dead_window ? worker->dead_window : 1 };
+        share->none = worker->on_dead == WEIR_DEAD_HALT;
         share->max_ones = (uint32_t)((uint64_t)share->window * worker->dead_max_percent / 100);
         share->bits = calloc(words(share), sizeof *share->bits);
         return share->bits
@@ -65,6 +66,8 @@ void weir_share_push(struct weir_share *share, bool dead)
 /* With @ones in the window after the oldest bit has left it. */
 static bool allows(const struct weir_share *share, uint32_t ones)
 {
+        if (share->none)
+                return false;
         return share->max_ones >= share->window || ones + 1 <= share->max_ones; /* E1 */
 }
 
@@ -73,11 +76,21 @@ bool weir_share_allows(const struct weir_share *share)
         return allows(share, share->ones - bit(share, share->at));
 }
 
+static size_t before_the_dead(const struct weir_batch *batch, size_t first, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (weir_batch_fate(batch, first + i) == WEIR_FATE_DEAD)
+                        return i;
+        return count;
+}
+
 size_t weir_share_room(const struct weir_share *share, const struct weir_batch *batch, size_t first,
                        size_t count)
 {
         uint32_t ones = share->ones, at = share->at;
 
+        if (share->none)
+                return before_the_dead(batch, first, count);
         /* Bits that leave are all from before this call as long as no more come than the window holds. */
         if (count > share->window)
                 count = share->window;

@@ -14,6 +14,7 @@ struct weir_share {
         uint64_t *bits;
         uint32_t window, at;
         uint32_t ones, max_ones; /* max_ones >= window: never too many */
+        bool none;               /* on_dead = "halt": not a single one */
 };
 
 int weir_share_init(struct weir_share *share, const struct weir_conf_worker *worker,

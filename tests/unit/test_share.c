@@ -34,6 +34,25 @@ static void push(uint32_t count, bool dead)
                 weir_share_push(&share, dead);
 }
 
+START_TEST(a_partition_that_halts_at_the_first_condemns_none)
+{
+        struct weir_conf_worker worker = { .dead_window = 100,
+                                           .dead_max_percent = 100,
+                                           .on_dead = WEIR_DEAD_HALT };
+        struct weir_error error;
+
+        start(100, 100);
+        weir_share_fini(&share);
+        ck_assert_int_eq(weir_share_init(&share, &worker, &error), 0);
+        ck_assert(!weir_share_allows(&share));
+        ck_assert_uint_eq(weir_share_room(&share, &batch, 0, MANY), MANY);
+        batch.records[120].refusal = &refusal;
+        ck_assert_uint_eq(weir_share_room(&share, &batch, 0, MANY), 120);
+        ck_assert_uint_eq(weir_share_room(&share, &batch, 120, 1), 0);
+        end();
+}
+END_TEST
+
 START_TEST(E1_the_next_one_beyond_the_share_is_not_allowed)
 {
         start(100, 50);
@@ -146,6 +165,7 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
+        tcase_add_test(tcase, a_partition_that_halts_at_the_first_condemns_none);
         tcase_add_test(tcase, E1_the_next_one_beyond_the_share_is_not_allowed);
         tcase_add_test(tcase, a_hundred_percent_is_never_too_many);
         tcase_add_test(tcase, E2_the_first_bad_ones_are_no_mass);
