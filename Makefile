@@ -28,7 +28,7 @@ INCLUDES  = -D_GNU_SOURCE -Ilib -Iinclude -Icmd -I/usr/include/postgresql
 COMPILE   = $(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) -MMD -MP
 ZFLAGS   := -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 LFLAGS    = -pie $(if $(filter tsan,$(VARIANT)),-rdynamic) $(ZFLAGS) $(LDFLAGS)
-LIBS     := -lrdkafka -lcjson -lconfig -lpq -lcrypto -lpthread -ldl
+LIBS     := -lcurl -lrdkafka -lcjson -lconfig -lpq -lcrypto -lpthread -ldl
 CHECK    := -lcheck -lsubunit -lm -lrt
 
 LIB_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*/*.c lib/*.c))
@@ -98,6 +98,7 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	@mkdir -p $(@D)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
+$(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
 $(B)/kafkactl: $(S)/kafkactl.c Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< -lrdkafka
@@ -120,7 +121,7 @@ demo: deps $(if $(filter real,$(KAFKA)),deps-test) ## 20,000 events, two SIGKILL
 	$(BUILD) all $(if $(filter real,$(KAFKA)),$(B)/kafkactl)
 	@bash examples/demo/demo.sh $(KAFKA)
 bench: deps-test ## the figures of docs/PERFORMANCE.md
-	$(BUILD) all $(B)/kafkactl $(BENCHES)
+	$(BUILD) all test-plugins $(B)/kafkactl $(BENCHES)
 	@bash bench/run.sh $(T)
 
 # --- test ------------------------------------------------------------------------------------------------------

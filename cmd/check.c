@@ -91,13 +91,15 @@ static void check_plugins(struct checking *checking)
         }
 }
 
-/* False: the cluster does not answer; asking on would only wait longer. */
+/* False: the cluster does not answer; asking on would only wait longer. @topic NULL: there is none to look at. */
 static bool check_topic(struct checking *checking, struct weir_cluster *cluster, const char *topic)
 {
         struct weir_error error;
-        int partitions = weir_cluster_partitions(cluster, topic, &error);
+        int partitions = topic ? weir_cluster_partitions(cluster, topic, &error) : 0;
         char what[300], detail[96];
 
+        if (!topic)
+                return true;
         snprintf(what, sizeof what, "topic %s", topic);
         snprintf(detail, sizeof detail, "%d partition%s", partitions, partitions == 1 ? "" : "s");
         if (partitions > 0)
@@ -131,20 +133,27 @@ static void check_kafka(struct checking *checking)
                                                   .property_count = checking->conf->property_count,
                                                   .timeout_ms = ASK_TIMEOUT_MS };
         WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        const struct weir_conf *conf = checking->conf;
         struct weir_error error;
 
         if (weir_cluster_open(&cluster_conf, &cluster, &error) < 0) {
                 bad(checking, "kafka", error.text);
                 return;
         }
-        for (size_t i = 0; i < checking->conf->worker_count; i++) {
-                const struct weir_conf_worker *worker = &checking->conf->workers[i];
+        for (size_t i = 0; i < conf->worker_count; i++) {
+                const struct weir_conf_worker *worker = &conf->workers[i];
 
                 for (size_t k = 0; k < worker->topic_count; k++)
                         if (!check_topic(checking, cluster, worker->topics[k]))
                                 return;
+                if (!check_topic(checking, cluster, worker->dead_letter_topic))
+                        return;
                 check_group(checking, cluster, worker);
         }
+        for (size_t i = 0; i < conf->sink_count; i++)
+                if (!check_topic(checking, cluster, conf->sinks[i].topic) ||
+                    !check_topic(checking, cluster, conf->sinks[i].reply_topic))
+                        return;
 }
 
 /* What the statements of lib/store need of each table; a migration's role is often another one. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "cmd.h"
@@ -159,6 +160,10 @@ int cmd_run(int argc, char **argv)
         if (r != CMD_DONE)
                 return r;
         cmd_log_setup(conf);
+        if (!weir_failpoint_setup()) {
+                weir_conf_free(conf);
+                return cmd_say(CMD_USAGE, "run", "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
+        }
         wanted.migrations_path = cmd_migrations_path();
         return run(conf, &wanted);
 }

@@ -6,8 +6,8 @@
  * group rebalance. Records go through the decoder that `weir run` uses: what is refused here is
  * refused there, with the same class and reason.
  *
- * Always true   L1  a record that is no event is shown as such; it never ends the reading.
- *               L2  output is flushed before every wait: what was read is on the screen.
+ * Always true   TL1 a record that is no event is shown as such; it never ends the reading.
+ *               TL2 output is flushed before every wait: what was read is on the screen.
  * Not chosen    ending at the first broken partition: the others still tell what one came to see.
  *               The exit status remembers it.
  */

@@ -3,7 +3,8 @@
  * runtime - the only file that knows everyone
  *
  * Order of a start: configuration, plugins (ABI), database, schema, plugins' open, groups. What can be refused without
- * touching the world is refused first. Order of an end: groups (lanes drain), plugins' close, connections.
+ * touching the world is refused first. Order of an end: groups (lanes drain), the relay (what they committed last leaves
+ * at once if it can), plugins' close, connections.
  */
 #include "runtime.h"
 
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "flow/member.h"
 #include "kafka/cluster.h"
+#include "side/relay.h"
 #include "store/schema.h"
 
 #define STORE_WAIT_MAX_MS 1000
@@ -36,6 +38,9 @@ struct weir_runtime {
         struct slot *slots;
         size_t count;
         struct weir_pool *pool;
+        struct weir_relay *relay;
+        _Atomic int64_t deadline_us;
+        bool relay_stopping;    /* main */
         struct weir_latch stop; /* ends the waiting of start() */
         atomic_bool stopping,
                 started; /* stop() may come from another thread in the middle of start() */
@@ -217,6 +222,8 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 weir_pool_release(runtime->pool, pg);
         for (size_t i = 0; r == 0 && i < runtime->count; i++)
                 r = open_slot(runtime, &runtime->slots[i], reterr);
+        if (r == 0)
+                r = weir_relay_start(runtime->conf, runtime->owner, &runtime->relay, reterr);
         for (size_t i = 0; r == 0 && i < runtime->count; i++) {
                 struct slot *slot = &runtime->slots[i];
 
@@ -235,6 +242,20 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 }
 
 /* ---- wait and end --------------------------------------------------------------------------- */
+
+/* The lanes have ended: now the relay may. */
+static bool relay_runs(struct weir_runtime *runtime, int timeout_ms)
+{
+        int64_t now_us = weir_clock_us();
+
+        if (!runtime->relay)
+                return false;
+        if (!runtime->relay_stopping)
+                weir_relay_stop(runtime->relay,
+                                runtime->deadline_us > 0 ? runtime->deadline_us : now_us);
+        runtime->relay_stopping = true;
+        return weir_relay_wait(runtime->relay, timeout_ms) == 1;
+}
 
 int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_error *reterr)
 {
@@ -260,7 +281,7 @@ int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_
                 default: break;
                 }
         }
-        if (running)
+        if (running || relay_runs(runtime, timeout_ms))
                 return 1;
         if (runtime->failed) {
                 *reterr = runtime->failure;
@@ -275,6 +296,7 @@ void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms)
                               (deadline_ms > 0 ? deadline_ms : runtime->conf->stop_deadline_ms) *
                                       1000;
 
+        runtime->deadline_us = deadline_us;
         runtime->stopping = true;
         weir_latch_set(&runtime->stop);
         if (!runtime->started)
@@ -290,6 +312,7 @@ void weir_runtime_free(struct weir_runtime *runtime)
                 return;
         for (size_t i = 0; i < runtime->count; i++)
                 weir_member_free(runtime->slots[i].member);
+        weir_relay_free(runtime->relay);
         for (size_t i = 0; i < runtime->count; i++) {
                 weir_handler_close(runtime->slots[i].handler);
                 weir_plugin_unload(runtime->slots[i].plugin);

@@ -11,7 +11,14 @@
 #   `t1234`, `t1234-name`          an integration test; `t1*` at least one
 #   `make TARGET`, `weir COMMAND`  in the Makefile, in cmd/
 #   `kafka.brokers`                a key of docs/CONFIGURATION.md, where its first part is one
+#   `lane.waits`                   an event of the log, where its first part is that of one
 #   [text](path)                   a link inside the tree: there
+# In a table whose last column is called "test" each row names at least one, and nothing else there: t1234, test_name,
+# or the name of a START_TEST.
+# The next steps of lib/store/reason.c stand in docs/FAILURES.md, word by word.
+# And the rules of the code (`Always true   K1  …` in the head of a file): each letter and number stands in one place,
+# header and source of one name counting as one, and docs/ARCHITECTURE.md names it, alone or in a range (A1–A4).
+# I1, I2 … are ARCHITECTURE's own, and heads repeat them.
 # Placeholders (NAME, FILE, NNNN) and what lies below build/ are no names. Blocks between ``` lines are left alone. What
 # fits no form is not judged; the closing line says how many names were.
 set -euo pipefail
@@ -31,6 +38,12 @@ mapfile -t sources < <(find lib include cmd workers examples migrations tests Ma
 keys=$(sed -n '/^## Properties/q; s/^| `\([^`]*\)` .*/\1/p' docs/CONFIGURATION.md 2>/dev/null | tr '\n' ' ')
 declare -A words=()
 while read -r word; do words[$word]=1; done < <(cat "${sources[@]}" | grep -oE '[A-Za-z][A-Za-z0-9_]*' | sort -u)
+
+declare -A events=() # "lane.waits", and "lane." for the family
+while read -r word; do events[$word]=1 events[${word%%.*}.]=1; done < <(cat "${sources[@]}" |
+        grep -oE '"[a-z]+\.[a-z_]+"' | tr -d '"' | grep -vE '^weir\.|\.(c|h|so|cfg|sql|json)$' | sort -u)
+declare -A unit_tests=()
+while read -r word; do unit_tests[$word]=1; done < <(grep -rhoE '^START_TEST\([A-Za-z0-9_]+' tests/unit 2>/dev/null | cut -d'(' -f2)
 
 bad() { # WHY
         wrong=$((wrong + 1))
@@ -73,6 +86,11 @@ judge() {
                 *.sh | *.c | *.h | *.cfg | *.md) found "$token" || found "*/$token" || found "*/*/$token" || bad 'no such file' ;;
                 [a-z]*.[a-z]*)
                         [[ $token =~ ^[a-z_]+(\.[a-z_]+)+$ ]] || return 0
+                        [ -z "${events[$token]:-}" ] || { checked=$((checked + 1)); return 0; }
+                        if [ -n "${events[${token%%.*}.]:-}" ] && [[ " $keys" != *[\ .]"${token%%.*}."* ]]; then
+                                bad 'no such event in the sources'
+                                return 0
+                        fi
                         [[ " $keys" == *" ${token%%.*}."* ]] || return 0
                         [[ " $keys" == *" $token "* ]] || grep -qxF "## $token" docs/CONFIGURATION.md ||
                                 bad 'no such key in docs/CONFIGURATION.md'
@@ -86,8 +104,19 @@ judge() {
         checked=$((checked + 1))
 }
 
+judge_row() { # LINE: the last cell of a table of failures
+        local cell=${1%|*} any=0
+        cell=${cell##*|}
+        while [[ $cell =~ \`([^\`]+)\`(.*) ]]; do
+                token=${BASH_REMATCH[1]} cell=${BASH_REMATCH[2]} any=1
+                [[ $token =~ ^(t[0-9]|test_) ]] || [ -n "${unit_tests[$token]:-}" ] || bad 'no such test'
+        done
+        token=${1:0:40}
+        [ $any = 1 ] || bad 'this row names no test'
+}
+
 for file in "${files[@]}"; do
-        number=0 block=0 folder=$(dirname "$file")
+        tests_last=0 number=0 block=0 folder=$(dirname "$file")
         while IFS= read -r line || [ -n "$line" ]; do
                 number=$((number + 1)) source=''
                 if [[ $line =~ ^\ *\`\`\` ]]; then
@@ -95,6 +124,12 @@ for file in "${files[@]}"; do
                         continue
                 fi
                 [ "$block" = 0 ] || continue
+                case $line in
+                        '|'*'| test |') tests_last=1 ;;
+                        '|---'*) ;;
+                        '|'*'|') [ $tests_last = 0 ] || judge_row "$line" ;;
+                        *) tests_last=0 ;;
+                esac
                 rest=$line
                 while [[ $rest =~ \`([^\`]+)\`(.*) ]]; do
                         token=${BASH_REMATCH[1]} rest=${BASH_REMATCH[2]}
@@ -109,6 +144,38 @@ for file in "${files[@]}"; do
                 done
         done <"$file"
 done
+
+file=lib/store/reason.c
+while IFS=: read -r number token; do
+        checked=$((checked + 1))
+        grep -qF "| $token |" docs/FAILURES.md || bad 'docs/FAILURES.md does not say so'
+done < <(awk -F'"' '/^ *X\(/ { print FNR ":" $6 }' "$file" 2>/dev/null)
+
+rules() { # CODE FILE:LINE of each rule; a line that only refers to rules has another one behind the first
+        local folder folders=()
+        for folder in lib cmd workers; do [ ! -d $folder ] || folders+=("$folder"); done
+        find "${folders[@]}" -type f -name '*.[ch]' -exec awk '
+                match($0, /^ \*( Always true| COMMIT)? +[A-Z][A-Z]?[0-9] +/) {
+                        rest = substr($0, RLENGTH + 1)
+                        split(substr($0, 1, RLENGTH), word, " ")
+                        for (code = ""; code == "";) for (i in word) if (word[i] ~ /^[A-Z][A-Z]?[0-9]$/) code = word[i]
+                        if (rest !~ /^[A-Z][A-Z]?[0-9]( |$)/ && code !~ /^I/) print code, FILENAME ":" FNR
+                }' {} +
+}
+named=" $({ grep -oE '[A-Z]{1,2}[0-9](–[A-Z]{0,2}[0-9])?' docs/ARCHITECTURE.md 2>/dev/null || true; } | sort -u | awk '{
+        gsub(/–/, " ")
+        letters = $1
+        sub(/[0-9]$/, "", letters)
+        last = NF > 1 ? $2 : $1
+        for (i = substr($1, length($1)); i <= substr(last, length(last)); i++) printf "%s%d ", letters, i }')"
+declare -A where=()
+while read -r token at; do
+        file=${at%:*} number=${at##*:} checked=$((checked + 1))
+        stem=${file%.*}
+        [ "${where[$token]:-$stem}" = "$stem" ] || bad "this rule stands in ${where[$token]} already: give it other letters"
+        where[$token]=$stem
+        [[ $named == *" $token "* ]] || bad 'docs/ARCHITECTURE.md does not name this rule'
+done < <(rules)
 [ "$wrong" = 0 ] || exit 1
 [ "$checked" -gt 0 ] || { echo 'docs: nothing to check in the documents' >&2; exit 2; }
 printf 'docs: %d names in %d documents, each found\n' "$checked" "${#files[@]}"

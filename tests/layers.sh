@@ -15,7 +15,7 @@ BEGIN {
         for (i = 1; i in pair; i += 2)
                 rank[pair[i]] = pair[i + 1]
         split("librdkafka kafka rdkafka kafka libpq store postgresql store pg_config store postgres store internal store pgtypes store ecpg store ecpglib store " \
-              "libconfig conf cjson event cJSON event openssl base", home, " ")
+              "libconfig conf cjson event cJSON event openssl base curl side", home, " ")
 }
 # the folder of a foreign library, by how its headers begin
 function home_of(name,    k) {

@@ -172,6 +172,10 @@ struct weir_tx_ops {
         const struct cJSON *(*json)(struct weir_tx *tx, const struct weir_event *event,
                                     struct weir_error *reterr);
         void *(*connection)(struct weir_tx *tx);
+        int (*emit)(struct weir_tx *tx, const char *topic, struct weir_view key,
+                    const struct weir_event *event, struct weir_error *reterr);
+        int (*deliver)(struct weir_tx *tx, const char *sink, const struct weir_event *event,
+                       struct weir_error *reterr);
         /* ABI 1 ends here. */
 };
 
@@ -254,7 +258,8 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
  * Give the libpq connection (PGconn *), for code that needs it.
  *
  * What was appended so far is sent first. Until the handler returns, a cursor named weir_guard
- * stands in the transaction: it makes every COMMIT fail, so leave it alone. Afterwards weir checks
+ * stands in the transaction: it makes every COMMIT fail, so leave it alone, and savepoints of any
+ * name but your own (weir_spare is weir's). Afterwards weir checks
  * that the transaction is still the one it opened; if not, the event is rejected. When a statement
  * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls;
  * a failed transaction without one counts as WEIR_RETRY.
@@ -265,6 +270,36 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
 static inline void *weir_tx_connection(struct weir_tx *tx)
 {
         return tx->ops->connection(tx);
+}
+
+/**
+ * Send @event to the Kafka topic @topic, if and when this transaction commits.
+ *
+ * A row of weir.outbox, in the transaction; a relay produces it (idempotent, acks=all) within
+ * milliseconds of COMMIT, at least once, in the order of the calls for one topic and @key. Binary
+ * mode, headers ce_*. @key ptr NULL: no key, no order. @event may be the one in hand (it is passed
+ * on with its bytes unchanged) or one that you filled: source and type are required; without an id it
+ * gets one that is the same each time the event in hand is handled.
+ * Errors   WEIR_EUSAGE: no valid CloudEvent, or no valid topic name: rejects the event in hand.
+ */
+static inline int weir_tx_emit(struct weir_tx *tx, const char *topic, struct weir_view key,
+                               const struct weir_event *event, struct weir_error *reterr)
+{
+        return tx->ops->emit(tx, topic, key, event, reterr);
+}
+
+/**
+ * Send @event to the sink named @sink of the configuration (webhook, topic or file), likewise.
+ *
+ * Order for one sink and the key of the event in hand. A sink that is down delays nobody else;
+ * what it refuses for good is kept in weir.dead_letter with its answer.
+ * Errors   WEIR_EUSAGE: no valid CloudEvent, or no such sink: rejects the event in hand. Ask
+ *          weir_host_sink_known() in open() to find a misspelt name before any event does.
+ */
+static inline int weir_tx_deliver(struct weir_tx *tx, const char *sink,
+                                  const struct weir_event *event, struct weir_error *reterr)
+{
+        return tx->ops->deliver(tx, sink, event, reterr);
 }
 
 /* ---- the host: what open() receives --------------------------------------------------------- */
@@ -319,6 +354,9 @@ struct weir_host {
          * is a dotted name that stays the same for ever, @text what is to be said, in one line.
          * @level beyond the known ones counts as the nearest. */
         void (*log)(const struct weir_host *host, int level, const char *event, const char *text);
+
+        /* Is there a sink of this name in the configuration? Any thread. */
+        bool (*sink_known)(const struct weir_host *host, const char *name);
         /* ABI 1 ends here. */
 };
 
@@ -328,6 +366,11 @@ static inline int weir_host_table(const struct weir_host *host, const char *tabl
                                   struct weir_error *reterr)
 {
         return host->table(host, table, columns, ret_table, reterr);
+}
+
+static inline bool weir_host_sink_known(const struct weir_host *host, const char *name)
+{
+        return host->sink_known(host, name);
 }
 
 /* Fill @reterr and return @outcome: the last line of a handler that says no. Any thread. The short

@@ -5,7 +5,7 @@
  * hash - SHA-256 over length-prefixed parts
  *
  * Each part is preceded by its length (8 bytes, big endian), so ("a","bc") and ("ab","c") differ.
- * The only file that knows OpenSSL. Any thread; a per-thread context is made on first use.
+ * Beside hmac the only file that knows OpenSSL. Any thread; a per-thread context is made on first use.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 /*
  * thread - roles that are asserted, signals that can be waited for beside a socket
  *
- * Vocabulary: main, poll, lane, any. A function that belongs to one role asserts it with WEIR_ON,
+ * Vocabulary: main, poll, lane, relay, any. A function that belongs to one role asserts it with WEIR_ON,
  * so that the annotation in its header cannot lie. Unit tests run as WEIR_ROLE_ANY, which passes.
  */
 #include <assert.h>
@@ -12,7 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum weir_role { WEIR_ROLE_ANY = 0, WEIR_ROLE_MAIN, WEIR_ROLE_POLL, WEIR_ROLE_LANE };
+enum weir_role {
+        WEIR_ROLE_ANY = 0,
+        WEIR_ROLE_MAIN,
+        WEIR_ROLE_POLL,
+        WEIR_ROLE_LANE,
+        WEIR_ROLE_RELAY
+};
 
 extern __thread enum weir_role weir_role_here;
 #define WEIR_ON(role) assert(weir_role_here == WEIR_ROLE_ANY || weir_role_here == (role))

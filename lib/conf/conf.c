@@ -46,7 +46,20 @@ void weir_conf_free(struct weir_conf *conf)
         for (size_t i = 0; i < conf->property_count; i++)
                 if (conf->properties[i].secret)
                         wipe(conf->properties[i].value);
+        for (size_t i = 0; i < conf->sink_count; i++) {
+                wipe(conf->sinks[i].secret);
+                wipe(conf->sinks[i].secret_next);
+                wipe(conf->sinks[i].token);
+        }
         free_arena(conf->memory);
+}
+
+const struct weir_conf_sink *weir_conf_sink_find(const struct weir_conf *conf, const char *name)
+{
+        for (size_t i = 0; conf && i < conf->sink_count; i++)
+                if (!strcmp(conf->sinks[i].name, name))
+                        return &conf->sinks[i];
+        return NULL;
 }
 
 /* What the child found; the page is shared with it. */

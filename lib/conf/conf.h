@@ -25,6 +25,33 @@ struct weir_conf_property {
 
 enum weir_start { WEIR_START_EARLIEST, WEIR_START_LATEST, WEIR_START_TIME };
 
+enum weir_retry_order {
+        WEIR_RETRY_BLOCK, /* the partition waits */
+        WEIR_RETRY_PARK   /* the event and later ones of its key wait in weir.parked */
+};
+enum weir_on_dead { WEIR_DEAD_KEEP, WEIR_DEAD_PUBLISH, WEIR_DEAD_HALT };
+
+/* Where weir_tx_deliver() sends: exactly one of url, topic and file. */
+struct weir_conf_sink {
+        const char *name;                 /* lower_snake, unique */
+        const char *url;                  /* webhook: https, or http where allow_plain */
+        const char *topic;                /* Kafka */
+        const char *file;                 /* one structured event a line, for trying */
+        bool structured;                  /* else binary */
+        int64_t timeout_ms;               /* of one webhook request, connect included */
+        uint32_t max_concurrent;          /* webhook requests at a time */
+        uint32_t rate_per_s;              /* 0 = no limit */
+        const char *secret, *secret_next; /* webhook-signature; NULL = none. Never print */
+        const char *token;                /* Authorization: Bearer; NULL = none. Never print */
+        const char *origin;      /* ask for consent (OPTIONS) as this origin; NULL = do not ask */
+        uint32_t request_rate;   /* per minute asked for there; 0 = not asked */
+        const char *reply_topic; /* a CloudEvent in the answer goes there; NULL = it is ignored */
+        const char *ca_file;     /* NULL = the system's */
+        bool allow_private;      /* addresses of private ranges */
+        bool allow_plain;        /* http:// */
+        const char *where;       /* "file:line" */
+};
+
 struct weir_conf_worker {
         const char *name;   /* lower_snake, unique; goes into the claim key and weir.position */
         const char *plugin; /* a name to look for in plugin directories, or a path with a slash */
@@ -37,9 +64,21 @@ struct weir_conf_worker {
         uint64_t batch_max_bytes;
         int64_t batch_linger_us;
         int64_t retry_first_delay_ms, retry_max_delay_ms;
-        bool accept_json_batch;      /* Kafka records of application/cloudevents-batch+json */
-        struct weir_option *options; /* the plugin's own group; NULL when absent */
-        const char *where;           /* "file:line" of the group */
+        uint32_t
+                retry_attempts; /* calls of the handler, the first included, before the event is dead */
+        uint32_t retry_factor;         /* each wait is so many times the one before */
+        uint32_t retry_jitter_percent; /* a wait is shortened at random by up to this */
+        int retry_order;               /* enum weir_retry_order */
+        uint32_t retry_park_max_keys, retry_park_max_events; /* per partition; beyond: block */
+        int on_dead;                                         /* enum weir_on_dead */
+        const char *dead_letter_topic; /* NULL = none; set where on_dead = publish */
+        uint32_t
+                dead_max_percent; /* of the last dead_window events; more: the partition halts; 100 = never */
+        uint32_t dead_window;
+        bool accept_json_batch;       /* Kafka records of application/cloudevents-batch+json */
+        struct weir_option *options;  /* the plugin's own group; NULL when absent */
+        const char *where;            /* "file:line" of the group */
+        const struct weir_conf *conf; /* that it is a part of; NULL: made by hand, in a test */
 };
 
 struct weir_conf {
@@ -57,6 +96,8 @@ struct weir_conf {
         size_t plugin_path_count;
         struct weir_conf_worker *workers;
         size_t worker_count;
+        struct weir_conf_sink *sinks;
+        size_t sink_count;
         void *memory; /* conf's own */
 };
 
@@ -89,6 +130,8 @@ int weir_conf_load(const char *path, const struct weir_conf_checks *checks, stru
                    struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 void weir_conf_free(struct weir_conf *conf);
 WEIR_DEFINE_FREEP(struct weir_conf, weir_conf_free)
+/* NULL = no sink of this name. @conf may be NULL. */
+const struct weir_conf_sink *weir_conf_sink_find(const struct weir_conf *conf, const char *name);
 void weir_conf_problems_fini(struct weir_conf_problems *problems);
 
 /* Same, from a text in memory, for tests; @name stands for the file in messages. */

@@ -20,6 +20,8 @@
 #define TOP(m) .offset = offsetof(struct weir_key_base, m)
 #define CONF(m) .offset = offsetof(struct weir_key_base, conf.m)
 #define WORKER(m) .offset = offsetof(struct weir_conf_worker, m)
+#define SINK(m) .offset = offsetof(struct weir_key_sink, sink.m)
+#define SINK_TEXT(m) .offset = offsetof(struct weir_key_sink, m)
 
 const struct weir_key weir_keys[] = {
         { "kafka", WEIR_KEY_GROUP, .help = "The Kafka cluster that events come from." },
@@ -137,20 +139,170 @@ const struct weir_key weir_keys[] = {
           .min = 0, .max = SEC(10), .unit_us = 1,
           .help = "How long a batch that is not full waits for more. Longer: fewer transactions. "
                   "Shorter: events are applied sooner." },
-        { "workers.retry", WEIR_KEY_GROUP, .help = "Waiting after a failure that may pass." },
+        { "workers.retry", WEIR_KEY_GROUP,
+          .help = "What happens to an event that the plugin wants to have again (WEIR_RETRY). A "
+                  "failure of the database or of Kafka is no attempt: it is waited for." },
+        { "workers.retry.attempts", WEIR_KEY_COUNT, 0, WORKER(retry_attempts), .fallback = "5",
+          .min = 1, .max = 10000,
+          .help = "Calls of the handler for one event, the first included, before it becomes a dead "
+                  "letter. They are counted in the database, over restarts." },
         { "workers.retry.first_delay", WEIR_KEY_DURATION, 0, WORKER(retry_first_delay_ms),
           .fallback = "200ms", .min = MS(1), .max = SEC(3600), .unit_us = 1000,
-          .help = "Wait before the second try; doubled each time, a little shortened at random." },
+          .help = "Wait before the second try." },
         { "workers.retry.max_delay", WEIR_KEY_DURATION, 0, WORKER(retry_max_delay_ms),
           .fallback = "30s", .min = MS(1), .max = SEC(86400), .unit_us = 1000,
           .allowed = "not shorter than first_delay", .help = "Longest wait between two tries." },
+        { "workers.retry.factor", WEIR_KEY_COUNT, 0, WORKER(retry_factor), .fallback = "2",
+          .min = 1, .max = 100, .help = "Each wait is so many times the one before." },
+        { "workers.retry.jitter", WEIR_KEY_COUNT, 0, WORKER(retry_jitter_percent), .fallback = "25",
+          .min = 0, .max = 100,
+          .help = "A wait is shortened at random by up to so many percent, so that what failed "
+                  "together does not come back together." },
+        { "workers.retry.order", WEIR_KEY_WORD, 0, WORKER(retry_order), .fallback = "block",
+          .allowed = "block|park",
+          .help = "block: the partition waits with the event, and its order is kept. park: the "
+                  "event and later ones of the same record key wait in weir.parked, the partition "
+                  "flows on; the order of a key is kept. A record without a key waits alone." },
+        { "workers.retry.park_max_keys", WEIR_KEY_COUNT, 0, WORKER(retry_park_max_keys),
+          .fallback = "1000", .min = 1, .max = 100000,
+          .help = "Keys parked in one partition at most; beyond, the partition waits." },
+        { "workers.retry.park_max_events", WEIR_KEY_COUNT, 0, WORKER(retry_park_max_events),
+          .fallback = "10000", .min = 1, .max = 1000000,
+          .help = "Events parked in one partition at most; beyond, the partition waits." },
+        { "workers.on_dead", WEIR_KEY_WORD, 0, WORKER(on_dead), .fallback = "keep",
+          .allowed = "keep|publish|halt",
+          .help = "What happens to an event that cannot be handled. keep: it is kept in "
+                  "weir.dead_letter, and the partition goes on. publish: the same, and it is sent "
+                  "to dead_letter_topic. halt: the partition stops at it and says how to go on; not "
+                  "together with retry.order = \"park\"." },
+        { "workers.dead_letter_topic", WEIR_KEY_TEXT, WEIR_KEY_NONE, WORKER(dead_letter_topic),
+          .fallback = "", .check = weir_check_topic,
+          .allowed = "a topic that this worker does not read; needed for on_dead = \"publish\"",
+          .help = "Where dead letters are published: the record as it came, and headers weir_* "
+                  "that say why and where from. The topic has to exist." },
+        { "workers.dead", WEIR_KEY_GROUP,
+          .help = "When nearly everything fails, the plugin or the database is at fault and not "
+                  "the data: then the partition halts instead of making dead letters." },
+        { "workers.dead.max_share", WEIR_KEY_COUNT, 0, WORKER(dead_max_percent), .fallback = "50",
+          .min = 1, .max = 100,
+          .help = "Percent of dead.window that may become dead letters; the next one halts the "
+                  "partition. 100: never." },
+        { "workers.dead.window", WEIR_KEY_COUNT, 0, WORKER(dead_window), .fallback = "1000",
+          .min = 10, .max = 1000000,
+          .help = "How many of the last records of a partition are looked at." },
+
+        { "sinks", WEIR_KEY_SINKS, .min = 0, .max = 256,
+          .help = "Places that handlers deliver events to, by name: a webhook (url), a Kafka topic, "
+                  "or a file. The plugin "
+                  "notify routes events to them by rules." },
+        { "sinks.name", WEIR_KEY_TEXT, WEIR_KEY_REQUIRED, SINK(name), .example = "crm",
+          .check = weir_check_name, .allowed = "a-z, 0-9 and _, a letter first, up to 63, unique",
+          .help = "What rules and handlers call it. What waits for a sink is kept under its name: "
+                  "rename it when nothing waits." },
+        { "sinks.url", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK(url),
+          .example = "https://example.com/events", .check = weir_check_sink_url,
+          .allowed = "https://host:port/path?query without user and fragment, up to 2048",
+          .help = "Webhook that events are POSTed to. Redirects are not followed. Exactly one of "
+                  "url, topic and file is given." },
+        { "sinks.topic", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK(topic), .fallback = "",
+          .check = weir_check_topic, .allowed = "letters, digits, dot, _ and -, up to 249",
+          .help = "Kafka topic that events are produced to, with the key of the record they came "
+                  "in." },
+        { "sinks.file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE, SINK(file), .fallback = "",
+          .check = weir_check_plain, .allowed = "a path",
+          .help = "File that events are appended to, one JSON object a line, for trying rules." },
+        { "sinks.mode", WEIR_KEY_CHOICE, 0, SINK_TEXT(mode), .fallback = "binary",
+          .allowed = "binary|structured",
+          .help = "binary: attributes in headers, the data as body. structured: all of the event as "
+                  "one JSON object. A file has structured events whatever stands here, and so has a "
+                  "webhook where an event has no data or no content type." },
+        { "sinks.rate", WEIR_KEY_COUNT, 0, SINK(rate_per_s), .fallback = "0", .min = 0,
+          .max = 1000000, .help = "Events per second at most; 0 sets no limit." },
+        { "sinks.timeout", WEIR_KEY_DURATION, 0, SINK(timeout_ms), .fallback = "10s",
+          .min = MS(100), .max = SEC(300), .unit_us = 1000,
+          .help = "Webhook: how long a request may take, connecting included. Later the event is "
+                  "sent again." },
+        { "sinks.max_concurrent", WEIR_KEY_COUNT, 0, SINK(max_concurrent), .fallback = "8",
+          .min = 1, .max = 256,
+          .help = "Webhook: requests at a time. Events of one key go one after the other "
+                  "whatever stands here." },
+        { "sinks.secret_file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE, SINK_TEXT(secret_file),
+          .fallback = "", .check = weir_check_plain, .allowed = "a path; empty for none",
+          .help = "Webhook: file that holds the secret that requests are signed with "
+                  "(webhook-signature of Standard Webhooks), under the rules of kafka.secrets. "
+                  "whsec_ and base64, or any other text." },
+        { "sinks.secret_env", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK_TEXT(secret_env), .fallback = "",
+          .allowed = "a name; empty for none",
+          .help = "Environment variable that holds the secret instead of a file." },
+        { "sinks.secret_next_file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE,
+          SINK_TEXT(secret_next_file), .fallback = "", .check = weir_check_plain,
+          .allowed = "a path; empty for none",
+          .help = "Webhook: file of a second secret. While a secret is replaced, requests carry a "
+                  "signature by each." },
+        { "sinks.secret_next_env", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK_TEXT(secret_next_env),
+          .fallback = "", .allowed = "a name; empty for none",
+          .help = "Environment variable that holds the second secret instead of a file." },
+        { "sinks.token_file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE, SINK_TEXT(token_file),
+          .fallback = "", .check = weir_check_plain, .allowed = "a path; empty for none",
+          .help = "Webhook: file that holds a token, sent as Authorization: Bearer." },
+        { "sinks.token_env", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK_TEXT(token_env), .fallback = "",
+          .allowed = "a name; empty for none",
+          .help = "Environment variable that holds the token instead of a file." },
+        { "sinks.origin", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK(origin), .fallback = "",
+          .check = weir_check_origin, .allowed = "a DNS name; empty for none",
+          .help = "Webhook: ask for consent before the first event (OPTIONS of the CloudEvents "
+                  "webhook specification), as this sender. Empty: do not ask." },
+        { "sinks.request_rate", WEIR_KEY_COUNT, 0, SINK(request_rate), .fallback = "0", .min = 0,
+          .max = 1000000,
+          .help = "Webhook: events per minute to ask for there; 0 asks for none in particular." },
+        { "sinks.reply_topic", WEIR_KEY_TEXT, WEIR_KEY_NONE, SINK(reply_topic), .fallback = "",
+          .check = weir_check_topic, .allowed = "a topic; empty for none",
+          .help = "Webhook: a CloudEvent in the answer is produced to this topic. Empty: answers "
+                  "are not looked at." },
+        { "sinks.ca_file", WEIR_KEY_TEXT, WEIR_KEY_PATH | WEIR_KEY_NONE, SINK(ca_file),
+          .fallback = "", .check = weir_check_plain, .allowed = "a path; empty for the system's",
+          .help = "Webhook: certificates (PEM) to verify the receiver against instead of the "
+                  "system's." },
+        { "sinks.allow_private", WEIR_KEY_BOOL, 0, SINK(allow_private), .fallback = "false",
+          .help = "Webhook: connect to addresses of private, loopback and link-local ranges too. "
+                  "Refused otherwise, whatever name leads there." },
+        { "sinks.allow_plain", WEIR_KEY_BOOL, 0, SINK(allow_plain), .fallback = "false",
+          .help = "Webhook: allow http://, where anybody on the way reads events and token." },
 };
 const size_t weir_key_count = WEIR_COUNT_OF(weir_keys);
 _Static_assert(WEIR_COUNT_OF(weir_keys) <= WEIR_KEYS_MAX, "raise WEIR_KEYS_MAX");
 
-bool weir_key_of_worker(const struct weir_key *key)
+bool weir_key_is_list(const struct weir_key *key)
 {
-        return !strncmp(key->path, "workers.", 8);
+        return key->type == WEIR_KEY_WORKERS || key->type == WEIR_KEY_SINKS;
+}
+
+static const struct weir_key *list_around(const char *path)
+{
+        for (size_t i = 0; i < weir_key_count; i++) {
+                size_t size = strlen(weir_keys[i].path);
+
+                if (weir_key_is_list(&weir_keys[i]) && !strncmp(weir_keys[i].path, path, size) &&
+                    path[size] == '.')
+                        return &weir_keys[i];
+        }
+        return NULL;
+}
+
+const struct weir_key *weir_key_list(const struct weir_key *key)
+{
+        return list_around(key->path);
+}
+
+bool weir_key_element(const struct weir_key_base *base, const struct weir_key *list, size_t index,
+                      const void **ret)
+{
+        bool workers = list->type == WEIR_KEY_WORKERS;
+
+        if (index >= (workers ? base->conf.worker_count : base->conf.sink_count))
+                return false;
+        *ret = workers ? (const void *)&base->conf.workers[index] : &base->sinks[index];
+        return true;
 }
 
 const char *weir_key_name(const struct weir_key *key)
@@ -181,7 +333,7 @@ const struct weir_key *weir_key_find(const char *path)
 
 const struct weir_key *weir_key_nearest(const char *path)
 {
-        const struct weir_key *best = NULL;
+        const struct weir_key *best = NULL, *list = list_around(path);
         const char *name = strrchr(path, '.');
         size_t least = SIZE_MAX;
 
@@ -190,13 +342,17 @@ const struct weir_key *weir_key_nearest(const char *path)
                 const char *own = weir_key_name(&weir_keys[i]);
                 size_t whole = weir_text_distance(path, weir_keys[i].path);
                 size_t last = weir_text_distance(name, own);
-                size_t room = strlen(own) / 3;
+                size_t room = strlen(own) / 3, far;
 
+                if (strlen(name) >= 4 && !strncmp(own, name, strlen(name)) && last > 2)
+                        last = room = 2; /* "secret": secret_file */
                 if (whole > 2 && last > room)
                         continue; /* neither the path nor the last name looks alike */
-                /* the same name in another group is nearer than another name in this one */
-                if (last * 100 + whole < least) {
-                        least = last * 100 + whole;
+                /* the same name in another group is nearer than another name in this one, but what
+                 * is meant for a worker is none of a sink's */
+                far = last * 100 + whole + (list && weir_key_list(&weir_keys[i]) != list ? 150 : 0);
+                if (far < least) {
+                        least = far;
                         best = &weir_keys[i];
                 }
         }
@@ -221,9 +377,11 @@ void weir_key_allowed(const struct weir_key *key, char ret[160])
                 break;
         case WEIR_KEY_BOOL: snprintf(ret, 160, "true, false"); return;
         case WEIR_KEY_WORKERS:
+        case WEIR_KEY_SINKS:
                 snprintf(ret, 160, "%lld to %lld groups", (long long)key->min, (long long)key->max);
                 return;
-        case WEIR_KEY_CHOICE: {
+        case WEIR_KEY_CHOICE:
+        case WEIR_KEY_WORD: {
                 size_t size = 0;
 
                 for (const char *p = key->allowed; *p && size < 156; p++) {
@@ -246,6 +404,7 @@ const char *weir_key_type_name(const struct weir_key *key)
         case WEIR_KEY_GROUP:
         case WEIR_KEY_OPTIONS: return "a group { }";
         case WEIR_KEY_WORKERS:
+        case WEIR_KEY_SINKS:
         case WEIR_KEY_SECRETS: return "a list of groups ( { }, { } )";
         case WEIR_KEY_COUNT: return "a whole number";
         case WEIR_KEY_SIZE: return "a size such as \"4MiB\", or a whole number of bytes";
@@ -264,6 +423,8 @@ void weir_key_default(const struct weir_key *key, char ret[80])
         case WEIR_KEY_PROPERTIES:
                 snprintf(ret, 80, "%s", key->flags & WEIR_KEY_REQUIRED ? "" : "[ ]");
                 return;
+        case WEIR_KEY_WORKERS: *ret = '\0'; return;
+        case WEIR_KEY_SINKS:
         case WEIR_KEY_SECRETS: snprintf(ret, 80, "( )"); return;
         case WEIR_KEY_OPTIONS: snprintf(ret, 80, "{ }"); return;
         case WEIR_KEY_COUNT:

@@ -9,8 +9,10 @@
 enum weir_key_type {
         WEIR_KEY_GROUP,      /* holds keys; no value of its own */
         WEIR_KEY_WORKERS,    /* the list of groups, one a worker */
+        WEIR_KEY_SINKS,      /* the list of groups, one a sink */
         WEIR_KEY_TEXT,       /* const char * */
         WEIR_KEY_CHOICE,     /* const char *, one of @allowed, "a|b|c" */
+        WEIR_KEY_WORD,       /* int: which of @allowed, "a|b|c", from 0 */
         WEIR_KEY_COUNT,      /* uint32_t */
         WEIR_KEY_SIZE,       /* uint64_t, bytes */
         WEIR_KEY_DURATION,   /* int64_t in units of @unit_us */
@@ -25,12 +27,13 @@ enum weir_key_type {
 #define WEIR_KEY_REQUIRED 1u
 #define WEIR_KEY_PATH 2u  /* a relative path is meant from the directory of the file */
 #define WEIR_KEY_SLASH 4u /* the same, but a text without a slash is a name and no path */
+#define WEIR_KEY_NONE 8u  /* an empty text is NULL */
 
 struct weir_key {
-        const char *path; /* "workers.batch.linger"; "workers." = once a worker */
+        const char *path; /* "workers.batch.linger"; "workers." = once a worker, "sinks." a sink */
         int type;         /* enum weir_key_type */
         unsigned flags;
-        size_t offset, count_offset; /* in weir_key_base or weir_conf_worker */
+        size_t offset, count_offset; /* in weir_key_base, weir_conf_worker or weir_key_sink */
         const char *fallback;        /* default in file syntax, without quotes; NULL = none */
         const char *example;         /* for the reference file where there is no default */
         int64_t min, max;            /* count, bytes or microseconds; texts: how many */
@@ -40,17 +43,31 @@ struct weir_key {
         const char *help;
 };
 
-/* What keys outside of workers are read into. */
+/* What keys of a sink are read into; conf.sinks[i] is a copy of @sink, once it is complete. */
+struct weir_key_sink {
+        struct weir_conf_sink sink;
+        const char *mode;
+        const char *secret_file, *secret_env, *secret_next_file, *secret_next_env;
+        const char *token_file, *token_env;
+};
+
+/* What keys outside of lists are read into. */
 struct weir_key_base {
         struct weir_conf conf;
         const char *password_file, *password_env;
+        struct weir_key_sink *sinks; /* conf.sink_count */
 };
 
 extern const struct weir_key weir_keys[];
 extern const size_t weir_key_count;
-#define WEIR_KEYS_MAX 64
+#define WEIR_KEYS_MAX 96
 
-bool weir_key_of_worker(const struct weir_key *key);
+/* The list of groups that @key is inside of: "workers" for "workers.name". NULL = none. */
+const struct weir_key *weir_key_list(const struct weir_key *key);
+bool weir_key_is_list(const struct weir_key *key);
+/* What the keys of @list are read into: *ret the element at @index. False = there are not as many. */
+bool weir_key_element(const struct weir_key_base *base, const struct weir_key *list, size_t index,
+                      const void **ret);
 /* The last component of the path. */
 const char *weir_key_name(const struct weir_key *key);
 /* NULL = no such key. "workers.[0].name" finds "workers.name". */

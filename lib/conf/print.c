@@ -49,8 +49,10 @@ static void describe(const struct weir_key *key, char ret[320])
         weir_key_allowed(key, allowed);
         weir_key_default(key, fallback);
         snprintf(ret, 320, "%s%s%s%s.", key->flags & WEIR_KEY_REQUIRED ? "Required" : "Default: ",
-                 key->flags & WEIR_KEY_REQUIRED ? "" : fallback, *allowed ? ". Allowed: " : "",
-                 allowed);
+                 key->flags & WEIR_KEY_REQUIRED ? ""
+                 : *fallback                    ? fallback
+                                                : "none",
+                 *allowed ? ". Allowed: " : "", allowed);
 }
 
 /* ---- the reference file ------------------------------------------------------------- */
@@ -66,6 +68,11 @@ static const char reference_head[] =
         "below that\n"
         "# directory is read in its place by a line of its own: @include \"name.cfg\"\n";
 
+static bool has_keys(const struct weir_key *key)
+{
+        return key->type == WEIR_KEY_GROUP || weir_key_is_list(key);
+}
+
 static void print_indent(FILE *out, unsigned depth)
 {
         fprintf(out, "%*s", (int)(depth * 8), "");
@@ -79,7 +86,7 @@ static void print_key(FILE *out, const struct weir_key *key, unsigned depth, boo
         if (!first)
                 fputc('\n', out);
         print_wrapped(out, prefix, key->help);
-        if (key->type == WEIR_KEY_GROUP || key->type == WEIR_KEY_WORKERS) {
+        if (has_keys(key)) {
                 print_indent(out, depth);
                 fprintf(out, key->type == WEIR_KEY_GROUP ? "%s = {\n" : "%s = ( {\n",
                         weir_key_name(key));
@@ -116,13 +123,12 @@ int weir_conf_print_reference(FILE *out)
                 while (depth > 0 && (!key || !is_inside(key, open[depth - 1]))) {
                         depth--;
                         print_indent(out, depth);
-                        fputs(open[depth]->type == WEIR_KEY_WORKERS ? "} );\n" : "};\n", out);
+                        fputs(weir_key_is_list(open[depth]) ? "} );\n" : "};\n", out);
                 }
                 if (!key)
                         break;
                 print_key(out, key, depth, depth > 0 && open[depth - 1] == key - 1);
-                if ((key->type == WEIR_KEY_GROUP || key->type == WEIR_KEY_WORKERS) &&
-                    depth < WEIR_COUNT_OF(open))
+                if (has_keys(key) && depth < WEIR_COUNT_OF(open))
                         open[depth++] = key;
         }
         return outcome(out);
@@ -179,7 +185,7 @@ static void print_row(FILE *out, const struct weir_key *key)
         if (key->flags & WEIR_KEY_REQUIRED)
                 fputs(" | required | ", out);
         else
-                fprintf(out, " | `%s` | ", fallback);
+                fprintf(out, *fallback ? " | `%s` | " : " | none | ", fallback);
         print_cell(out, allowed);
         fputs(" | ", out);
         print_cell(out, key->help);
@@ -194,7 +200,7 @@ int weir_conf_print_markdown(FILE *out)
         fputs(markdown_head, out);
         for (size_t i = 0; i < weir_key_count; i++) {
                 const struct weir_key *key = &weir_keys[i];
-                bool group = key->type == WEIR_KEY_GROUP || key->type == WEIR_KEY_WORKERS;
+                bool group = has_keys(key);
                 const struct weir_key *above = i > 0 ? &weir_keys[i - 1] : NULL;
 
                 if (group || !above || (!strchr(key->path, '.') && strchr(above->path, '.'))) {
@@ -249,14 +255,14 @@ int weir_conf_explain(FILE *out, const char *name)
         fprintf(out, "    form      %s\n", weir_key_type_name(key));
         if (key->flags & WEIR_KEY_REQUIRED)
                 fputs("    default   none: the key is required\n", out);
-        else if (*fallback)
-                fprintf(out, "    default   %s\n", fallback);
+        else if (*fallback || !has_keys(key))
+                fprintf(out, "    default   %s\n", *fallback ? fallback : "none");
         if (*allowed)
                 fprintf(out, "    allowed   %s\n", allowed);
         if (key->flags & (WEIR_KEY_PATH | WEIR_KEY_SLASH))
                 fputs("    path      a relative one is meant from the directory of the file\n",
                       out);
-        if (key->type == WEIR_KEY_GROUP || key->type == WEIR_KEY_WORKERS) {
+        if (has_keys(key)) {
                 fputs("    keys\n", out);
                 for (size_t i = 0; i < weir_key_count; i++)
                         if (is_inside(&weir_keys[i], key))

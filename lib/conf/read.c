@@ -2,7 +2,7 @@
 /*
  * read - walk the tree against the table, note what does not fit, go on
  *
- * Two walks over one scope (the file, or one worker): over the settings, to find the unknown and
+ * Two walks over one scope (the file, or one group of a list: a worker, a sink): over the settings, to find the unknown and
  * the wrong, then over the table, to find the missing. A setting that is there but wrong is not
  * missing too: one mistake is one problem. For the same reason the checks between keys run only
  * when both sides are good. A key that is given again is told by the scanner; its value is looked
@@ -18,10 +18,10 @@
 
 struct scope {
         struct weir_reading *reading;
-        void *fields;           /* weir_key_base or weir_conf_worker */
-        config_setting_t *root; /* where "missing" is reported when its group is missing too */
-        bool worker;
-        const char *worker_name;               /* NULL = not known */
+        void *fields;                /* weir_key_base, or an element of the list */
+        config_setting_t *root;      /* where "missing" is reported when its group is missing too */
+        const struct weir_key *list; /* NULL = the file */
+        const char *name;            /* of the element; NULL = not known */
         config_setting_t *seen[WEIR_KEYS_MAX]; /* by index of the key */
         bool good[WEIR_KEYS_MAX];              /* value or default is in the field */
 };
@@ -59,8 +59,8 @@ static void note_type(struct weir_reading *reading, config_setting_t *setting,
                          weir_read_type_name(setting), weir_key_type_name(key));
 }
 
-static void read_workers(struct weir_reading *reading, config_setting_t *list,
-                         const struct weir_key *key);
+static void read_list(struct weir_reading *reading, config_setting_t *list,
+                      const struct weir_key *key);
 
 static void read_group(struct scope *scope, config_setting_t *group, const char *prefix)
 {
@@ -91,9 +91,9 @@ static void read_group(struct scope *scope, config_setting_t *group, const char 
                         assert(n < (int)sizeof path);
                         scope->good[index_of(key)] = true;
                         read_group(scope, setting, path);
-                } else if (key->type == WEIR_KEY_WORKERS) {
+                } else if (weir_key_is_list(key)) {
                         if (config_setting_is_list(setting))
-                                read_workers(scope->reading, setting, key);
+                                read_list(scope->reading, setting, key);
                         else
                                 note_type(scope->reading, setting, key);
                 } else {
@@ -141,7 +141,7 @@ static void fill_missing(struct scope *scope)
         for (size_t i = 0; i < weir_key_count; i++) {
                 const struct weir_key *key = &weir_keys[i];
 
-                if (weir_key_of_worker(key) != scope->worker || scope->seen[i] ||
+                if (weir_key_list(key) != scope->list || scope->seen[i] ||
                     key->type == WEIR_KEY_GROUP)
                         continue;
                 if (key->flags & WEIR_KEY_REQUIRED) {
@@ -150,10 +150,12 @@ static void fill_missing(struct scope *scope)
 
                         if (inside_wrong(scope, key))
                                 continue;
-                        if (scope->worker_name)
+                        if (scope->name) /* "workers": in worker x */
                                 weir_problem_add(scope->reading->problems, &place, key->path,
-                                                 "is missing in worker %s; must be %s",
-                                                 scope->worker_name, weir_key_type_name(key));
+                                                 "is missing in %.*s %s; must be %s",
+                                                 (int)strlen(scope->list->path) - 1,
+                                                 scope->list->path, scope->name,
+                                                 weir_key_type_name(key));
                         else
                                 weir_problem_add(scope->reading->problems, &place, key->path,
                                                  "is missing; must be %s", weir_key_type_name(key));
@@ -162,6 +164,11 @@ static void fill_missing(struct scope *scope)
                         scope->good[i] = true;
                 }
         }
+}
+
+static config_setting_t *seen(const struct scope *scope, const char *path)
+{
+        return scope->seen[index_of(key_named(path))];
 }
 
 /* Both good, and @a was given or @b was: then the line to name is that of the given one. */
@@ -176,6 +183,31 @@ static bool comparable(const struct scope *scope, const char *a, const char *b,
         *ret_place = weir_read_place(scope->reading,
                                      scope->seen[i] ? scope->seen[i] : scope->seen[j]);
         return true;
+}
+
+static void check_dead(struct scope *scope, const struct weir_conf_worker *worker)
+{
+        struct weir_reading *reading = scope->reading;
+        struct weir_place place;
+        const char *key;
+
+        if (comparable(scope, "workers.on_dead", "workers.dead_letter_topic", &place, &key) &&
+            worker->on_dead == WEIR_DEAD_PUBLISH && !worker->dead_letter_topic)
+                weir_problem_add(reading->problems, &place, key,
+                                 "on_dead is \"publish\", and dead_letter_topic names no topic");
+        if (comparable(scope, "workers.dead_letter_topic", "workers.topics", &place, &key) &&
+            worker->dead_letter_topic)
+                for (size_t i = 0; i < worker->topic_count; i++)
+                        if (!strcmp(worker->topics[i], worker->dead_letter_topic))
+                                weir_problem_add(reading->problems, &place, key,
+                                                 "%.64s is a topic that the worker reads: its dead "
+                                                 "letters would come back to it for ever",
+                                                 worker->dead_letter_topic);
+        if (comparable(scope, "workers.on_dead", "workers.retry.order", &place, &key) &&
+            worker->on_dead == WEIR_DEAD_HALT && worker->retry_order == WEIR_RETRY_PARK)
+                weir_problem_add(reading->problems, &place, key,
+                                 "on_dead is \"halt\" and retry.order \"park\": one stops the "
+                                 "partition at an event, the other lets it flow on; choose one");
 }
 
 static void check_worker(struct scope *scope, const struct weir_conf_worker *workers, size_t index)
@@ -195,6 +227,7 @@ static void check_worker(struct scope *scope, const struct weir_conf_worker *wor
                         reading->problems, &place, key,
                         "first_delay is %s and max_delay %s; max_delay must not be shorter", a, b);
         }
+        check_dead(scope, worker);
         if (!worker->name)
                 return;
         for (size_t i = 0; i < index; i++) {
@@ -209,10 +242,54 @@ static void check_worker(struct scope *scope, const struct weir_conf_worker *wor
         }
 }
 
-static void read_workers(struct weir_reading *reading, config_setting_t *list,
-                         const struct weir_key *key)
+static void read_element(struct weir_reading *reading, config_setting_t *group,
+                         const struct weir_key *list, size_t index)
+{
+        bool is_worker = list->type == WEIR_KEY_WORKERS;
+        struct weir_conf_worker *worker = is_worker ? &reading->base->conf.workers[index] : NULL;
+        struct weir_key_sink *sink = is_worker ? NULL : &reading->base->sinks[index];
+        struct scope scope = { .reading = reading,
+                               .fields = is_worker ? (void *)worker : sink,
+                               .root = group,
+                               .list = list };
+        const char *where = weir_read_where(reading, group);
+        char prefix[64];
+
+        if (is_worker) {
+                worker->where = where;
+                worker->conf = &reading->base->conf;
+        } else {
+                sink->sink.where = where;
+        }
+        snprintf(prefix, sizeof prefix, "%s.", list->path);
+        read_group(&scope, group, prefix);
+        scope.name = is_worker ? worker->name : sink->sink.name;
+        fill_missing(&scope);
+        if (is_worker)
+                check_worker(&scope, reading->base->conf.workers, index);
+        else
+                weir_read_sink(reading, group, index, scope.seen, scope.good);
+}
+
+/* Room for the elements. Of sinks on both sides, before any secret is read: each is wiped from conf. */
+static bool make_room(struct weir_reading *reading, const struct weir_key *list, size_t count)
 {
         struct weir_conf *conf = &reading->base->conf;
+
+        if (list->type == WEIR_KEY_WORKERS) {
+                conf->workers = weir_read_alloc(reading, count * sizeof *conf->workers);
+                conf->worker_count = conf->workers ? count : 0;
+                return conf->workers;
+        }
+        reading->base->sinks = weir_read_alloc(reading, count * sizeof *reading->base->sinks);
+        conf->sinks = weir_read_alloc(reading, count * sizeof *conf->sinks);
+        conf->sink_count = reading->base->sinks && conf->sinks ? count : 0;
+        return reading->base->sinks && conf->sinks;
+}
+
+static void read_list(struct weir_reading *reading, config_setting_t *list,
+                      const struct weir_key *key)
+{
         int count = config_setting_length(list);
 
         if (count < key->min || count > key->max) {
@@ -224,30 +301,20 @@ static void read_workers(struct weir_reading *reading, config_setting_t *list,
                                  count, allowed);
                 return;
         }
-        conf->workers = weir_read_alloc(reading, (size_t)count * sizeof *conf->workers);
-        if (!conf->workers)
+        if (!make_room(reading, key, (size_t)count))
                 return;
         for (int i = 0; i < count; i++) {
                 config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
-                struct weir_conf_worker *worker = &conf->workers[i];
-                struct scope scope = {
-                        .reading = reading, .fields = worker, .root = group, .worker = true
-                };
 
-                if (!config_setting_is_group(group)) {
+                if (config_setting_is_group(group)) {
+                        read_element(reading, group, key, (size_t)i);
+                } else {
                         struct weir_place place = weir_read_place(reading, group);
 
                         weir_problem_add(reading->problems, &place, key->path,
                                          "is %s, must be a group { }", weir_read_type_name(group));
-                        continue;
                 }
-                worker->where = weir_read_where(reading, group);
-                read_group(&scope, group, "workers.");
-                scope.worker_name = worker->name;
-                fill_missing(&scope);
-                check_worker(&scope, conf->workers, (size_t)i);
         }
-        conf->worker_count = (size_t)count;
 }
 
 static void check_url(const struct scope *scope)
@@ -284,6 +351,11 @@ void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
                                  a, b);
         }
         check_url(&scope);
-        weir_read_store_password(reading, scope.seen[index_of(key_named("store.password_file"))],
-                                 scope.seen[index_of(key_named("store.password_env"))]);
+        reading->base->conf.store_password = weir_read_secret(
+                reading,
+                &(struct weir_secret_key){ "store.password_file", reading->base->password_file,
+                                           seen(&scope, "store.password_file") },
+                &(struct weir_secret_key){ "store.password_env", reading->base->password_env,
+                                           seen(&scope, "store.password_env") },
+                &place);
 }

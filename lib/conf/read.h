@@ -38,9 +38,21 @@ const char *weir_read_copy(struct weir_reading *reading, const char *text);
 
 void weir_read_properties(struct weir_reading *reading, struct config_setting_t *setting);
 void weir_read_secrets(struct weir_reading *reading, struct config_setting_t *setting);
-/* After the tree was read: fetch what store.password_file or store.password_env name. The settings
- * may be NULL when those are empty. */
-void weir_read_store_password(struct weir_reading *reading, struct config_setting_t *file,
-                              struct config_setting_t *env);
+/* One of the two keys that a secret may come from. @setting may be NULL where @text is empty. */
+struct weir_secret_key {
+        const char *path, *text;
+        struct config_setting_t *setting;
+};
+/* After the group was read: fetch what @file (a path from the directory of the file) or @env names.
+ * NULL = neither does, or a problem was noted; @ret_place = where it is given. */
+const char *weir_read_secret(struct weir_reading *reading, const struct weir_secret_key *file,
+                             const struct weir_secret_key *env, struct weir_place *ret_place);
+
+/* ---- read_sink.c: what the table cannot say about a sink ---------------------------- */
+
+/* base->sinks[index] was read from @group: fetch its secrets, check it against itself and against
+ * those before, and copy it to conf.sinks[index]. @seen and @good are by index of the key. */
+void weir_read_sink(struct weir_reading *reading, struct config_setting_t *group, size_t index,
+                    struct config_setting_t *const *seen, const bool *good);
 
 #endif

@@ -237,35 +237,29 @@ void weir_read_secrets(struct weir_reading *reading, struct config_setting_t *se
         }
 }
 
-void weir_read_store_password(struct weir_reading *reading, struct config_setting_t *file,
-                              struct config_setting_t *env)
+const char *weir_read_secret(struct weir_reading *reading, const struct weir_secret_key *file,
+                             const struct weir_secret_key *env, struct weir_place *ret_place)
 {
-        struct weir_key_base *base = reading->base;
-        bool has_file = base->password_file && *base->password_file;
-        bool has_env = base->password_env && *base->password_env;
-        config_setting_t *given = has_file ? file : env;
-        const char *key = has_file ? "store.password_file" : "store.password_env";
-        struct weir_place place;
+        bool has_file = file->text && *file->text, has_env = env->text && *env->text;
+        const struct weir_secret_key *given = has_file ? file : env;
+        struct weir_error error = { 0 };
+        const char *value = NULL;
+        int r;
 
         if (!has_file && !has_env)
-                return;
-        place = weir_read_place(reading, given);
+                return NULL;
+        *ret_place = weir_read_place(reading, given->setting);
         if (has_file && has_env) {
-                weir_problem_add(reading->problems, &place, key,
-                                 "is given together with store.password_env; keep one");
-                return;
+                weir_problem_add(reading->problems, ret_place, file->path,
+                                 "is given together with %s; keep one", env->path);
+                return NULL;
         }
-        if (has_file) { /* already a path from the directory of the file */
-                struct weir_error error = { 0 };
-                int r = weir_secret_file(base->password_file, reading->arena,
-                                         &base->conf.store_password, &error);
-
-                if (r == WEIR_ENOMEM)
-                        reading->problems->no_memory = true;
-                else if (r < 0)
-                        weir_problem_add(reading->problems, &place, key, "%s", error.text);
-        } else {
-                base->conf.store_password = secret_value(reading, &place, key, NULL,
-                                                         base->password_env);
-        }
+        if (has_env)
+                return secret_value(reading, ret_place, env->path, NULL, env->text);
+        r = weir_secret_file(file->text, reading->arena, &value, &error);
+        if (r == WEIR_ENOMEM)
+                reading->problems->no_memory = true;
+        else if (r < 0)
+                weir_problem_add(reading->problems, ret_place, file->path, "%s", error.text);
+        return r < 0 ? NULL : value;
 }

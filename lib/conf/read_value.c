@@ -87,14 +87,16 @@ static const char *located(struct weir_reading *reading, const struct weir_key *
         return path;
 }
 
-static bool is_choice(const char *choices, const char *text)
+/* Which of the choices, from 0; -1 = none. */
+static int choice_of(const char *choices, const char *text)
 {
         size_t size = strlen(text);
+        int index = 0;
 
-        for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|')
+        for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|', index++)
                 if (strcspn(p, "|") == size && !strncmp(p, text, size))
-                        return true;
-        return false;
+                        return index;
+        return -1;
 }
 
 static bool set_number(const struct weir_key *key, void *base, int64_t number)
@@ -139,12 +141,19 @@ static const char *set_text(struct weir_reading *reading, const struct weir_key 
                         return "is empty";
                 if (wrong)
                         return wrong;
-                *(const char **)field(key, base) = located(reading, key, text);
+                *(const char **)field(key, base) = *text || !(key->flags & WEIR_KEY_NONE)
+                                                           ? located(reading, key, text)
+                                                           : NULL;
                 return NULL;
         case WEIR_KEY_CHOICE:
-                if (!is_choice(key->allowed, text))
+                if (choice_of(key->allowed, text) < 0)
                         return "is not one of the choices";
                 *(const char **)field(key, base) = weir_read_copy(reading, text);
+                return NULL;
+        case WEIR_KEY_WORD:
+                if (choice_of(key->allowed, text) < 0)
+                        return "is not one of the choices";
+                *(int *)field(key, base) = choice_of(key->allowed, text);
                 return NULL;
         case WEIR_KEY_START:
                 return set_start(base, text) ? NULL
@@ -186,9 +195,10 @@ void weir_read_default(struct weir_reading *reading, const struct weir_key *key,
 static void note_value(struct weir_reading *reading, const struct weir_key *key,
                        const struct weir_place *place, const char *text, const char *wrong)
 {
-        bool harmless = key->type == WEIR_KEY_CHOICE || key->type == WEIR_KEY_DURATION ||
-                        key->type == WEIR_KEY_SIZE || key->type == WEIR_KEY_START ||
-                        key->check == weir_check_name || key->check == weir_check_topic;
+        bool harmless = key->type == WEIR_KEY_CHOICE || key->type == WEIR_KEY_WORD ||
+                        key->type == WEIR_KEY_DURATION || key->type == WEIR_KEY_SIZE ||
+                        key->type == WEIR_KEY_START || key->check == weir_check_name ||
+                        key->check == weir_check_topic;
         char allowed[160];
 
         weir_key_allowed(key, allowed);

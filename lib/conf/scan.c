@@ -2,7 +2,7 @@
 /*
  * scan - the tokens of libconfig's grammar, recognised once, passed on in a form that cannot hurt
  *
- * The patterns are libconfig's own, longest match first. Numbers are rewritten (S2 of source.c),
+ * The patterns are libconfig's own, longest match first. Numbers are rewritten (CS2 of source.c),
  * comments dropped, strings copied as they are, and names but for the second of a group (trail.c). Brackets are counted here as well,
  * because libconfig answers a missing one with "syntax error" at the end of the file, and this
  * scanner knows where it began.

@@ -10,15 +10,32 @@
 
 #include "conf/key.h"
 
+/* NULL is an empty text that means nothing. */
 static void print_text(FILE *out, const char *text)
 {
         fputc('"', out);
-        for (; *text; text++) {
+        for (; text && *text; text++) {
                 if (*text == '"' || *text == '\\')
                         fputc('\\', out);
                 fputc(*text, out);
         }
         fputc('"', out);
+}
+
+/* Receivers that know no headers take their key in the query. */
+static void print_url(FILE *out, const char *url)
+{
+        size_t size = url ? strcspn(url, "?") : 0;
+
+        fprintf(out, "\"%.*s%s\"", (int)size, url ? url : "",
+                url && url[size] ? "?(not shown)" : "");
+}
+
+static void print_word(FILE *out, const char *choices, int index)
+{
+        for (; index > 0; index--)
+                choices += strcspn(choices, "|") + 1;
+        fprintf(out, "\"%.*s\"", (int)strcspn(choices, "|"), choices);
 }
 
 static void print_start(FILE *out, const struct weir_conf_worker *worker)
@@ -64,6 +81,7 @@ static void print_value(FILE *out, const struct weir_key *key, const void *base,
                 break;
         case WEIR_KEY_BOOL: fputs(*(const bool *)field ? "true" : "false", out); break;
         case WEIR_KEY_START: print_start(out, base); break;
+        case WEIR_KEY_WORD: print_word(out, key->allowed, *(const int *)field); break;
         case WEIR_KEY_TEXTS: {
                 const char *const *texts = *(const char *const *const *)field;
                 size_t count = *(const size_t *)(const void *)((const char *)base +
@@ -83,9 +101,30 @@ static void print_value(FILE *out, const struct weir_key *key, const void *base,
                 fputs(*(struct weir_option *const *)field ? "(the plugin's own, not shown)" : "{ }",
                       out);
                 break;
-        default: print_text(out, *(const char *const *)field); break;
+        default:
+                if (key->check == weir_check_sink_url)
+                        print_url(out, *(const char *const *)field);
+                else
+                        print_text(out, *(const char *const *)field);
+                break;
         }
         fputc('\n', out);
+}
+
+static void show_list(FILE *out, const struct weir_key *list, const struct weir_key_base *base)
+{
+        const void *element;
+
+        for (size_t n = 0; weir_key_element(base, list, n, &element); n++)
+                for (size_t i = 0; i < weir_key_count; i++) {
+                        const struct weir_key *key = &weir_keys[i];
+
+                        if (weir_key_list(key) != list || key->type == WEIR_KEY_GROUP)
+                                continue;
+                        fprintf(out, "%s.[%zu]%s = ", list->path, n,
+                                key->path + strlen(list->path));
+                        print_value(out, key, element, &base->conf);
+                }
 }
 
 int weir_conf_show(FILE *out, const struct weir_conf *conf)
@@ -96,21 +135,13 @@ int weir_conf_show(FILE *out, const struct weir_conf *conf)
         for (size_t i = 0; i < weir_key_count; i++) {
                 const struct weir_key *key = &weir_keys[i];
 
-                if (weir_key_of_worker(key) || key->type == WEIR_KEY_GROUP ||
-                    key->type == WEIR_KEY_WORKERS)
+                if (weir_key_list(key) || key->type == WEIR_KEY_GROUP || weir_key_is_list(key))
                         continue;
                 fprintf(out, "%s = ", key->path);
                 print_value(out, key, base, conf);
         }
-        for (size_t w = 0; w < conf->worker_count; w++) {
-                for (size_t i = 0; i < weir_key_count; i++) {
-                        const struct weir_key *key = &weir_keys[i];
-
-                        if (!weir_key_of_worker(key) || key->type == WEIR_KEY_GROUP)
-                                continue;
-                        fprintf(out, "workers.[%zu]%s = ", w, key->path + strlen("workers"));
-                        print_value(out, key, &conf->workers[w], conf);
-                }
-        }
+        for (size_t i = 0; i < weir_key_count; i++)
+                if (weir_key_is_list(&weir_keys[i]))
+                        show_list(out, &weir_keys[i], base);
         return fflush(out) == 0 && !ferror(out) ? 0 : WEIR_ESYS;
 }

@@ -8,10 +8,10 @@
  * what a comment, this one is the only scanner of the file: it passes on the tokens it has
  * recognised and nothing else. libconfig remains the grammar and the tree.
  *
- * Always true   S1  @flat holds no comment, no @include and no NUL; libconfig opens no file.
- *               S2  every integer in it is written "…L" and fits 64 bits: nothing wraps, and
+ * Always true   CS1 @flat holds no comment, no @include and no NUL; libconfig opens no file.
+ *               CS2 every integer in it is written "…L" and fits 64 bits: nothing wraps, and
  *                   an array of small and large numbers has one type.
- *               S3  a line of @flat holds tokens of one line of one file, in their order, but
+ *               CS3 a line of @flat holds tokens of one line of one file, in their order, but
  *                   for the punctuation after a string (scan.c). Lines without tokens have none.
  *               S4  no group of it has two settings of one name (trail.c).
  * Includes      relative to the directory of the main file and inside it, links resolved; 10

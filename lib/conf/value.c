@@ -275,6 +275,65 @@ const char *weir_check_env(const char *text)
         return NULL;
 }
 
+static bool is_hex(char c)
+{
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* ---- sinks ---------------------------------------------------------------------------- */
+
+static const char *check_host(const char *begin, const char *end)
+{
+        const char *p = begin + strspn(begin, ALNUM "-._");
+        const char *wrong = check_broker(begin, end);
+
+        if (wrong)
+                return wrong;
+        if (*begin == '[') {
+                p = begin + 1 + strspn(begin + 1, "0123456789abcdefABCDEF:.");
+                if (*p != ']' || p == begin + 1)
+                        return "holds something else than an IPv6 address in [ ]";
+                p++;
+        }
+        return p != end && *p != ':' ? "holds a host with something else than letters, digits, dot "
+                                       "and -"
+                                     : NULL;
+}
+
+const char *weir_check_sink_url(const char *text)
+{
+        const char *rest = !strncmp(text, "https://", 8)  ? text + 8
+                           : !strncmp(text, "http://", 7) ? text + 7
+                                                          : NULL;
+        const char *end;
+
+        if (!rest)
+                return "is neither https://… nor http://…";
+        if (strchr(text, '#'))
+                return "holds a fragment (#…), which is never sent";
+        if (strlen(text) > 2048)
+                return "is longer than 2048 characters";
+        if (text[strspn(text, ALNUM "-._~:/?[]@!$&'()*+,;=%")])
+                return "holds a character that must be written as %XX";
+        for (const char *p = strchr(text, '%'); p; p = strchr(p + 1, '%'))
+                if (!is_hex(p[1]) || !is_hex(p[2]))
+                        return "holds a % without two hexadecimal digits";
+        end = rest + strcspn(rest, "/?");
+        if (memchr(rest, '@', (size_t)(end - rest)))
+                return "holds a user or password before an @; a token goes into sinks.token_file";
+        if (*end && strchr(end, '?') && strcasestr(strchr(end, '?'), "access_token="))
+                return "holds a token, which would show up in backups and reviews; put it into "
+                       "sinks.token_file or sinks.token_env";
+        return check_host(rest, end);
+}
+
+const char *weir_check_origin(const char *text)
+{
+        if (text[strspn(text, ALNUM "-.")])
+                return "is not a DNS name: something else than letters, digits, dot and -";
+        return strlen(text) > 253 ? "is longer than 253 characters" : NULL;
+}
+
 /* ---- nearness ----------------------------------------------------------------------- */
 
 #define DISTANCE_MAX 64

@@ -19,7 +19,8 @@ void weir_size_write(char ret[32], int64_t bytes);
 /* What a text must be. NULL = it is; else what is wrong with it. */
 typedef const char *weir_text_check(const char *text);
 weir_text_check weir_check_name, weir_check_topic, weir_check_group, weir_check_brokers,
-        weir_check_store_url /* url.c */, weir_check_plain, weir_check_env;
+        weir_check_store_url /* url.c */, weir_check_sink_url, weir_check_origin, weir_check_plain,
+        weir_check_env;
 
 /* How many letters to change, add, drop or swap to make @b of @a; for "did you mean". */
 size_t weir_text_distance(const char *a, const char *b);

@@ -2,9 +2,9 @@
 /*
  * attribute - one set of rules, so that an event means the same by whatever way it came
  *
- * Always true   A1  an event that leaves here has specversion 1.0, id, source and type, none empty.
- *               A2  no attribute occurs twice, no value holds a NUL or another control character.
- *               A3  a view that was put is the producer's text, unchanged: source and id are what
+ * Always true   EV1 an event that leaves here has specversion 1.0, id, source and type, none empty.
+ *               EV2 no attribute occurs twice, no value holds a NUL or another control character.
+ *               EV3 a view that was put is the producer's text, unchanged: source and id are what
  *                   duplicates are recognised by, so nothing is trimmed, folded or normalised.
  * Latitude      source is taken as any non-empty String: malformed references are common, few
  *               receivers check, and it only serves as a name here. dataschema must be absolute and

@@ -6,9 +6,9 @@
  * with. JSON data is indented on its raw text, as that SDK does: a parser in between would turn
  * 9007199254740993 into another number and drop repeated members.
  *
- * Always true   N1  without white space between tokens, what is printed of JSON equals what came,
+ * Always true   PN1 without white space between tokens, what is printed of JSON equals what came,
  *                   save that control characters inside strings (legal as DEL and C1) are escaped.
- *               N2  no byte below 0x20 but newline and tab reaches the output, nor DEL, nor C1.
+ *               PN2 no byte below 0x20 but newline and tab reaches the output, nor DEL, nor C1.
  * Not chosen    raw bytes for binary data, as the SDK prints: they drive the terminal. Base64.
  * Threads       any; @out belongs to the caller.
  */

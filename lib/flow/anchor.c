@@ -6,7 +6,7 @@
  * and comparing it would say that all is well. What proves something was handled before a check of the log
  * began that passed (kafka/landmark.c), so it was read from the log that the check saw.
  *
- * Always true   O1  known was handled before a check began that passed, or was compared at the start.
+ * Always true   N4  known was handled before a check began that passed, or was compared at the start.
  * The race      1. check 7 begins  2. the topic is made anew  3. a record of the new log is handled: candidate, needs 8
  *               4. check 7 passes: known stays the older one  5. check 8 doubts: known is of the old log.
  */

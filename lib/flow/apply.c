@@ -9,7 +9,7 @@
  *               starts: its fence waits for the row lock of the first, then sees next_offset moved, and
  *               updates nothing. Even a caller that forgot to look cannot double an effect.
  * A handler is never called for an event whose key was claimed before: duplicates cost no rollback.
- * Not chosen    SAVEPOINT per event (slow on the good path); claiming a condemned event: requeueing it
+ * Not chosen    SAVEPOINT per event (slow on the good path; see flow/spare for one per culprit); claiming a condemned event: requeueing it
  *               later would find its own claim and do nothing.
  */
 #include "flow/apply.h"
@@ -19,7 +19,8 @@
 #include <string.h>
 #include <weir/worker.h>
 
-#include "store/deadletter.h"
+#include "base/failpoint.h"
+#include "flow/spare.h"
 
 static int fault(struct weir_fault *ret, int outcome, uint32_t item)
 {
@@ -57,22 +58,23 @@ static int check_alone(struct weir_applier *applier, struct weir_pg *pg, struct 
         return r;
 }
 
-/* @careful: each event is checked by itself. */
-static int handle_each(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
-                       bool careful, struct weir_fault *ret)
+int weir_applier_handle(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                        size_t from, size_t to, bool alone, size_t *ret_at, struct weir_fault *ret)
 {
         struct weir_claims *claims = &applier->claims;
 
-        for (size_t i = 0; i < claims->count; i++) {
+        for (size_t i = from; i < to; i++) {
                 int outcome;
 
                 if (!claims->fresh[i])
                         continue;
                 outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
-                if (careful && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
+                if (alone && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
                         outcome = check_alone(applier, pg, &ret->error);
-                if (outcome != WEIR_DONE && outcome != WEIR_SKIP)
-                        return fault(ret, outcome, claims->items[i]);
+                if (outcome == WEIR_DONE || outcome == WEIR_SKIP)
+                        continue;
+                *ret_at = i;
+                return fault(ret, outcome, claims->items[i]);
         }
         return WEIR_APPLIED;
 }
@@ -144,81 +146,44 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
         return is_good(outcome) ? WEIR_APPLIED : fault(ret, outcome, item);
 }
 
-static struct weir_deadletter letter_of(const struct weir_applier *applier,
-                                        const struct weir_batch_record *entry,
-                                        const struct weir_position *position)
+/* What is not applied is kept, in the transaction that passes its offset (I4, V1); what was counted goes (J2). */
+static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
+                size_t first, size_t count, const struct weir_position *position,
+                struct weir_fault *ret)
 {
-        return (struct weir_deadletter){
-                .position = position->id,
-                .worker = applier->worker,
-                .topic = entry->record.topic,
-                .partition = entry->record.partition,
-                .offset = entry->record.offset,
-                .record_time_ms = entry->record.time_ms,
-                .key = entry->record.key,
-                .value = entry->record.value,
-                .headers = entry->record.headers,
-                .header_count = entry->record.header_count,
-                .at_byte = -1,
-                .attempts = 1,
-                .plugin_version = applier->version,
-        };
-}
+        int r = 0;
 
-/* I4: in the transaction that passes the offset. */
-static int keep_dead(struct weir_applier *applier, struct weir_pg *pg,
-                     const struct weir_batch *batch, size_t first, size_t count,
-                     const struct weir_position *position, struct weir_fault *ret)
-{
-        for (size_t i = first; i < first + count; i++) {
-                const struct weir_batch_record *entry = &batch->records[i];
-
-                if (entry->refusal) {
-                        struct weir_deadletter letter = letter_of(applier, entry, position);
-
-                        letter.klass = "decode";
-                        letter.reason = weir_refusal_name(entry->refusal->klass);
-                        letter.text = entry->refusal->reason;
-                        letter.at_byte = (int64_t)entry->refusal->at;
-                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
-                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
-                }
-                for (uint32_t k = 0; k < entry->item_count; k++) {
-                        const struct weir_item *item = &batch->items[entry->first_item + k];
-                        struct weir_deadletter letter;
-
-                        if (!item->dead)
-                                continue;
-                        letter = letter_of(applier, entry, position);
-                        letter.klass = "reject";
-                        letter.reason = item->reason;
-                        letter.text = item->text ? item->text : "";
-                        letter.attempts = item->attempts + 1;
-                        letter.source = item->event.source;
-                        letter.id = item->event.id;
-                        if (weir_deadletter_insert(pg, &letter, &ret->error) < 0)
-                                return fault(ret, ret->error.code, WEIR_NO_ITEM);
-                }
-        }
-        return WEIR_APPLIED;
+        if (applier->claims.dead_count)
+                r = weir_dead_keep(applier->dead, pg, batch, first, count, position, &ret->error);
+        if (r == 0 && applier->claims.parked_count)
+                r = weir_park_keep(applier->park, pg, batch, first, count, position->id,
+                                   &ret->error);
+        if (r == 0)
+                r = weir_retry_pass(applier->retry, pg, position->id, ret->next_offset,
+                                    &ret->error);
+        return r < 0 ? fault(ret, r, WEIR_NO_ITEM) : WEIR_APPLIED;
 }
 
 static int inside(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                   size_t first, size_t count, const struct weir_position *position,
                   struct weir_fault *ret)
 {
+        size_t at;
         int r;
 
-        weir_handler_tx_attach(applier->tx, pg);
-        r = applier->plugin->handle_batch && count > 1
-                    ? handle_together(applier, batch, ret)
-                    : handle_each(applier, pg, batch, count == 1, ret);
+        weir_handler_tx_attach(applier->tx, pg, position->id);
+        if (applier->plugin->handle_batch && count > 1)
+                r = handle_together(applier, batch, ret);
+        else if (weir_spare_ready(applier, count))
+                r = weir_spare_handle(applier, pg, batch, first, count, position, ret);
+        else
+                r = weir_applier_handle(applier, pg, batch, 0, applier->claims.count, count == 1,
+                                        &at, ret);
         if (r == WEIR_APPLIED && weir_handler_tx_flush(applier->tx, &ret->error) < 0)
                 r = fault(ret, ret->error.code, WEIR_NO_ITEM);
         weir_handler_tx_detach(applier->tx);
-        if (r == WEIR_APPLIED && applier->claims.dead_count)
-                r = keep_dead(applier, pg, batch, first, count, position, ret);
-        return r;
+        WEIR_FAILPOINT("apply.handled");
+        return r == WEIR_APPLIED ? keep(applier, pg, batch, first, count, position, ret) : r;
 }
 
 /* The position as it will be behind records [first, first + count). */
@@ -274,6 +239,7 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         ret_fault->next_offset = apply.next_offset;
 
         r = weir_apply_begin(pg, &apply, claims->fresh, &ret_fault->error);
+        WEIR_FAILPOINT("apply.begun");
         if (r > 0)
                 return WEIR_FENCED;
         if (r < 0)
@@ -283,9 +249,11 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
                 weir_pg_rollback(pg);
                 return r;
         }
+        WEIR_FAILPOINT("apply.kept");
         r = weir_pg_commit(pg, &ret_fault->error);
         if (r < 0)
                 return fault(ret_fault, r, WEIR_NO_ITEM);
+        WEIR_FAILPOINT("apply.committed");
         weir_applier_advance(batch, first, count, position);
         counts->events += claims->event_count;
         counts->dead += claims->dead_count;

@@ -12,6 +12,7 @@
 #include "flow/batch.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -91,7 +92,10 @@ static int take_event(void *context, const struct weir_event *event)
         item->event.replay = NULL;
         item->record = (uint32_t)batch->record_count;
         item->attempts = 0;
+        item->first_failed_us = item->try_at_us = item->parked_id = 0;
         item->dead = false;
+        item->parked = WEIR_PARKED_NOT;
+        item->klass = NULL;
         item->text = NULL;
         if (weir_key_of(batch->worker, &item->event, &item->key) < 0)
                 return WEIR_ENOMEM;
@@ -114,6 +118,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
         message.header_count = record->header_count;
         entry->first_item = (uint32_t)batch->item_count;
         entry->refusal = NULL;
+        entry->key_hash = 0;
         batch->decoder.arena = &batch->arena;
         r = weir_decode_kafka(&batch->decoder, &message, take_event, &taking, &mode, &refusal);
         if (r < 0) {
@@ -151,6 +156,38 @@ int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct 
         return weir_fail(reterr, WEIR_ENOMEM, 0, "record %s/%d offset %lld of %zu bytes",
                          record->topic, record->partition, (long long)record->offset,
                          record->value.size);
+}
+
+void weir_batch_describe(struct weir_batch *batch, struct weir_item *item, const char *reason,
+                         const char *text)
+{
+        snprintf(item->reason, sizeof item->reason, "%s", reason);
+        if (!item->text)
+                item->text = weir_arena_alloc(&batch->arena, WEIR_ERROR_TEXT_BYTES);
+        if (item->text)
+                snprintf(item->text, WEIR_ERROR_TEXT_BYTES, "%s", text);
+}
+
+void weir_batch_condemn(struct weir_item *item, const char *klass)
+{
+        item->dead = true;
+        item->klass = klass;
+        item->parked = WEIR_PARKED_NOT;
+        item->try_at_us = 0;
+}
+
+enum weir_fate weir_batch_fate(const struct weir_batch *batch, size_t record)
+{
+        const struct weir_batch_record *entry = &batch->records[record];
+        enum weir_fate fate = entry->refusal ? WEIR_FATE_DEAD : WEIR_FATE_GOOD;
+
+        for (uint32_t i = entry->first_item; i < entry->first_item + entry->item_count; i++) {
+                if (batch->items[i].dead)
+                        return WEIR_FATE_DEAD;
+                if (batch->items[i].parked)
+                        fate = WEIR_FATE_PARKED;
+        }
+        return fate;
 }
 
 /* ---- claims ------------------------------------------------------------------------------- */
@@ -226,12 +263,16 @@ int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *bat
 
         if (make_room(claims, end - begin) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %u events", end - begin);
-        claims->count = claims->event_count = claims->dead_count = 0;
+        claims->count = claims->event_count = claims->dead_count = claims->parked_count = 0;
         for (size_t i = first; i < first + count; i++)
                 claims->dead_count += batch->records[i].refusal != NULL;
         for (uint32_t i = begin; i < end; i++) {
                 if (batch->items[i].dead) {
                         claims->dead_count++;
+                        continue;
+                }
+                if (batch->items[i].parked) { /* V2: no claim until it is applied */
+                        claims->parked_count++;
                         continue;
                 }
                 claims->event_count++;

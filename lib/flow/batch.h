@@ -12,21 +12,33 @@
 #include "event/key.h"
 #include "kafka/consumer.h"
 
+enum weir_parking {
+        WEIR_PARKED_NOT,
+        WEIR_PARKED_BEHIND, /* another of its key is parked: it goes there too, untried */
+        WEIR_PARKED_FAILED  /* it was tried, and waits there for its next try */
+};
+
 /* One event of a record, with what the flow needs to know of it. */
 struct weir_item {
         struct weir_event event;
         struct weir_key key;
-        uint32_t record;  /* index into records */
-        int32_t attempts; /* times the handler asked for a retry */
-        bool dead;        /* condemned: goes to the dead letters, not to the handler */
-        char reason[8];   /* SQLSTATE, or "handler" */
-        char *text;       /* the handler's words; in the arena */
+        uint32_t record;         /* index into records */
+        int32_t attempts;        /* calls of the handler that asked for a retry */
+        int64_t first_failed_us; /* wall clock; 0 = it did not */
+        int64_t try_at_us;       /* weir_clock_us: not before; 0 = now */
+        bool dead;               /* condemned: goes to the dead letters, not to the handler */
+        int parked;              /* enum weir_parking */
+        int64_t parked_id;       /* row of weir.parked, once it is written */
+        const char *klass;       /* of the dead letter */
+        char reason[8];          /* SQLSTATE, or "handler" */
+        char *text;              /* the handler's words; in the arena */
 };
 
 struct weir_batch_record {
         struct weir_record record; /* .headers in the arena */
         uint32_t first_item, item_count;
         struct weir_refusal *refusal; /* in the arena; NULL = decoded */
+        uint64_t key_hash;            /* see flow/park; 0 = no key, or not asked for yet */
 };
 
 struct weir_batch {
@@ -47,6 +59,19 @@ void weir_batch_fini(struct weir_batch *batch);
 int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct weir_error *reterr);
 /* Release the records; keep the memory. */
 void weir_batch_reset(struct weir_batch *batch);
+/* Which event of its record @item is. */
+static inline int32_t weir_batch_item_index(const struct weir_batch *batch, uint32_t item)
+{
+        return (int32_t)(item - batch->records[batch->items[item].record].first_item);
+}
+/* The words of its last failure, in the same place each time: a thousand attempts take no more memory than one. */
+void weir_batch_describe(struct weir_batch *batch, struct weir_item *item, const char *reason,
+                         const char *text);
+/* From here on it goes to the dead letters. @klass static. */
+void weir_batch_condemn(struct weir_item *item, const char *klass);
+enum weir_fate { WEIR_FATE_GOOD, WEIR_FATE_PARKED, WEIR_FATE_DEAD };
+/* What the next transaction does with a record, as far as is known: the worst of its events. */
+enum weir_fate weir_batch_fate(const struct weir_batch *batch, size_t record);
 
 /* Distinct keys of the live events of records [first, first + count), in order. */
 struct weir_claims {
@@ -57,8 +82,9 @@ struct weir_claims {
         size_t count, room;
         uint32_t *slots; /* hash of keys: index + 1 */
         size_t slot_count;
-        uint32_t event_count; /* live events, duplicates included */
-        uint32_t dead_count;  /* refused records and condemned events */
+        uint32_t event_count;  /* live events, duplicates included */
+        uint32_t dead_count;   /* refused records and condemned events */
+        uint32_t parked_count; /* events that go to weir.parked */
 };
 int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *batch, size_t first,
                         size_t count, struct weir_error *reterr);

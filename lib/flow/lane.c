@@ -2,10 +2,11 @@
 /*
  * lane - the life of one assigned partition
  *
- *      take ──▶ locate ──▶ consume ──▶ (fenced | broken | halted | stop)
+ *      take ──▶ locate ──▶ consume ──▶ (fenced | broken | halted | standing | stop)
  *       ▲          ▲           │
  *       │          └─ broken ──┤   the client yields nothing more: start anew at our own next_offset
- *       └──── fenced, halted ──┘   another epoch, or an operator's word, is needed
+ *       └─ fenced, halted, ────┘   another epoch, or an operator's word, is needed
+ *          standing
  *
  * take     bumps the epoch: from here on every older holder of the partition updates zero rows.
  * locate   compares the position with the log and says where fetching starts (locate.h).
@@ -102,6 +103,8 @@ static int take_once(struct weir_lane *lane, struct weir_error *reterr)
         r = weir_position_take(pg, lane->env->worker->name, weir_partition_topic(lane->partition),
                                weir_partition_number(lane->partition), lane->env->owner,
                                &lane->position, reterr);
+        if (r == 0)
+                r = weir_runner_took(&lane->runner, pg, &lane->position, reterr);
         weir_pool_release(lane->env->pool, pg);
         return r;
 }
@@ -144,11 +147,10 @@ static bool epoch_changed(struct weir_lane *lane)
         return r > 0 || (r == 0 && now.epoch != lane->position.epoch);
 }
 
-enum next { NEXT_TAKE, NEXT_LOCATE, NEXT_CONSUME, NEXT_STOP };
+enum next { NEXT_TAKE, NEXT_LOCATE, NEXT_CONSUME, NEXT_STAND, NEXT_STOP };
 
-/* The partition stands still, the others go on. What ends it: an operator who sets the position, or a log that
- * fits again. The state is checked quietly; only a new reason is logged. */
-static enum next halted(struct weir_lane *lane, const struct weir_error *why)
+/* Only a new reason is logged. */
+static void halt(struct weir_lane *lane, const struct weir_error *why)
 {
         weir_partition_halt(lane->partition);
         if (strcmp(lane->halt_text, why->text)) {
@@ -157,6 +159,13 @@ static enum next halted(struct weir_lane *lane, const struct weir_error *why)
                          LOG_S("action", "halt"));
                 snprintf(lane->halt_text, sizeof lane->halt_text, "%s", why->text);
         }
+}
+
+/* The partition stands still, the others go on. What ends it: an operator who sets the position, or a log that
+ * fits again. The state is checked quietly. */
+static enum next halted(struct weir_lane *lane, const struct weir_error *why)
+{
+        halt(lane, why);
         if (!rest(lane, HALTED_LOOK_MS))
                 return NEXT_STOP;
         return epoch_changed(lane) ? NEXT_TAKE : NEXT_LOCATE;
@@ -195,6 +204,19 @@ static enum next doubted(struct weir_lane *lane, const struct weir_error *why)
                 if (!rest(lane, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt)))
                         return NEXT_STOP;
         }
+}
+
+/* Halted by a policy: calling the handler again every few seconds would only fail again. An operator's word is
+ * needed: another position, or a restart. */
+static enum next stand(struct weir_lane *lane)
+{
+        halt(lane, &lane->runner.halt);
+        while (rest(lane, HALTED_LOOK_MS))
+                if (epoch_changed(lane)) {
+                        lane->halt_text[0] = '\0';
+                        return NEXT_TAKE;
+                }
+        return NEXT_STOP;
 }
 
 /* ---- consume ------------------------------------------------------------------------------ */
@@ -267,44 +289,57 @@ static bool adopt_identity(struct weir_lane *lane)
         return r <= 0;
 }
 
+static enum next after(enum weir_run run)
+{
+        switch (run) {
+        case WEIR_RUN_FENCED: return NEXT_TAKE;
+        case WEIR_RUN_HALTED: return NEXT_STAND;
+        case WEIR_RUN_STOPPED: return NEXT_STOP;
+        default: return NEXT_CONSUME;
+        }
+}
+
+static enum weir_run run_batch(struct weir_lane *lane)
+{
+        enum weir_run run = WEIR_RUN_DONE;
+        bool idle = weir_intake_count(&lane->intake) == 0;
+
+        if (!idle) {
+                run = weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
+                                      &lane->position);
+                if (run == WEIR_RUN_DONE) {
+                        lane->broken_count = 0;
+                        lane->halt_text[0] = '\0';
+                }
+        } else if (weir_intake_idle(&lane->intake)) {
+                run = weir_runner_pass_markers(&lane->runner, &lane->position);
+        }
+        return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position, idle) : run;
+}
+
 static enum next consume(struct weir_lane *lane, struct weir_error *error, bool *ret_broken)
 {
         *ret_broken = false;
-        for (;;) {
+        while (!lane->stop) {
+                enum weir_run run = WEIR_RUN_DONE;
                 int r;
 
-                if (lane->stop)
-                        return NEXT_STOP;
                 note_identity(lane);
                 r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
                 if (r < 0 && weir_intake_count(&lane->intake) == 0) {
                         *ret_broken = true;
                         return NEXT_LOCATE;
                 }
-                if (!adopt_identity(lane)) {
-                        weir_intake_drop(&lane->intake);
-                        return NEXT_TAKE;
-                }
-                if (weir_intake_count(&lane->intake))
-                        switch (weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
-                                                &lane->position)) {
-                        case WEIR_RUN_DONE:
-                                lane->broken_count = 0;
-                                lane->halt_text[0] = '\0';
-                                break;
-                        case WEIR_RUN_FENCED: weir_intake_drop(&lane->intake); return NEXT_TAKE;
-                        case WEIR_RUN_STOPPED: weir_intake_drop(&lane->intake); return NEXT_STOP;
-                        }
-                else if (weir_intake_idle(&lane->intake) &&
-                         weir_runner_pass_markers(&lane->runner, &lane->position) ==
-                                 WEIR_RUN_FENCED)
-                        return NEXT_TAKE;
+                run = adopt_identity(lane) ? run_batch(lane) : WEIR_RUN_FENCED;
                 weir_intake_drop(&lane->intake);
+                if (run != WEIR_RUN_DONE)
+                        return after(run);
                 if (r < 0) {
                         *ret_broken = true;
                         return NEXT_LOCATE;
                 }
         }
+        return NEXT_STOP;
 }
 
 static enum next live_once(struct weir_lane *lane, enum next step)
@@ -345,6 +380,7 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                         return lane->intake.foreign_log ? halted(lane, &error)
                                                         : broken(lane, &error);
                 return step == NEXT_TAKE ? fenced(lane) : step;
+        case NEXT_STAND: return stand(lane);
         default: return NEXT_STOP;
         }
 }

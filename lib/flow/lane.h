@@ -15,13 +15,15 @@
 #include "store/pool.h"
 
 struct weir_lane;
+struct weir_marks;
 
 /* What all lanes of a worker share. Outlives them. */
 struct weir_lane_env {
         const struct weir_conf_worker *worker;
         struct weir_handler *handler;
         struct weir_pool *pool;
-        const char *owner; /* "host:pid", shown in weir.position */
+        const char *owner;        /* "host:pid", shown in weir.position */
+        struct weir_marks *marks; /* dead letters to be run again; NULL = nobody looks */
 };
 
 /* Start the thread. Takes over the reference to @partition. */

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/marks.h"
 
 #define SERVE_MS 500
 #define ABORT_GRACE_US 500000
@@ -26,7 +27,9 @@
 
 struct weir_member {
         const struct weir_conf *conf;
+        struct weir_lane_env own_env; /* the caller's, and what its lanes share */
         const struct weir_lane_env *env;
+        struct weir_marks marks;
         struct weir_consumer *consumer;
         pthread_t thread;
         bool started;
@@ -124,7 +127,10 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
         if (!member)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "worker %s", env->worker->name);
         member->conf = conf;
-        member->env = env;
+        member->own_env = *env;
+        member->own_env.marks = &member->marks;
+        member->env = &member->own_env;
+        weir_marks_init(&member->marks);
         member->end = WEIR_MEMBER_RUNS;
         pthread_mutex_init(&member->mutex, NULL);
         weir_cond_init(&member->cond);
@@ -233,6 +239,7 @@ void weir_member_free(struct weir_member *member)
         else if (member->consumer) /* never served: it has joined nothing yet */
                 weir_consumer_close(member->consumer, weir_clock_us() + UNSTARTED_CLOSE_US);
         weir_consumer_free(member->consumer);
+        weir_marks_fini(&member->marks);
         pthread_cond_destroy(&member->cond);
         pthread_mutex_destroy(&member->mutex);
         free(member);

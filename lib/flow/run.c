@@ -3,7 +3,7 @@
  * run - batches without shared fate
  *
  * The happy path is one transaction for the whole batch. When that fails it is rolled back and the batch is
- * cut: up to the event at fault where that is known (the handler was inside it), in halves where it is not
+ * cut (flow/cut): up to the event at fault where that is known (the handler was inside it), in halves where it is not
  * (a COPY failed), down to single records. Good events commit together, the culprit stands alone and meets its
  * policy, order is kept because records are only ever taken from the front.
  *
@@ -14,7 +14,9 @@
  * statement may would never pass whole, and one event's missing table must not hold up those before it.
  *
  * Waiting   infrastructure failures and RETRY wait here, with nothing open: no transaction, no connection. A stop
- *           ends every wait.
+ *           ends every wait. While an event waits for its next try, what stands aside (flow/aside) goes on.
+ * Counting  a handler's RETRY is an attempt wherever it was said, in a batch of many or alone: attempts are calls.
+ *           It is written down (flow/retry) before anything else is done, and the event is alone from then on.
  */
 #include "flow/run.h"
 
@@ -23,13 +25,27 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/cut.h"
 #include "flow/policy.h"
+#include "flow/spare.h"
+#include "store/reason.h"
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
-#define LOG_EVERY 30 /* repeats of one wait, in tries */
+#define LOG_EVERY 30         /* repeats of one wait, in tries */
+#define ASIDE_BUSY_US 20000  /* between two batches: the partition flows on */
+#define ASIDE_IDLE_US 500000 /* records that come meanwhile wait so long */
+#define SLICE_MS 250         /* a waiting partition looks so often what is due beside it */
+
+static bool all_allowed(void *context, const struct weir_batch *batch, size_t first, size_t count)
+{
+        const struct weir_runner *runner = context;
+
+        return weir_share_room(&runner->share, batch, first, count) == count;
+}
 
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
@@ -45,6 +61,25 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
         runner->applier.worker = env->worker->name;
         runner->applier.version = weir_handler_version(env->handler);
         runner->applier.plugin = weir_handler_worker(env->handler);
+        runner->applier.dead = &runner->dead;
+        runner->applier.park = &runner->park;
+        runner->applier.retry = &runner->retry;
+        runner->applier.allowed = all_allowed;
+        runner->applier.allowed_context = runner;
+        runner->dead = (struct weir_dead){ .worker = env->worker,
+                                           .version = runner->applier.version };
+        runner->aside = (struct weir_aside){ .env = env,
+                                             .partition = partition,
+                                             .abort = abort,
+                                             .stopping = stopping,
+                                             .context = context,
+                                             .applier = &runner->applier,
+                                             .share = &runner->share,
+                                             .counts = &runner->counts };
+        weir_aside_init(&runner->aside);
+        weir_park_init(&runner->park, env->worker);
+        if (weir_share_init(&runner->share, env->worker, reterr) < 0)
+                return WEIR_ENOMEM;
         runner->applier.tx = weir_handler_tx_new(env->handler, NULL);
         return runner->applier.tx ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "transaction of a lane");
 }
@@ -57,7 +92,14 @@ static void give_back(struct weir_runner *runner)
 
 void weir_runner_fini(struct weir_runner *runner)
 {
+        if (!runner->env) /* never initialised */
+                return;
         give_back(runner);
+        weir_aside_fini(&runner->aside);
+        weir_dead_fini(&runner->dead);
+        weir_share_fini(&runner->share);
+        weir_park_fini(&runner->park);
+        weir_retry_fini(&runner->retry);
         weir_applier_fini(&runner->applier);
         weir_handler_tx_free(runner->applier.tx);
 }
@@ -147,80 +189,139 @@ static enum weir_run passed(struct weir_runner *runner, const struct weir_positi
         return WEIR_RUN_DONE;
 }
 
-static void condemn(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
-                    const struct weir_fault *fault)
-{
-        struct weir_item *item = &batch->items[index];
+/* ---- an event that failed ------------------------------------------------------------------ */
 
-        item->dead = true;
-        snprintf(item->reason, sizeof item->reason, "%s",
-                 fault->error.sqlstate[0] ? fault->error.sqlstate : "handler");
-        item->text = weir_arena_copy(&batch->arena, fault->error.text, strlen(fault->error.text));
+#define ITEM_FIELDS(item)                                                                          \
+        LOG_I("offset", (item)->event.offset), LOG_S("source", (item)->event.source.ptr),          \
+                LOG_S("id", (item)->event.id.ptr), LOG_I("attempt", (item)->attempts)
+
+/* A record that holds no event has no source and id to name. */
+static void log_refused(const struct weir_runner *runner, const struct weir_batch_record *entry)
+{
+        const char *reason = weir_refusal_name(entry->refusal->klass);
+
         weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
-                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
-                 LOG_S("id", item->event.id.ptr), LOG_S("class", "reject"),
-                 LOG_S("reason", item->reason), LOG_S("error", fault->error.text),
-                 LOG_S("action", "dead"));
+                 LOG_I("offset", entry->record.offset), LOG_S("class", WEIR_CLASS_DECODE),
+                 LOG_S("reason", reason), LOG_S("error", entry->refusal->reason),
+                 LOG_I("at_byte", entry->refusal->at), LOG_S("action", "dead"),
+                 LOG_S("next", weir_reason_next(WEIR_CLASS_DECODE, reason)));
 }
 
-/* false = stop. */
-static bool wait_for_retry(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+/* After COMMIT: what it decided is now known to everybody concerned. */
+static void settle(struct weir_runner *runner, const struct weir_batch *batch, size_t first,
+                   size_t count, const struct weir_position *position)
+{
+        for (size_t i = first; i < first + count; i++) {
+                const struct weir_batch_record *entry = &batch->records[i];
+                enum weir_fate fate = weir_batch_fate(batch, i);
+
+                if (fate != WEIR_FATE_PARKED)
+                        weir_share_push(&runner->share, fate == WEIR_FATE_DEAD);
+                if (fate != WEIR_FATE_DEAD)
+                        continue;
+                if (entry->refusal)
+                        log_refused(runner, entry);
+                for (uint32_t k = entry->first_item; k < entry->first_item + entry->item_count;
+                     k++) {
+                        const struct weir_item *item = &batch->items[k];
+
+                        if (item->dead)
+                                weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
+                                         ITEM_FIELDS(item), LOG_S("class", item->klass),
+                                         LOG_S("reason", item->reason), LOG_S("error", item->text),
+                                         LOG_S("action", "dead"),
+                                         LOG_S("next",
+                                               weir_reason_next(item->klass, item->reason)));
+                }
+        }
+        if (runner->park.marked)
+                weir_park_kept(&runner->park, batch, first, count);
+        weir_retry_passed(&runner->retry, position->next_offset);
+}
+
+/* The events of parked keys are sent to the park anew, as it is now. Without memory the next record waits. */
+static void mark(struct weir_runner *runner, struct weir_batch *batch, struct weir_cut *cut)
+{
+        struct weir_error error;
+
+        if (weir_park_mark(&runner->park, batch, cut->done, &cut->stuck, &error) < 0)
+                cut->stuck = cut->done;
+}
+
+/* Infrastructure failed while something was to be written down. */
+static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir_position *position,
+                                   int r, const struct weir_error *error)
+{
+        if (weir_policy_action(r, error) == WEIR_ACTION_LEAVE)
+                return WEIR_RUN_STOPPED;
+        return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+}
+
+/* J1: in the table before the wait. Tried until it is there, as long as we may live. */
+static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
+                          int64_t wait_ms, const struct weir_position *position)
+{
+        for (;;) {
+                struct weir_error error;
+                enum weir_run run;
+                int r = connect_for(runner, &error);
+
+                if (r == 0)
+                        r = weir_retry_note(&runner->retry, runner->pg, position, batch, index,
+                                            wait_ms, &error);
+                if (r >= 0)
+                        return r == WEIR_KEPT_DONE ? WEIR_RUN_DONE : WEIR_RUN_FENCED;
+                run = wait_or_leave(runner, position, r, &error);
+                if (run != WEIR_RUN_DONE)
+                        return run;
+        }
+}
+
+static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
+                           struct weir_cut *cut, const struct weir_position *position,
                            const struct weir_fault *fault)
 {
-        struct weir_item *item = &batch->items[index];
         const struct weir_conf_worker *worker = runner->env->worker;
+        struct weir_item *item = &batch->items[fault->item];
+        struct weir_error error;
+        enum weir_run run = WEIR_RUN_DONE;
+        bool parked;
         int64_t wait_ms;
 
         item->attempts++;
         item->event.attempt = item->attempts + 1;
-        wait_ms = weir_backoff_ms(worker->retry_first_delay_ms, worker->retry_max_delay_ms,
-                                  (uint32_t)item->attempts);
-        weir_log(WEIR_LOG_WARN, "event.retries", RUN_FIELDS(runner),
-                 LOG_I("offset", item->event.offset), LOG_S("source", item->event.source.ptr),
-                 LOG_S("id", item->event.id.ptr), LOG_I("attempt", item->attempts),
-                 LOG_I("wait_ms", wait_ms), LOG_S("error", fault->error.text),
-                 LOG_S("action", "retry"));
-        return rest(runner, wait_ms);
-}
-
-/* How much of the batch the next transaction takes. */
-struct cut {
-        size_t done;  /* records passed */
-        size_t limit; /* at most so many: halved where the culprit is unknown, doubled on success */
-        size_t suspect; /* the record at fault: run up to it, then it alone; SIZE_MAX = none */
-};
-
-static size_t next_count(const struct cut *cut, const struct weir_batch *batch)
-{
-        size_t count = batch->record_count - cut->done;
-
-        if (cut->suspect == cut->done)
-                return 1;
-        if (cut->suspect != SIZE_MAX)
-                count = cut->suspect - cut->done;
-        return count < cut->limit ? count : cut->limit;
-}
-
-static void move_on(struct cut *cut, size_t count)
-{
-        cut->done += count;
-        if (cut->suspect < cut->done)
-                cut->suspect = SIZE_MAX;
-        if (cut->limit < SIZE_MAX / 2)
-                cut->limit *= 2;
+        weir_batch_describe(batch, item, weir_policy_reason(&fault->error), fault->error.text);
+        if (!weir_policy_again(worker, item->attempts)) {
+                weir_batch_condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                weir_cut_absolve(cut, batch, &runner->retry);
+                return WEIR_RUN_DONE;
+        }
+        wait_ms = weir_policy_delay_ms(worker, item->attempts);
+        parked = weir_park_fail(&runner->park, batch, fault->item, wait_ms, &error) > 0;
+        if (parked) {
+                mark(runner, batch, cut);
+        } else {
+                run = note(runner, batch, fault->item, wait_ms, position);
+                if (item->record < cut->suspect)
+                        cut->suspect = item->record;
+        }
+        if (run == WEIR_RUN_DONE)
+                weir_log(WEIR_LOG_WARN, parked ? "event.parked" : "event.retries",
+                         RUN_FIELDS(runner), ITEM_FIELDS(item), LOG_I("wait_ms", wait_ms),
+                         LOG_S("error", fault->error.text), LOG_S("action", "retry"));
+        return run;
 }
 
 /* A transaction of @count records failed for a reason that one of them has. Returns WEIR_RUN_DONE to go on. */
 static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch *batch,
-                                  struct cut *cut, size_t count,
+                                  struct weir_cut *cut, size_t count,
                                   const struct weir_position *position,
                                   const struct weir_fault *fault, enum weir_action action)
 {
-        if (count > 1) {
-                if (fault->item != WEIR_NO_ITEM)
-                        cut->suspect = batch->items[fault->item].record;
-                else
-                        cut->limit = count / 2;
+        struct weir_item *item;
+
+        if (fault->item == WEIR_NO_ITEM && count > 1) {
+                cut->limit = count / 2;
                 return WEIR_RUN_DONE;
         }
         if (fault->item == WEIR_NO_ITEM && action == WEIR_ACTION_DEAD && !runner->applier.blame) {
@@ -231,15 +332,23 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
                 return wait_for_world(runner, position, &fault->error) ? WEIR_RUN_DONE
                                                                        : WEIR_RUN_STOPPED;
         if (action == WEIR_ACTION_RETRY)
-                return wait_for_retry(runner, batch, fault->item, fault) ? WEIR_RUN_DONE
-                                                                         : WEIR_RUN_STOPPED;
-        condemn(runner, batch, fault->item, fault);
+                return retry(runner, batch, cut, position, fault);
+        item = &batch->items[fault->item];
+        if (count > 1) {
+                cut->suspect = item->record;
+                weir_spare_expect(&runner->applier);
+                return WEIR_RUN_DONE;
+        }
+        item->attempts++;
+        weir_batch_describe(batch, item, weir_policy_reason(&fault->error), fault->error.text);
+        weir_batch_condemn(item, weir_policy_class(action));
+        weir_cut_absolve(cut, batch, &runner->retry);
         return WEIR_RUN_DONE;
 }
 
 /* The server is there and refuses so much, again: less may pass (a statement's time, locks, the table of one event). */
 static void narrow(const struct weir_runner *runner, const struct weir_batch *batch,
-                   struct cut *cut, size_t count, const struct weir_fault *fault)
+                   struct weir_cut *cut, size_t count, const struct weir_fault *fault)
 {
         if (fault->outcome != WEIR_ESQL || count == 1 || runner->waits == 0)
                 return;
@@ -249,24 +358,37 @@ static void narrow(const struct weir_runner *runner, const struct weir_batch *ba
                 cut->limit = count / 2;
 }
 
-static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
-                               struct cut *cut, struct weir_position *position)
+static enum weir_run commit_done(struct weir_runner *runner, struct weir_batch *batch,
+                                 struct weir_cut *cut, size_t count,
+                                 const struct weir_position *position)
 {
-        size_t count = next_count(cut, batch);
+        settle(runner, batch, cut->done, count, position);
+        weir_cut_move(cut, batch, &runner->retry, count);
+        return passed(runner, position);
+}
+
+static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
+                               struct weir_cut *cut, struct weir_position *position)
+{
+        size_t count = weir_share_room(&runner->share, batch, cut->done,
+                                       weir_cut_count(cut, batch));
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
         enum weir_action action;
-        int r = connect_for(runner, &fault.error);
+        int r;
 
+        if (count == 0) {
+                weir_dead_halt(&runner->dead, batch, cut->done, &runner->halt);
+                return WEIR_RUN_HALTED;
+        }
+        r = connect_for(runner, &fault.error);
         fault.outcome = r;
         if (r == 0) {
                 r = weir_applier_run(&runner->applier, runner->pg, batch, cut->done, count,
                                      position, &runner->counts, &fault);
                 if (r == WEIR_FENCED)
                         return WEIR_RUN_FENCED;
-                if (r == WEIR_APPLIED) {
-                        move_on(cut, count);
-                        return passed(runner, position);
-                }
+                if (r == WEIR_APPLIED)
+                        return commit_done(runner, batch, cut, count, position);
         }
         action = weir_policy_action(fault.outcome, &fault.error);
         switch (action) {
@@ -279,8 +401,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                 switch (look(runner, position, fault.next_offset)) {
                 case LOOK_COMMITTED:
                         weir_applier_advance(batch, cut->done, count, position);
-                        move_on(cut, count);
-                        return passed(runner, position);
+                        return commit_done(runner, batch, cut, count, position);
                 case LOOK_NOT: return WEIR_RUN_DONE; /* again */
                 case LOOK_FENCED: return WEIR_RUN_FENCED;
                 default: return WEIR_RUN_STOPPED;
@@ -289,19 +410,70 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         }
 }
 
+/* ---- a turn of the partition ---------------------------------------------------------------- */
+
+enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
+                                bool idle)
+{
+        enum weir_run run = weir_aside_run(&runner->aside, position,
+                                           idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
+
+        if (run == WEIR_RUN_HALTED)
+                runner->halt = runner->aside.halt;
+        return run;
+}
+
+/* The partition waits; what stands aside does not. */
+static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *batch,
+                               struct weir_cut *cut, const struct weir_position *position)
+{
+        int64_t turn = weir_cut_turn_us(cut, batch), left_ms;
+        enum weir_run run;
+
+        while (turn) {
+                left_ms = (turn - weir_clock_us() + 999) / 1000;
+                if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
+                        return WEIR_RUN_STOPPED;
+                run = weir_runner_aside(runner, position, left_ms > SLICE_MS);
+                if (run != WEIR_RUN_DONE)
+                        return run;
+                mark(runner, batch, cut);
+                turn = weir_cut_turn_us(cut, batch);
+        }
+        WEIR_FAILPOINT("retry.turn");
+        return WEIR_RUN_DONE;
+}
+
+int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
+                     const struct weir_position *position, struct weir_error *reterr)
+{
+        int r = weir_retry_load(&runner->retry, pg, position, reterr);
+
+        if (r == 0)
+                r = weir_park_load(&runner->park, pg, position->id, reterr);
+        weir_share_reset(&runner->share);
+        runner->aside.unsure = false;
+        return r;
+}
+
 enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
                               struct weir_position *position)
 {
-        struct cut cut = { .done = 0, .limit = SIZE_MAX, .suspect = SIZE_MAX };
+        struct weir_cut cut;
         enum weir_run r = WEIR_RUN_DONE;
 
         WEIR_ON(WEIR_ROLE_LANE);
+        weir_retry_meet(&runner->retry, batch);
+        weir_cut_begin(&cut, batch, &runner->retry);
+        mark(runner, batch, &cut);
         while (r == WEIR_RUN_DONE && cut.done < batch->record_count) {
                 assert(batch->records[cut.done].record.offset >=
                        position->next_offset); /* I3: never behind */
                 /* Told to leave: the transaction in hand was finished, the rest is somebody's later. */
                 r = runner->stopping(runner->context) ? WEIR_RUN_STOPPED
-                                                      : run_range(runner, batch, &cut, position);
+                                                      : wait_turn(runner, batch, &cut, position);
+                if (r == WEIR_RUN_DONE)
+                        r = run_range(runner, batch, &cut, position);
         }
         give_back(runner);
         return r;

@@ -7,11 +7,11 @@
  * the full list, every partition with its explicit offset. So the requests of lanes are gathered,
  * and one assign restarts all: those that run go on at their lane's next offset.
  *
- * Always true   A1  a partition is in the list only with an offset that its lane asked for or
+ * Always true   AS1 a partition is in the list only with an offset that its lane asked for or
  *                   reads next: librdkafka never decides where to read.
- *               A2  a list that is refused changes nothing and is tried again; lanes wait.
- *               A3  no call here waits for a broker longer than KICK_TIMEOUT_MS.
- *               A4  an assign is made only when the stops of the one before are done: a partition
+ *               AS2 a list that is refused changes nothing and is tried again; lanes wait.
+ *               AS3 no call here waits for a broker longer than KICK_TIMEOUT_MS.
+ *               AS4 an assign is made only when the stops of the one before are done: a partition
  *                   stopped twice aborts the process (2.0.2: "Assertion rktp_started"). See settle().
  * The race      1. requests are taken  2. a lane asks again  3. the assign is made
  *               4. planned() sees the newer request and leaves it for the next round.
@@ -40,7 +40,7 @@ static void log_refused(const char *what, rd_kafka_resp_err_t err, const char *t
 }
 
 /*
- * Wait until librdkafka's main thread has stopped what the assign before took out (A4).
+ * Wait until librdkafka's main thread has stopped what the assign before took out (AS4).
  *
  * An assign queues a stop for each partition and returns; the stop is carried out and answered on
  * the same first-in-first-out queue of that thread, and until the answer is handled the partition

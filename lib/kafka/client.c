@@ -6,9 +6,9 @@
  * error twice, then hardly again. So: the log is deduplicated and bounded, and the last error is
  * kept, because nobody will repeat it when readiness asks.
  *
- * Always true   K1  what weir depends on (offset store, commit, reset) is set after the user's
+ * Always true   KC1 what weir depends on (offset store, commit, reset) is set after the user's
  *                   properties: nothing that slipped through can change it.
- *               K2  the value of a secret appears in no text, also when librdkafka refuses it, or is
+ *               KC2 the value of a secret appears in no text, also when librdkafka refuses it, or is
  *                   told by a debug property to print what it was given.
  * Not chosen    librdkafka's own log to stderr: other form, no bound, no event name.
  * Threads       callbacks come from any librdkafka thread; one mutex per handle, never held while

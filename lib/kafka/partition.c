@@ -7,12 +7,12 @@
  * A full assign restarts every partition at the offset its lane reads next; what arrives twice
  * across it is dropped here, and nothing is skipped.
  *
- * Always true   P1  read() returns offsets in growing order, none below the last fetch, and
+ * Always true   PA1 read() returns offsets in growing order, none below the last fetch, and
  *                   nothing that was fetched before it.
- *               P2  next_offset never runs ahead of what read() returned: an assign that takes it
+ *               PA2 next_offset never runs ahead of what read() returned: an assign that takes it
  *                   as its offset loses nothing. It may lag by one record: that one is dropped.
- *               P3  no thread is inside librdkafka for this partition once strip() said true.
- *               P4  a list that went through offsets_store is freed before the client is
+ *               PA3 no thread is inside librdkafka for this partition once strip() said true.
+ *               PA4 a list that went through offsets_store is freed before the client is
  *                   destroyed: one that is not makes rd_kafka_destroy() wait for ever.
  * The race      1. lane pops offset 7  2. poll thread assigns all at next_offset = 7
  *               3. lane sets next_offset = 8  4. 7 is fetched again: below 8, dropped.
@@ -379,7 +379,7 @@ static int break_partition(struct weir_partition *partition, const rd_kafka_mess
                 advice = "it is tried again";
                 break;
         }
-        /* The message's own offset may be garbage (P1): only ours is named. */
+        /* The message's own offset may be garbage (PA1): only ours is named. */
         weir_fail(&error, code, (int)message->err,
                   "topic %s partition %d: reading stopped at offset %lld: %s; %s", partition->topic,
                   (int)partition->number, (long long)next_offset, rd_kafka_message_errstr(message),
@@ -483,9 +483,11 @@ int weir_record_headers(struct weir_record *record, struct weir_arena *arena)
         size_t count;
         int r = 0;
 
+        if (!record->message) /* made of a kept record: they came with it */
+                return 0;
         record->headers = NULL;
         record->header_count = 0;
-        if (!record->message || rd_kafka_message_detach_headers(record->message, &list))
+        if (rd_kafka_message_detach_headers(record->message, &list))
                 return 0; /* _NOENT: none */
         count = rd_kafka_header_cnt(list);
         record->headers = weir_arena_alloc(arena, count * sizeof *record->headers);
@@ -556,7 +558,7 @@ static bool store_locked(struct weir_partition *partition, int64_t next_offset)
         rd_kafka_topic_partition_t *element = &partition->stored->elems[0];
         rd_kafka_resp_err_t err;
 
-        /* Never cnt = 0 and add again: the element keeps a reference that would leak (P4). */
+        /* Never cnt = 0 and add again: the element keeps a reference that would leak (PA4). */
         element->offset = next_offset;
         element->err = RD_KAFKA_RESP_ERR_NO_ERROR;
         if (weir_compat_has_epochs())

@@ -6,8 +6,8 @@
  * partition. Keys are hashed as the Java client does (murmur2_random), so a key stays in its
  * partition whoever writes; records without a key are spread.
  *
- * Always true   D1  done() is called once for each send() that returned 0, at the latest in free().
- *               D2  what send() refused never reaches a broker.
+ * Always true   PR1 done() is called once for each send() that returned 0, at the latest in free().
+ *               PR2 what send() refused never reaches a broker.
  * Not chosen    events instead of a report callback: one allocation more per batch, same thread.
  * Threads       one owner; reports are served inside send and flush.
  */
@@ -32,6 +32,7 @@ struct weir_producer {
         char *client_id;
         struct weir_producer_conf conf; /* done and context only */
         uint32_t since_served_count;
+        int report; /* error of the report in hand */
 };
 
 static void report_cb(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -51,6 +52,7 @@ static void report_cb(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
                          last[0] ? ": " : "", last);
                 error = text;
         }
+        producer->report = (int)message->err;
         producer->conf.done(producer->conf.context, message->_private,
                             rd_kafka_topic_name(message->rkt), message->partition, message->offset,
                             error);
@@ -212,12 +214,66 @@ int weir_producer_flush(struct weir_producer *producer, int timeout_ms)
         return rd_kafka_flush(producer->rk, timeout_ms) ? 1 : 0;
 }
 
+void weir_producer_serve(struct weir_producer *producer)
+{
+        producer->since_served_count = 0;
+        rd_kafka_poll(producer->rk, 0);
+}
+
+void weir_producer_wake(struct weir_producer *producer, struct weir_latch *latch)
+{
+        const uint64_t one = 1; /* what an eventfd takes */
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_main(producer->rk);
+
+        rd_kafka_queue_io_event_enable(queue, latch->fd, &one, sizeof one);
+        rd_kafka_queue_destroy(queue);
+}
+
+int weir_producer_report(const struct weir_producer *producer)
+{
+        return producer->report;
+}
+
+/* Rights are not here: they are given, and then the record goes. */
+bool weir_producer_refuses(int number)
+{
+        switch (number) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT: return true;
+        default: return false;
+        }
+}
+
+bool weir_producer_refuses_batch(int number)
+{
+        switch (number) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD: return true;
+        default: return false;
+        }
+}
+
+const char *weir_producer_error_name(int number)
+{
+        return rd_kafka_err2name((rd_kafka_resp_err_t)number);
+}
+
 void weir_producer_free(struct weir_producer *producer)
 {
         if (!producer)
                 return;
         if (producer->rk) {
-                /* What is still open gets its outcome (D1): purged. */
+                /* What is still open gets its outcome (PR1): purged. */
                 rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
                 if (rd_kafka_flush(producer->rk, FREE_WAIT_MS))
                         weir_log(WEIR_LOG_WARN, "producer.unreported",

@@ -6,11 +6,13 @@
  *
  * Thread   one owner; delivery reports are served inside send and flush.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <weir/event.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 struct weir_producer;
 struct weir_conf_property;
@@ -36,6 +38,18 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
                        void *tag, struct weir_error *reterr);
 /* Serve reports for up to @timeout_ms; 0 = everything sent has its outcome, 1 = some are open. */
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms);
+/* Serve the reports that are there; never waits. */
+void weir_producer_serve(struct weir_producer *producer);
+/* Set @latch whenever a report comes in, so that the owner can wait for other things too. It must live as long. */
+void weir_producer_wake(struct weir_producer *producer, struct weir_latch *latch);
+/* Inside done(): the number of its error, 0 = none. weir_error.sys has it after a send() that failed. */
+int weir_producer_report(const struct weir_producer *producer);
+/* Would the same record be refused again? True for what is wrong with it or with its topic; false for what a cluster,
+ * its administrator or time may heal. */
+bool weir_producer_refuses(int number);
+/* Is it said of all records of a batch, and perhaps true of one only? */
+bool weir_producer_refuses_batch(int number);
+const char *weir_producer_error_name(int number); /* "MSG_SIZE_TOO_LARGE" */
 void weir_producer_free(struct weir_producer *producer);
 WEIR_DEFINE_FREEP(struct weir_producer, weir_producer_free)
 

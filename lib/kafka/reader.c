@@ -5,11 +5,11 @@
  * Uses librdkafka's partition-level calls (consume_start_queue), as kcat does: the group-level
  * ones want a group.id, look for its coordinator and fail where the user has no right to it.
  *
- * Always true   T1  every partition begins at an offset that was asked from the broker at open;
+ * Always true   RD1 every partition begins at an offset that was asked from the broker at open;
  *                   auto.offset.reset never decides.
- *               T2  a partition is at its end when the next offset reached the end seen at open,
+ *               RD2 a partition is at its end when the next offset reached the end seen at open,
  *                   or the client says EOF: markers of transactions have offsets and no record.
- *               T3  one partition's error stops that partition, not the others.
+ *               RD3 one partition's error stops that partition, not the others.
  * Threads       one owner.
  */
 #include "kafka/reader.h"

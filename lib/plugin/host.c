@@ -114,6 +114,11 @@ static const char *host_option_where(const struct weir_host *host, const char *p
         return where ? where : "configuration";
 }
 
+static bool host_sink_known(const struct weir_host *host, const char *name)
+{
+        return name && weir_conf_sink_find(handler_of(host)->conf->conf, name);
+}
+
 static void host_log(const struct weir_host *host, int level, const char *event, const char *text)
 {
         if (level < WEIR_LOG_ERROR)
@@ -187,6 +192,7 @@ int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker 
                 .option_known = host_option_known,
                 .option_where = host_option_where,
                 .log = host_log,
+                .sink_known = host_sink_known,
         };
         r = open_it(handler, reterr);
         if (r < 0)
@@ -209,6 +215,16 @@ void weir_handler_close(struct weir_handler *handler)
 const struct weir_worker *weir_handler_worker(const struct weir_handler *handler)
 {
         return handler->worker;
+}
+
+const char *weir_handler_name(const struct weir_handler *handler)
+{
+        return handler->conf->name;
+}
+
+const struct weir_conf_sink *weir_handler_sink(const struct weir_handler *handler, const char *name)
+{
+        return name ? weir_conf_sink_find(handler->conf->conf, name) : NULL;
 }
 
 void *weir_handler_self(const struct weir_handler *handler)

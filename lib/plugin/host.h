@@ -18,6 +18,10 @@ int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker 
 void weir_handler_close(struct weir_handler *handler);
 WEIR_DEFINE_FREEP(struct weir_handler, weir_handler_close)
 const struct weir_worker *weir_handler_worker(const struct weir_handler *handler);
+const char *weir_handler_name(const struct weir_handler *handler); /* of the worker */
+/* Sink of that name in the configuration, NULL = none. Any thread. */
+const struct weir_conf_sink *weir_handler_sink(const struct weir_handler *handler,
+                                               const char *name);
 void *weir_handler_self(const struct weir_handler *handler);
 const char *weir_handler_version(const struct weir_handler *handler);
 size_t weir_handler_table_count(const struct weir_handler *handler);

@@ -5,16 +5,16 @@
  * What a plugin may do is not limited afterwards, so everything is settled before: whose file it
  * is, who could have written it, and whether it speaks our ABI.
  *
- * Always true   L1  the file that was checked is the file that is loaded: it is opened once,
+ * Always true   LD1 the file that was checked is the file that is loaded: it is opened once,
  *                   checked on the descriptor, and loaded through /proc/self/fd/N, which names
  *                   that very inode.
- *               L2  a descriptor stays open as long as its object is mapped. The dynamic linker
+ *               LD2 a descriptor stays open as long as its object is mapped. The dynamic linker
  *                   knows objects by name: with the number used again, "/proc/self/fd/5" would
  *                   give back the plugin that was loaded first. Objects that dlclose() cannot
  *                   unmap (C++ inline statics, -z nodelete) keep theirs for ever.
- *               L3  no byte of the descriptor beyond the symbol's own size is read.
+ *               LD3 no byte of the descriptor beyond the symbol's own size is read.
  * The race      1. audit.so is checked  2. somebody renames another file over it  3. dlopen(path)
- *               runs the other one. With L1 step 3 still loads what was checked.
+ *               runs the other one. With LD1 step 3 still loads what was checked.
  * Directories   one that everybody may write to is refused unless it is sticky (/tmp): another
  *               file of the same owner could be renamed into place. A group may write to
  *               directories (a umask of 002 makes them so), but never to the file.
@@ -45,7 +45,7 @@ struct weir_plugin {
         char *path;       /* resolved */
         char *migrations; /* NULL = none */
         void *object;
-        int fd; /* L2 */
+        int fd; /* LD2 */
 };
 
 /* ---- finding -------------------------------------------------------------------------------- */
@@ -218,7 +218,7 @@ static int open_object(struct weir_plugin *plugin, struct weir_error *reterr)
                 plugin->path, rest);
 }
 
-/* L3: address and size of the descriptor as the object's symbol table has them. */
+/* LD3: address and size of the descriptor as the object's symbol table has them. */
 static int find_symbol(const struct weir_plugin *plugin, const void **ret, size_t *ret_size,
                        struct weir_error *reterr)
 {
@@ -419,7 +419,7 @@ void weir_plugin_unload(struct weir_plugin *plugin)
                         dlclose(still);
         }
         if (plugin->fd >= 0 && !still)
-                close(plugin->fd); /* L2 */
+                close(plugin->fd); /* LD2 */
         free(plugin->path);
         free(plugin->migrations);
         free(plugin);

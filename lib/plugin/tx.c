@@ -30,6 +30,7 @@
 
 #include "base/thread.h"
 #include "event/json.h"
+#include "plugin/emit.h"
 
 enum { FLUSH_BYTES = 64 * 1024 * 1024 };
 
@@ -295,6 +296,26 @@ static void *op_connection(struct weir_tx *public)
         return weir_pg_native(tx->pg);
 }
 
+/* ---- what is to leave ------------------------------------------------------------------------ */
+
+static int op_emit(struct weir_tx *public, const char *topic, struct weir_view key,
+                   const struct weir_event *event, struct weir_error *reterr)
+{
+        struct weir_handler_tx *tx = inner(public);
+        int r = ready(tx, reterr);
+
+        return r < 0 ? r : weir_emit_to_topic(tx, topic, key, event, reterr);
+}
+
+static int op_deliver(struct weir_tx *public, const char *sink, const struct weir_event *event,
+                      struct weir_error *reterr)
+{
+        struct weir_handler_tx *tx = inner(public);
+        int r = ready(tx, reterr);
+
+        return r < 0 ? r : weir_emit_to_sink(tx, sink, event, reterr);
+}
+
 /* ---- the call ------------------------------------------------------------------------------- */
 
 static void begin_call(struct weir_handler_tx *tx, const struct weir_event *const *events,
@@ -304,6 +325,7 @@ static void begin_call(struct weir_handler_tx *tx, const struct weir_event *cons
         tx->events = events;
         tx->event_count = count;
         tx->event_hint = 0;
+        tx->emitted = 0;
         tx->guarded = false;
 }
 
@@ -403,6 +425,8 @@ static const struct weir_tx_ops ops = {
         .rows_text = op_rows_text,
         .json = op_json,
         .connection = op_connection,
+        .emit = op_emit,
+        .deliver = op_deliver,
 };
 
 struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *handler,
@@ -415,6 +439,8 @@ struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *handler,
                 return NULL;
         tx->public.ops = &ops;
         tx->worker = weir_handler_worker(handler);
+        tx->handler = handler;
+        tx->worker_name = weir_handler_name(handler);
         tx->self = weir_handler_self(handler);
         if (limits)
                 tx->limits = *limits;
@@ -435,15 +461,18 @@ void weir_handler_tx_free(struct weir_handler_tx *tx)
         for (size_t i = 0; i < tx->table_count; i++)
                 weir_rowbuffer_free(tx->buffers[i]);
         weir_pg_rows_free(tx->rows);
+        weir_outbox_writer_free(tx->outbox);
+        weir_arena_fini(&tx->arena);
         free(tx->trees);
         free(tx->tables);
         free(tx->buffers);
         free(tx);
 }
 
-void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg)
+void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg, int32_t position)
 {
         tx->pg = pg;
+        tx->position = position;
         tx->failed = false;
 }
 
@@ -452,6 +481,8 @@ void weir_handler_tx_detach(struct weir_handler_tx *tx)
         for (size_t i = 0; i < tx->table_count; i++)
                 if (tx->buffers[i])
                         weir_rowbuffer_reset(tx->buffers[i]);
+        if (tx->outbox)
+                weir_outbox_reset(tx->outbox);
         tx->unsent_bytes = 0;
         tx->failed = false;
         tx->pg = NULL;
@@ -464,5 +495,10 @@ struct weir_tx *weir_handler_tx_public(struct weir_handler_tx *tx)
 
 int weir_handler_tx_flush(struct weir_handler_tx *tx, struct weir_error *reterr)
 {
-        return send_rows(tx, reterr);
+        struct weir_error error = { .code = 0 };
+        int r = send_rows(tx, reterr);
+
+        if (r == 0 && tx->outbox && weir_outbox_send(tx->outbox, tx->pg, &error) < 0)
+                return weir_verdict_lose(tx, &error, reterr);
+        return r;
 }

@@ -24,7 +24,8 @@ struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *handler,
 void weir_handler_tx_free(struct weir_handler_tx *tx);
 WEIR_DEFINE_FREEP(struct weir_handler_tx, weir_handler_tx_free)
 
-void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg);
+/* @position: weir.position.id of the events to come, 0 = none; stands beside what they emit. */
+void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg, int32_t position);
 /* Drop unsent rows, trees and results; detach. */
 void weir_handler_tx_detach(struct weir_handler_tx *tx);
 struct weir_tx *weir_handler_tx_public(struct weir_handler_tx *tx);
@@ -41,7 +42,7 @@ int weir_handler_tx_call(struct weir_handler_tx *tx, const struct weir_event *ev
  * outcomes beyond it stay DONE. */
 int weir_handler_tx_call_batch(struct weir_handler_tx *tx, const struct weir_event *const *events,
                                size_t count, int *outcomes, struct weir_error *reterr);
-/* Send every unsent row. 0 or < 0, also for a failure of before (T1). */
+/* Send every unsent row, and what was emitted. 0 or < 0, also for a failure of before (T1). */
 int weir_handler_tx_flush(struct weir_handler_tx *tx, struct weir_error *reterr);
 
 #endif

@@ -6,11 +6,15 @@
  *
  * Shared by tx.c (the calls that a handler makes) and verdict.c (what its return value is worth).
  */
+#include "base/arena.h"
 #include "plugin/tx.h"
+#include "store/outbox.h"
 
 struct weir_handler_tx {
         struct weir_tx public; /* first: the plugin's pointer is ours */
         const struct weir_worker *worker;
+        struct weir_handler *handler;
+        const char *worker_name; /* in the configuration */
         void *self;
         struct weir_limits limits;
         struct weir_pg *pg; /* NULL = detached */
@@ -19,6 +23,9 @@ struct weir_handler_tx {
         struct weir_rowbuffer **buffers; /* of the same index; made on first use */
         size_t table_count;
         size_t unsent_bytes;
+        struct weir_outbox_writer *outbox; /* made on first use */
+        struct weir_arena arena;           /* of the event that is being encoded */
+        int32_t position;                  /* weir.position.id, 0 = none */
 
         bool failed; /* T1 */
         struct weir_error failure;
@@ -27,6 +34,7 @@ struct weir_handler_tx {
         const struct weir_event *const *events;
         size_t event_count;
         size_t event_hint; /* where the last event asked for was found */
+        uint32_t emitted;  /* events that were handed to the outbox in this call */
         struct cJSON **trees;
         size_t tree_room;
         struct weir_pg_rows *rows;

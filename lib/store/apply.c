@@ -132,6 +132,7 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
                         return r;
                 pg->claims.prepared[careful] = true;
         }
+        pg->claims.generation = weir_pg_rows_int(rows, 0, 1, 0);
         pg->claims.version = weir_pg_rows_int(rows, 0, 0, 0);
         return 0;
 }
@@ -144,7 +145,7 @@ static int by_key(const void *a, const void *b)
                       ((const struct claim_order *)b)->key.bytes, sizeof(struct weir_key));
 }
 
-static int sort_keys(struct weir_claims *claims, const struct weir_apply *apply)
+static int sort_keys(struct weir_claim_cache *claims, const struct weir_apply *apply)
 {
         struct claim_order *order = claims->order;
 
@@ -165,7 +166,8 @@ static int sort_keys(struct weir_claims *claims, const struct weir_apply *apply)
 }
 
 /* Both arrays, one behind the other; *ret_split = where the second begins. */
-static int put_arrays(struct weir_claims *claims, const struct weir_apply *apply, size_t *ret_split)
+static int put_arrays(struct weir_claim_cache *claims, const struct weir_apply *apply,
+                      size_t *ret_split)
 {
         const struct claim_order *order = claims->order;
         struct weir_bytes *bytes = &claims->arrays;
@@ -390,7 +392,7 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
 }
 
 /* What the next batches are to learn from this one. */
-static void learn(struct weir_claims *claims, bool careful, bool taken)
+static void learn(struct weir_claim_cache *claims, bool careful, bool taken)
 {
         if (taken) {
                 claims->penalty = claims->penalty * 2 < CAREFUL_MIN   ? CAREFUL_MIN

@@ -34,6 +34,11 @@ struct weir_apply {
 int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *ret_fresh,
                      struct weir_error *reterr);
 
+/* Inside that transaction: @keys were claimed in it, and shall not be. Their events count as dead in the trail row. For
+ * a role that may DELETE claims and UPDATE weir.batch; WEIR_ESCHEMA where the rows are not there. */
+int weir_apply_unclaim(struct weir_pg *pg, const struct weir_key *keys, size_t count,
+                       struct weir_error *reterr);
+
 /* Switch to a new generation of claims: excludes all claimers for the moment of the switch. For the janitor and
  * for tests. @ret_generation its number. */
 int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr);

@@ -4,205 +4,188 @@
  *
  * A record lands here because something about it is wrong, so nothing about it may be trusted to fit
  * a text column: key, value, header names and header values are stored as bytes. What is text by
- * nature (the reason, the plugin's words, the event's id) is repaired first: an error text that was
- * cut in the middle of a character would otherwise be refused with 22021, and the partition would
- * stand for ever on a record that can be neither handled nor kept.
+ * nature (the reason, the plugin's words, the event's id) is repaired first (row.c).
  *
+ * Back      1. an operator marks the row  2. the lane of its position reads and runs it: claim, effects
+ *           and the new state are one transaction. The row is locked by its change of state, and the claim
+ *           is unique, so however often it is marked it comes into effect once.
+ *           A row of class 'deliver' is the relay's business and not looked at here.
  * Not chosen    headers as jsonb: it loses order, duplicates and every byte that is not UTF-8.
  */
 #include "store/deadletter.h"
 
-#include "store/wire.h"
+#include "store/row.h"
 
-enum { COUNT = 20, TEXT_MAX = 4096 };
-
-/* Bytes of the UTF-8 character at @p, 0 = not one that PostgreSQL accepts. */
-static size_t character(const unsigned char *p, size_t left)
-{
-        unsigned char low = 0x80, high = 0xbf;
-        size_t size;
-
-        if (p[0] < 0x80)
-                return p[0] != 0;
-        if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-                size = 2;
-        } else if ((p[0] & 0xf0) == 0xe0) {
-                size = 3;
-                low = p[0] == 0xe0 ? 0xa0 : low;
-                high = p[0] == 0xed ? 0x9f : high;
-        } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-                size = 4;
-                low = p[0] == 0xf0 ? 0x90 : low;
-                high = p[0] == 0xf4 ? 0x8f : high;
-        } else {
-                return 0;
-        }
-        if (left < size || p[1] < low || p[1] > high)
-                return 0;
-        for (size_t i = 2; i < size; i++)
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-        return size;
-}
-
-/* Append @text as valid UTF-8 of at most TEXT_MAX bytes: '?' for each byte that is not. */
-static void put_clean(struct weir_bytes *bytes, const char *text, size_t size)
-{
-        const unsigned char *p = (const unsigned char *)text;
-        size_t stop = bytes->used + TEXT_MAX;
-
-        while (size > 0) {
-                size_t good = character(p, size);
-                size_t step = good ? good : 1;
-
-                if (bytes->used + step > stop || bytes->failed)
-                        return;
-                weir_bytes_put(bytes, good ? (const void *)p : "?", step);
-                p += step;
-                size -= step;
-        }
-}
-
-static void put_headers(struct weir_bytes *bytes, const struct weir_deadletter *letter, bool values)
-{
-        bool has_null = false;
-
-        for (size_t i = 0; i < letter->header_count; i++)
-                has_null = has_null || (values && !letter->headers[i].value);
-        weir_bytes_put_array(bytes, WEIR_OID_BYTEA, letter->header_count, has_null);
-        for (size_t i = 0; i < letter->header_count; i++) {
-                const struct weir_header *header = &letter->headers[i];
-                const char *from = values ? header->value : header->name;
-                size_t size = values ? header->size : strlen(header->name);
-
-                if (!from) {
-                        weir_bytes_put32(bytes, UINT32_MAX);
-                        continue;
-                }
-                weir_bytes_put32(bytes, (uint32_t)size);
-                weir_bytes_put(bytes, from, size);
-        }
-}
-
-/* Parameters under construction: offsets into @bytes first, since it moves while it grows. */
-struct letter_params {
-        struct weir_bytes *bytes;
-        size_t starts[COUNT + 1];
-        bool null[COUNT];
-        Oid types[COUNT];
-        size_t count;
-};
-
-static void done(struct letter_params *params, Oid type, bool null)
-{
-        params->types[params->count] = type;
-        params->null[params->count] = null;
-        params->starts[++params->count] = params->bytes->used;
-}
-
-static void text(struct letter_params *params, const char *from)
-{
-        if (from)
-                put_clean(params->bytes, from, strlen(from));
-        done(params, WEIR_OID_TEXT, !from);
-}
-
-static void text_view(struct letter_params *params, struct weir_view view)
-{
-        if (view.ptr)
-                put_clean(params->bytes, view.ptr, view.size);
-        done(params, WEIR_OID_TEXT, !view.ptr);
-}
-
-static void bytea(struct letter_params *params, struct weir_view view)
-{
-        if (view.ptr)
-                weir_bytes_put(params->bytes, view.ptr, view.size);
-        done(params, WEIR_OID_BYTEA, !view.ptr);
-}
-
-static void int4(struct letter_params *params, int32_t number)
-{
-        weir_bytes_put32(params->bytes, (uint32_t)number);
-        done(params, WEIR_OID_INT4, false);
-}
-
-static void int8(struct letter_params *params, int64_t number, bool null)
-{
-        weir_bytes_put64(params->bytes, (uint64_t)number);
-        done(params, WEIR_OID_INT8, null);
-}
-
-static void timestamptz(struct letter_params *params, int64_t us, bool null)
-{
-        int64_t since_2000_us = 0;
-
-        null = null || __builtin_sub_overflow(us, WEIR_PG_EPOCH_US, &since_2000_us);
-        weir_bytes_put64(params->bytes, (uint64_t)since_2000_us);
-        done(params, WEIR_OID_TIMESTAMPTZ, null);
-}
-
-/* A record's timestamp is the producer's word: what PostgreSQL cannot hold is kept as NULL. */
-static bool time_fits(int64_t ms)
-{
-        return ms >= 0 && ms < INT64_MAX / 1000;
-}
-
-int weir_deadletter_insert(struct weir_pg *pg, const struct weir_deadletter *letter,
-                           struct weir_error *reterr)
+int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *letter, int64_t *ret_id,
+                         struct weir_error *reterr)
 {
         static const char sql[] =
                 "INSERT INTO weir.dead_letter (position, worker, topic, partition, \"offset\","
-                " record_time, key, value, header_names, header_values, class, reason, text, "
-                "at_byte,"
-                " attempts, plugin_version, source, event_id, first_failed_at)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
-                "$17, $18,"
-                " coalesce($19, now()))";
-        struct letter_params params = { .bytes = &pg->scratch };
-        const char *values[COUNT];
-        int lengths[COUNT], formats[COUNT];
-        struct weir_params wire;
+                " record_time, key, value, header_names, header_values, class, reason, text,"
+                " at_byte, attempts, plugin_version, source, event_id, first_failed_at, item, round)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+                " $17, $18, coalesce($19, now()), $20, $21) RETURNING id";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        const struct weir_kept_record record = { letter->record_time_ms, letter->key, letter->value,
+                                                 letter->headers, letter->header_count };
+        struct weir_row row;
         int r;
 
-        weir_bytes_cut(&pg->scratch, 0);
-        int4(&params, letter->position);
-        text(&params, letter->worker);
-        text(&params, letter->topic);
-        int4(&params, letter->partition);
-        int8(&params, letter->offset, false);
-        timestamptz(&params, time_fits(letter->record_time_ms) ? letter->record_time_ms * 1000 : 0,
-                    !time_fits(letter->record_time_ms));
-        bytea(&params, letter->key);
-        bytea(&params, letter->value);
-        put_headers(&pg->scratch, letter, false);
-        done(&params, WEIR_OID_BYTEA_ARRAY, false);
-        put_headers(&pg->scratch, letter, true);
-        done(&params, WEIR_OID_BYTEA_ARRAY, false);
-        text(&params, letter->klass ? letter->klass : "");
-        text(&params, letter->reason ? letter->reason : "");
-        text(&params, letter->text ? letter->text : "");
-        int8(&params, letter->at_byte, letter->at_byte < 0);
-        int4(&params, letter->attempts);
-        text(&params, letter->plugin_version ? letter->plugin_version : "");
-        text_view(&params, letter->source);
-        text_view(&params, letter->id);
-        timestamptz(&params, letter->first_failed_us, letter->first_failed_us == 0);
-        weir_bytes_put(&pg->scratch, "", 1); /* so that an empty last value has an address */
-        if (pg->scratch.failed)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter of %s/%d offset %lld",
-                                 letter->topic, letter->partition, (long long)letter->offset);
-        for (size_t i = 0; i < params.count; i++) {
-                values[i] = params.null[i] ? NULL
-                                           : (const char *)pg->scratch.data + params.starts[i];
-                lengths[i] = (int)(params.starts[i + 1] - params.starts[i]);
-                formats[i] = 1;
-        }
-        wire = (struct weir_params){ params.count, params.types, values, lengths, formats };
-        r = weir_wire_query(pg, sql, &wire, NULL, reterr);
-        weir_bytes_reset(&pg->scratch, 1024 * 1024);
-        if (r < 0)
+        weir_row_begin(&row, pg);
+        weir_row_int4(&row, letter->position);
+        weir_row_text(&row, letter->worker);
+        weir_row_text(&row, letter->topic);
+        weir_row_int4(&row, letter->partition);
+        weir_row_int8(&row, letter->offset);
+        weir_row_record(&row, &record);
+        weir_row_text(&row, letter->klass ? letter->klass : "");
+        weir_row_text(&row, letter->reason ? letter->reason : "");
+        weir_row_text(&row, letter->text ? letter->text : "");
+        weir_row_int8_unless(&row, letter->at_byte, letter->at_byte < 0);
+        weir_row_int4(&row, letter->attempts);
+        weir_row_text(&row, letter->plugin_version ? letter->plugin_version : "");
+        weir_row_text_view(&row, letter->source);
+        weir_row_text_view(&row, letter->id);
+        weir_row_time_us(&row, letter->first_failed_us, letter->first_failed_us == 0);
+        weir_row_int4(&row, letter->item);
+        weir_row_int4(&row, letter->round ? letter->round : 1);
+        r = weir_row_query(&row, sql, &result, reterr);
+        if (r < 0) {
                 weir_error_prefix(reterr, "dead letter of %s/%d offset %lld: ", letter->topic,
                                   letter->partition, (long long)letter->offset);
-        return r;
+                return r;
+        }
+        if (ret_id)
+                *ret_id = weir_row_get_int(result, 0, 0, 0);
+        return 0;
+}
+
+/* ---- marked --------------------------------------------------------------------------------- */
+
+int weir_deadletter_marked(struct weir_pg *pg, int32_t *positions, size_t room, size_t *ret_count,
+                           struct weir_error *reterr)
+{
+        /* A walk from one position to the next over the partial index: as many steps as positions. */
+        static const char sql[] =
+                "WITH RECURSIVE p AS ((SELECT position FROM weir.dead_letter WHERE state = 'requeue'"
+                " ORDER BY position LIMIT 1) UNION ALL SELECT (SELECT d.position FROM"
+                " weir.dead_letter d WHERE d.state = 'requeue' AND d.position > p.position"
+                " ORDER BY d.position LIMIT 1) FROM p WHERE p.position IS NOT NULL)"
+                " SELECT position FROM p WHERE position IS NOT NULL LIMIT $1";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_row row;
+        int r;
+
+        weir_row_begin(&row, pg);
+        weir_row_int8(&row, (int64_t)room);
+        r = weir_row_query(&row, sql, &result, reterr);
+        if (r < 0)
+                return r;
+        *ret_count = (size_t)PQntuples(result);
+        for (int i = 0; i < PQntuples(result); i++)
+                positions[i] = (int32_t)weir_row_get_int(result, i, 0, 0);
+        return 0;
+}
+
+int weir_deadletter_due(struct weir_pg *pg, int32_t position,
+                        const struct weir_deadletter_delay *delay, int64_t *ids, size_t room,
+                        size_t *ret_count, struct weir_error *reterr)
+{
+        /* The exponent is bounded: a hundred to the power of twenty is longer than any maximum. */
+        static const char sql[] =
+                "SELECT id FROM weir.dead_letter WHERE position = $1 AND state = 'requeue'"
+                " AND class <> 'deliver' AND (attempts = 0 OR failed_at + least($2::float8,"
+                " $3::float8 * power($4::float8, least(attempts - 1, 20))) * interval '1 ms'"
+                " <= now()) ORDER BY id LIMIT $5";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_row row;
+        int r;
+
+        weir_row_begin(&row, pg);
+        weir_row_int4(&row, position);
+        weir_row_int8(&row, delay->max_ms);
+        weir_row_int8(&row, delay->first_ms);
+        weir_row_int8(&row, delay->factor);
+        weir_row_int8(&row, (int64_t)room);
+        r = weir_row_query(&row, sql, &result, reterr);
+        if (r < 0)
+                return r;
+        *ret_count = (size_t)PQntuples(result);
+        for (int i = 0; i < PQntuples(result); i++)
+                ids[i] = weir_row_get_int(result, i, 0, 0);
+        return 0;
+}
+
+int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *arena,
+                         struct weir_kept_event *ret, struct weir_error *reterr)
+{
+        static const char sql[] =
+                "SELECT \"offset\", item, attempts, round, class = 'decode', first_failed_at,"
+                " record_time, key, value, header_names, header_values FROM weir.dead_letter"
+                " WHERE id = $1 AND state = 'requeue'";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_row row;
+        int r;
+
+        weir_row_begin(&row, pg);
+        weir_row_int8(&row, id);
+        r = weir_row_query(&row, sql, &result, reterr);
+        if (r < 0)
+                return r;
+        if (PQntuples(result) == 0)
+                return 1;
+        *ret = (struct weir_kept_event){
+                .id = id,
+                .offset = weir_row_get_int(result, 0, 0, 0),
+                .item = (int32_t)weir_row_get_int(result, 0, 1, 0),
+                .attempts = (int32_t)weir_row_get_int(result, 0, 2, 0),
+                .round = (int32_t)weir_row_get_int(result, 0, 3, 1),
+                .whole = weir_row_get_int(result, 0, 4, 0) != 0,
+                .first_failed_us = weir_row_get_time_us(result, 0, 5, 0),
+        };
+        return weir_row_get_record(result, 0, 6, arena, &ret->record, reterr);
+}
+
+int weir_deadletter_settle(struct weir_pg *pg, int64_t id, bool applied, struct weir_error *reterr)
+{
+        static const char sql[] = "UPDATE weir.dead_letter SET state = $2, marked_at = now()"
+                                  " WHERE id = $1 AND state = 'requeue' RETURNING id";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_row row;
+        int r;
+
+        weir_row_begin(&row, pg);
+        weir_row_int8(&row, id);
+        weir_row_text(&row, applied ? "applied" : "duplicate");
+        r = weir_row_query(&row, sql, &result, reterr);
+        if (r < 0)
+                return r;
+        return PQntuples(result) == 1 ? WEIR_KEPT_DONE : WEIR_KEPT_GONE;
+}
+
+int weir_deadletter_fail(struct weir_pg *pg, const struct weir_position *position,
+                         const struct weir_deadletter_failure *failure, struct weir_error *reterr)
+{
+        static const char sql[] = WEIR_ROW_MINE
+                "done AS (UPDATE weir.dead_letter d SET attempts = $4, class = $5, reason = $6,"
+                " text = $7, at_byte = $8, plugin_version = $9, failed_at = now(), state = $10,"
+                " marked_at = CASE WHEN $10 = 'kept' THEN now() ELSE marked_at END"
+                " FROM mine WHERE d.id = $3 AND d.state = 'requeue' RETURNING 1)" WEIR_ROW_DONE;
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_row row;
+        int r;
+
+        weir_row_begin(&row, pg);
+        weir_row_int4(&row, position->id);
+        weir_row_int8(&row, position->epoch);
+        weir_row_int8(&row, failure->id);
+        weir_row_int4(&row, failure->attempts);
+        weir_row_text(&row, failure->klass);
+        weir_row_text(&row, failure->reason);
+        weir_row_text(&row, failure->text);
+        weir_row_int8_unless(&row, failure->at_byte, failure->at_byte < 0);
+        weir_row_text(&row, failure->plugin_version);
+        weir_row_text(&row, failure->last ? "kept" : "requeue");
+        r = weir_row_query(&row, sql, &result, reterr);
+        return r < 0 ? r : (int)weir_row_done(result);
 }

@@ -12,7 +12,7 @@
  *   tcp_*, idle_in_transaction_...    a worker that froze in a transaction must not hold its
  *                                     partition for ever; an operator's own timeout is respected
  *
- * COMMIT        C1  once COMMIT may have reached the server, only its own words count: success, or a
+ * COMMIT        CM1 once COMMIT may have reached the server, only its own words count: success, or a
  *                   refusal on a connection that lives on. Everything else is WEIR_ECOMMIT, also
  *                   57P01: a backend that is terminated can say so after it committed.
  * Known weak    libpq resolves host names with getaddrinfo(), which no latch interrupts.
@@ -223,6 +223,11 @@ void *weir_pg_native(struct weir_pg *pg)
         return pg->conn;
 }
 
+int weir_pg_socket(const struct weir_pg *pg)
+{
+        return PQsocket(pg->conn);
+}
+
 int weir_pg_server_version(const struct weir_pg *pg)
 {
         return PQserverVersion(pg->conn);
@@ -245,7 +250,7 @@ int weir_pg_begin(struct weir_pg *pg, struct weir_error *reterr)
         return weir_pg_run(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", reterr);
 }
 
-/* The server's answer to COMMIT, by C1. @result NULL = there was none. */
+/* The server's answer to COMMIT, by CM1. @result NULL = there was none. */
 static int judge_commit(struct weir_pg *pg, const PGresult *result, struct weir_error *reterr)
 {
         int r;

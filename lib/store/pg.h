@@ -42,7 +42,9 @@ void weir_pg_set_interrupt(struct weir_pg *pg, struct weir_latch *interrupt);
 bool weir_pg_broken(const struct weir_pg *pg);
 bool weir_pg_in_transaction(const struct weir_pg *pg); /* open and not failed */
 bool weir_pg_idle(const struct weir_pg *pg);
-void *weir_pg_native(struct weir_pg *pg);             /* PGconn *, for plugins */
+void *weir_pg_native(struct weir_pg *pg); /* PGconn *, for plugins */
+/* To wait on beside others, for what the server says unasked. */
+int weir_pg_socket(const struct weir_pg *pg);
 int weir_pg_server_version(const struct weir_pg *pg); /* 150018 */
 
 /* Run SQL without parameters, several statements allowed (migrations). */

@@ -221,6 +221,8 @@ static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t ne
         static const char move[] =
                 "UPDATE weir.position SET epoch = epoch + 1, next_offset = $2, last_offset = NULL,"
                 " last_time_ms = NULL, last_fingerprint = NULL, updated_at = now() WHERE id = $1";
+        /* A person has looked: what is tried from here has all of its attempts. */
+        static const char clear[] = "DELETE FROM weir.attempt WHERE position = $1";
         static const char note[] =
                 "INSERT INTO weir.position_change (position, epoch, before, after, reason, by)"
                 " SELECT id, epoch, $2, next_offset, $3, session_user FROM weir.position WHERE id "
@@ -243,6 +245,8 @@ static int set_it(struct weir_pg *pg, const struct weir_value *names, int64_t ne
         params[0] = weir_int4((int32_t)weir_pg_rows_int(rows, 0, 0, 0));
         params[1] = weir_int8(next_offset);
         r = weir_pg_query(pg, move, params, 2, NULL, reterr);
+        if (r == 0)
+                r = weir_pg_query(pg, clear, params, 1, NULL, reterr);
         if (r < 0)
                 return r;
         params[1] = *ret_before < 0 ? weir_null() : weir_int8(*ret_before);

@@ -91,8 +91,8 @@ void weir_wire_forget(struct weir_pg *pg)
         pg->claims.order = NULL;
 }
 
-int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_params *params,
-                    PGresult **ret, struct weir_error *reterr)
+static int run(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+               int result_format, PGresult **ret, struct weir_error *reterr)
 {
         char name[24];
         unsigned index;
@@ -108,15 +108,28 @@ int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_param
                 return r;
         if (r > 0) {
                 sent = PQsendQueryParams(pg->conn, sql, (int)params->count, params->types,
-                                         params->values, params->lengths, params->formats, 0);
+                                         params->values, params->lengths, params->formats,
+                                         result_format);
         } else {
                 weir_wire_statement_name(index, name);
                 sent = PQsendQueryPrepared(pg->conn, name, (int)params->count, params->values,
-                                           params->lengths, params->formats, 0);
+                                           params->lengths, params->formats, result_format);
         }
         if (!sent)
                 return weir_wire_fail(pg, NULL, sql, reterr);
         return weir_wire_finish(pg, ret, sql, reterr);
+}
+
+int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+                    PGresult **ret, struct weir_error *reterr)
+{
+        return run(pg, sql, params, 0, ret, reterr);
+}
+
+int weir_wire_query_binary(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+                           PGresult **ret, struct weir_error *reterr)
+{
+        return run(pg, sql, params, 1, ret, reterr);
 }
 
 static const Oid oid_of_kind[] = {

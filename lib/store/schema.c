@@ -2,11 +2,11 @@
 /*
  * schema - which migrations a database has, and taking it from there to where the program is
  *
- * Always true   S1  a migration and its row in weir.migration are one transaction: a file that ends
+ * Always true   SC1 a migration and its row in weir.migration are one transaction: a file that ends
  *                   the transaction by itself is refused after the fact, by name.
- *               S2  one migrator at a time, by an advisory lock of the session; a second one waits
+ *               SC2 one migrator at a time, by an advisory lock of the session; a second one waits
  *                   and then finds nothing to do.
- *               S3  what was applied is the beginning of what the files say: no hole, no other text.
+ *               SC3 what was applied is the beginning of what the files say: no hole, no other text.
  *                   Everything else is refused before the first statement runs.
  * weir.migration itself cannot come from a file, since files are only run after looking into it.
  *
@@ -104,7 +104,7 @@ static const struct weir_migration *find_file(const struct weir_migrations *set,
         return NULL;
 }
 
-/* S3 for one set; *ret_applied how many of its migrations are there. */
+/* SC3 for one set; *ret_applied how many of its migrations are there. */
 static int check_set(const struct history *history, const struct weir_migrations *set,
                      size_t *ret_applied, struct weir_error *reterr)
 {
@@ -225,7 +225,7 @@ static int bootstrap(struct weir_pg *pg, struct weir_error *reterr)
         return r;
 }
 
-/* Run @sql and the change of weir.migration in one transaction (S1). */
+/* Run @sql and the change of weir.migration in one transaction (SC1). */
 static int run_one(struct weir_pg *pg, const char *set, const struct weir_migration *file, bool up,
                    struct weir_error *reterr)
 {

@@ -7,8 +7,8 @@
  * server can judge (constraints, jsonb, UTF-8) is refused by COPY for the whole batch; the caller
  * then goes one by one.
  *
- * Always true   B1  a row is in the buffer whole or not at all.
- *               B2  the types are those read when the table was opened. A column altered since then
+ * Always true   TB1 a row is in the buffer whole or not at all.
+ *               TB2 the types are those read when the table was opened. A column altered since then
  *                   makes COPY fail: an operator's matter, told apart in send().
  * Not chosen    text COPY: escaping costs more than the swap of bytes, and floats lose digits.
  */
@@ -420,9 +420,9 @@ static int put_copy(struct weir_pg *pg, const char *sql, const void *data, size_
 
 /* Between COPY's start and its end nothing else can be said on the connection: every failure that is
  * not the server's own answer at the end breaks it. */
-static int copy_it(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct weir_error *reterr)
+int weir_wire_copy(struct weir_pg *pg, const char *sql, const void *rows, size_t size,
+                   struct weir_error *reterr)
 {
-        const char *sql = buffer->table->copy_sql;
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *start = NULL;
         int r;
 
@@ -442,7 +442,7 @@ static int copy_it(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct wei
         }
         r = put_copy(pg, sql, copy_header, 19, reterr);
         if (r == 0)
-                r = put_copy(pg, sql, buffer->bytes.data, buffer->bytes.used, reterr);
+                r = put_copy(pg, sql, rows, size, reterr);
         if (r == 0)
                 r = put_copy(pg, sql, "\377\377", 2, reterr);
         if (r < 0) {
@@ -459,7 +459,7 @@ static int copy_it(struct weir_rowbuffer *buffer, struct weir_pg *pg, struct wei
         return weir_wire_finish(pg, NULL, sql, reterr);
 }
 
-/* B2: the server reads our bytes as another type. Two of the states are of class 22 and one of class
+/* TB2: the server reads our bytes as another type. Two of the states are of class 22 and one of class
  * 08, but neither the event nor the connection is at fault. */
 static bool is_misread(const char *sqlstate)
 {
@@ -479,7 +479,8 @@ int weir_rowbuffer_send(struct weir_rowbuffer *buffer, struct weir_pg *pg,
                 return weir_fail(reterr, WEIR_EDB, 0, "%s: connection is closed; COPY %s",
                                  pg->where, buffer->table->name);
         }
-        r = copy_it(buffer, pg, reterr);
+        r = weir_wire_copy(pg, buffer->table->copy_sql, buffer->bytes.data, buffer->bytes.used,
+                           reterr);
         if (r < 0 && reterr && !weir_pg_broken(pg) && is_misread(reterr->sqlstate)) {
                 reterr->code = r = WEIR_ESCHEMA;
                 weir_error_prefix(reterr, "%s was altered since the worker started, restart it: ",

@@ -6,9 +6,9 @@
  * holds its partition until TCP gives up. Here each wait polls the socket and the latch of the
  * thread's owner. There is no third way to wait in lib/store/.
  *
- * Always true   W1  a wait that ends early marks the connection broken: nobody knows what is still
+ * Always true   WI1 a wait that ends early marks the connection broken: nobody knows what is still
  *                   on its way, so it is closed and never used again.
- *               W2  while we wait to send we also read: a server that answers a large request in
+ *               WI2 while we wait to send we also read: a server that answers a large request in
  *                   parts stops reading when nobody reads the answers, and both would wait for ever.
  * The race      The latch is set at the moment the answer arrives. The answer wins: the socket is
  *               looked at first, so a COMMIT that was answered is never reported as unknown.

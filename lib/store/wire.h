@@ -15,6 +15,7 @@
 enum {
         WEIR_OID_BOOL = 16,
         WEIR_OID_BYTEA = 17,
+        WEIR_OID_CHAR = 18,
         WEIR_OID_NAME = 19,
         WEIR_OID_INT8 = 20,
         WEIR_OID_INT2 = 21,
@@ -24,6 +25,7 @@ enum {
         WEIR_OID_FLOAT4 = 700,
         WEIR_OID_FLOAT8 = 701,
         WEIR_OID_BYTEA_ARRAY = 1001,
+        WEIR_OID_TEXT_ARRAY = 1009,
         WEIR_OID_INT8_ARRAY = 1016,
         WEIR_OID_BPCHAR = 1042,
         WEIR_OID_VARCHAR = 1043,
@@ -41,6 +43,9 @@ enum {
 #define WEIR_LOCK_SPACE 2003134834
 #define WEIR_LOCK_CLAIMS 1
 #define WEIR_LOCK_SCHEMA 2
+/* A relay's own lock has one key of 64 bits: the space, and a number that it drew. What sinks a relay knows is told
+ * by shared locks of the two keys (this, hash of the name). pg_locks shows both, so relays see each other. */
+#define WEIR_LOCK_SINKS (WEIR_LOCK_SPACE + 1)
 
 #define WEIR_STATEMENTS_MAX 64
 
@@ -51,8 +56,9 @@ struct weir_statement {
 };
 
 /* What apply.c knows about the claim generations on this connection. */
-struct weir_claims {
+struct weir_claim_cache {
         int64_t version;        /* of weir.claim_state that the statement was made for; 0 = none */
+        int64_t generation;     /* the newest, which claims go into */
         bool prepared[2];       /* the hopeful and the careful statement exist */
         uint32_t careful_left;  /* batches until hope is tried again */
         uint32_t penalty;       /* how many there were the last time that hope was wrong */
@@ -70,7 +76,7 @@ struct weir_pg {
         struct weir_statement statements[WEIR_STATEMENTS_MAX];
         size_t statement_count;
         struct weir_bytes scratch; /* parameters of the query in hand */
-        struct weir_claims claims;
+        struct weir_claim_cache claims;
 };
 
 /* Parameters in the form libpq wants. Arrays of @count; formats all binary. */
@@ -104,6 +110,13 @@ int weir_wire_prepare(struct weir_pg *pg, const char *sql, size_t count, const O
 void weir_wire_statement_name(unsigned index, char ret_name[24]);
 int weir_wire_query(struct weir_pg *pg, const char *sql, const struct weir_params *params,
                     PGresult **ret, struct weir_error *reterr);
+/* The same with rows in binary. */
+int weir_wire_query_binary(struct weir_pg *pg, const char *sql, const struct weir_params *params,
+                           PGresult **ret, struct weir_error *reterr);
+/* Run COPY ... FROM STDIN (FORMAT binary) with these rows, header and trailer are added. A failure before the
+ * server's own answer breaks the connection. */
+int weir_wire_copy(struct weir_pg *pg, const char *sql, const void *rows, size_t size,
+                   struct weir_error *reterr);
 void weir_wire_forget(struct weir_pg *pg); /* frees the caches; for close */
 
 static inline void weir_pgresult_clearp(PGresult **result)

@@ -4,7 +4,7 @@
 #
 #   new_topic 4              $topic $group   a topic with 4 partitions, created and known
 #   new_db                   $url            a database of its own
-#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= options= properties= second= group=
+#   configure [NAME=TEXT..]  $config         weir.cfg: plugin= topics= start= batch= retry= more= options= properties= second= group= sinks=
 #   migrate                                  weir migrate up
 #   produce 1000 [FIRST]                     events FIRST.. through weir emit; the ids are written down
 #   event ID TYPE | emit                     one event; `expect ID` writes it down
@@ -12,12 +12,19 @@
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
 #   slow 2                   from now on every transaction takes 2 ms at least: something is left to do at a kill on any machine
+#   weir_dies a NAME [N]                     weir run that is killed when it passes the failpoint NAME (for the N-th time)
+#   weir_halts a NAME [N]                    … that is stopped there; weir_goes_on a
+#   gate ID [ANSWER]..  gate_open            the probe's gate: IDs it answers with retry (reject); none any more
 #   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
 #   halted a 0 'TEXT'                        process a has stopped partition 0 and said TEXT, and how to go on
 #   resolve a 0                              do what it said, word by word
 #   says 78 COMMAND...                       exit status 78; what it said is in the files out and err
 #   has err 'text'                           a line of err holds the text
+#   receiver_start r [OPTION..]              an HTTP receiver on 127.0.0.1:${port[r]}; again after receiver_stop, same port
+#   receiver_tell r '{ "*": { .. } }'        what it answers from now on (tests/support/receiver.py)
+#   received r 'h["ce-id"]' ['CONDITION']    a line for each request r, in their order: a Python expression of r (the line
+#                                            of its log), h (headers by small letters) and body
 #   check_exactly_once                       applied = distinct, doubled 0, lost 0, order, trail, commit <= position
 #
 # A test fails at its first failing command. Waiting is `within 10s COMMAND`, scaled by TIMEOUT_FACTOR; nothing
@@ -28,7 +35,7 @@ set -euo pipefail
 . "$SUPPORT/common.sh"
 cd "$TEST_DIR"
 export PGPASSFILE=$PG_DIR/pgpass
-declare -A pid=()
+declare -A pid=() port=()
 topic_count=0
 status=0
 touch produced
@@ -81,19 +88,22 @@ new_db() {
 }
 
 configure() {
-        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' options='' second='' file=weir.cfg
+        local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg sinks=''
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
-        local name=audit group=$group arg
+        local name=audit group=$group arg plugins # of a sanitizer's build both are one directory
+        plugins=$(dirname "$WEIR")/plugins
         for arg; do local "$arg"; done
         config=$TEST_DIR/$file
         cat >"$config" <<TXT
 kafka = { brokers = "$KAFKA"; properties = [ $properties ]; };
 store = { url = "$url"; password_file = "password"; };
-plugin_path = [ "$(dirname "$WEIR")/plugins", "$WEIR_TEST_PLUGINS" ];
+plugin_path = [ "$plugins"$([ "$plugins" = "$WEIR_TEST_PLUGINS" ] || printf ', "%s"' "$WEIR_TEST_PLUGINS") ];
 workers = ( {
   name = "$name"; plugin = "$plugin"; group = "$group"; topics = [ $topics ]; start = "$start";
   batch = { $batch }; retry = { $retry }; options = { $options };
+  $more
 }$second );
+sinks = ( $sinks );
 TXT
 }
 
@@ -149,9 +159,77 @@ weir_stop() {
 }
 
 weir_kill() { weir_stop "$1" KILL; }
+weir_at() { # NAME FAILPOINT:ACTION: start it so
+        export WEIR_FAILPOINT=$2
+        weir_start "$1"
+        unset WEIR_FAILPOINT
+}
+weir_dies() {
+        weir_at "$1" "$2:kill:${3:-1}"
+        within 40s weir_stopped "$1" || fail "weir $1 does not come to $2"
+        weir_stop "$1"
+        equal "end at $2" 137 "$status"
+}
+stopped_at() { [ "$(awk '/^State:/ { print $2 }' "/proc/${pid[$1]}/status")" = T ]; }
+weir_halts() {
+        weir_at "$1" "$2:stop:${3:-1}"
+        within 40s stopped_at "$1" || fail "weir $1 does not come to $2"
+}
+weir_goes_on() { kill -CONT "${pid[$1]}"; }
+
+gate() { sql "insert into probe.gate values ('$1', '${2:-retry}') on conflict (id) do update set answer = excluded.answer"; }
+gate_open() { sql 'delete from probe.gate'; }
+calls() { awk -v id="$1" '$1 == id' calls.txt 2>/dev/null | wc -l; }
+
+# Each of the ids produced came into effect once, or is kept once; none both; claims are effects.
+check_decided_once() {
+        local table=${1:-probe.event}
+        wait_caught_up
+        LC_ALL=C sort -u produced >distinct.txt
+        sql "select id from $table union all select event_id from weir.dead_letter where state = 'kept'" | LC_ALL=C sort >decided.txt
+        diff distinct.txt decided.txt >decided.diff || fail "not decided once: $(head -5 decided.diff | xargs)"
+        equal 'parked' 0 "$(rows weir.parked)"
+        equal 'attempts left' 0 "$(rows weir.attempt)"
+        equal 'claims against effects' "$(rows "$table")" "$(rows weir.claim)"
+        equal 'holes in the trail that no operator made' 0 "$(sql "select count(*) from (select position, first_offset,
+                lag(next_offset) over (partition by position order by first_offset, id) before from weir.batch) t where before <> first_offset
+                and not exists (select from weir.position_change c where c.position = t.position and c.before = t.before and c.after = first_offset)")"
+        equal 'claims against the trail' "$(sql "select sum(fresh) from weir.batch")" "$(sql 'select count(*) from weir.claim')"
+        commits_behind || fail 'a committed offset is ahead of its position'
+}
 weir_stopped() { gone "${pid[$1]}"; }
 logged() { grep -qE "$2" "$1.log"; }
 
+
+receiver_start() {
+        local name=$1
+        shift
+        port[$name]=${port[$name]:-$(free_port)}
+        rm -f "$name.port"
+        python3 "$SUPPORT/receiver.py" "$name.requests" "$name.control" --port "${port[$name]}" "$@" >"$name.port" 2>>"$name.log" &
+        pid[$name]=$!
+        touch "$name.requests"
+        within 20s test -s "$name.port" || fail "the receiver $name does not start"
+}
+receiver_stop() { weir_kill "$1"; }
+receiver_tell() {
+        printf '%s' "$2" >"$1.control.new"
+        mv "$1.control.new" "$1.control"
+}
+received() {
+        python3 - "$1.requests" "$2" "${3:-True}" <<'PY'
+import json, sys
+expression, condition = (compile(text, text, "eval") for text in sys.argv[2:4])
+for line in open(sys.argv[1], encoding="utf-8"):
+    if line.endswith("\n"):
+        r = json.loads(line)
+        names = {"r": r, "h": {k.lower(): v for k, v in r["headers"]}, "body": r["body"], "json": json}
+        if eval(condition, names):
+            print(eval(expression, names))
+PY
+}
+received_count() { received "$1" 1 "${2:-True}" | wc -l; }
+received_at_least() { [ "$(received_count "$1" "${3:-True}")" -ge "$2" ]; } # NAME COUNT [CONDITION]
 
 halted() { logged "$1" "event=lane.halted .*partition=$2 .*$3.*weir position set "; }
 resolve() {
@@ -180,6 +258,15 @@ when() {
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
 positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+# What is on its way out of the database: nothing.
+relayed() { [ "$(rows weir.outbox)" = 0 ]; }
+wait_relayed() { within "${1:-60s}" relayed || fail "$(rows weir.outbox) rows are still in the outbox"; }
+records() { kafkactl records "$1"; } # partition offset time key ce_id value
+
+# TOPIC: the events of a key stand in the order in which they were made, repetitions left out
+in_order() {
+        records "$1" | awk '$5 !~ /^e-/ || $5 in seen { next } { seen[$5] = 1; n = $5; sub(/^e-/, "", n); if (n + 0 <= last[$4] + 0) { print; bad = 1 } last[$4] = n } END { exit bad }'
+}
 caught_up() { # empty partitions may have no row yet
         local ends
         ends=$(kafkactl ends "$topic" 2>/dev/null | awk '$2 > 0') || return 1

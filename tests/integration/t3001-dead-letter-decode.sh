@@ -24,5 +24,6 @@ equal 'dead letters' '10|decode|not-a-cloudevent|somekey|no event at all
 24|decode|missing-attribute|null|{"specversion":"1.0","id":"x","source":"/test"}' "$(sql "select \"offset\", class, reason,
         coalesce(convert_from(key, 'UTF8'), 'null'), coalesce(convert_from(value, 'UTF8'), 'null') from weir.dead_letter order by 1")"
 equal 'a header, kept' 1 "$(sql "select count(*) from weir.dead_letter where \"offset\" = 10 and header_names = array['x'::bytea] and header_values = array['y'::bytea]")"
+logged a 'event=event.dead .*offset=23 class=decode reason=bad-json .*at_byte=30 .*next=' || fail 'the log does not say it'
 weir_stop a
 equal 'exit status' 0 "$status"

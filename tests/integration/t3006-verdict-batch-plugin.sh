@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 1 plugin=batch 'options=reject_type = "bad"; retry_all_type = "later"; retry_all_times = 40;' 'retry=first_delay = "5ms"; max_delay = "10ms";'
+prepare 1 plugin=batch 'options=reject_type = "bad"; retry_all_type = "later"; retry_all_times = 40;' 'retry=attempts = 50; first_delay = "5ms"; max_delay = "10ms";'
 produce 300
 event r-1 bad | emit
 produce 300 301

@@ -3,7 +3,8 @@
  * opener - an open() that does what its options say, without a database
  *
  * Options: text, number, truth (read), rules (a list of groups with a member type), declared
- * (known, not read), fail (the number that open() returns), fail_text (the words it says then).
+ * (known, not read), fail (the number that open() returns), fail_text (the words it says then),
+ * sink (a name that has to be known).
  */
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ struct opener {
 
 static int opener_open(const struct weir_host *host, void **ret_self, struct weir_error *reterr)
 {
-        const char *text = "", *words = NULL, *type = NULL;
+        const char *text = "", *words = NULL, *type = NULL, *sink = NULL;
         int64_t number = 0, fail = 0;
         bool truth = false;
         size_t count = 0;
@@ -26,8 +27,12 @@ static int opener_open(const struct weir_host *host, void **ret_self, struct wei
             host->option_bool(host, "truth", &truth, reterr) < 0 ||
             host->option_int(host, "fail", &fail, reterr) < 0 ||
             host->option_text(host, "fail_text", &words, reterr) < 0 ||
+            host->option_text(host, "sink", &sink, reterr) < 0 ||
             host->option_count(host, "rules", &count, reterr) < 0)
                 return reterr->code;
+        if (sink && !weir_host_sink_known(host, sink))
+                return weir_refuse(WEIR_ECONF, reterr, "%s: no sink is named %s",
+                                   host->option_where(host, "sink"), sink);
         for (size_t i = 0; i < count; i++) {
                 char path[48];
 

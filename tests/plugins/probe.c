@@ -4,6 +4,7 @@
  *
  * Options (all optional; a type matches exactly):
  *   reject_type              REJECT events of this type
+ *   write_reject_type        write a row, by a statement and by COPY, then REJECT
  *   skip_type                SKIP them: no row
  *   retry_type, retry_times  RETRY them so often (default 1), counted in memory, then DONE
  *   sql_error_type           run a statement that fails with the SQLSTATE sql_error (default
@@ -12,13 +13,17 @@
  *   commit_type              COMMIT on the connection, behind weir's back, and return DONE
  *   crash_type               abort() the process
  *   slow_us                  wait so long in each event
+ *   gate                     true: ask probe.gate for the event's id: answer retry or reject
+ *   calls                    a file: a line "id attempt milliseconds" is appended in each call
  * Every event that is DONE leaves a row in probe.event: seq is the order of the effects.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <weir/worker.h>
 
@@ -33,8 +38,10 @@ struct probe {
         struct weir_table *events;
         const char *reject_type, *skip_type, *retry_type, *sql_error_type, *sql_error,
                 *swallow_type;
-        const char *commit_type, *crash_type;
+        const char *commit_type, *crash_type, *write_reject_type;
+        const char *calls;
         int64_t retry_times, slow_us;
+        bool gate;
         pthread_mutex_t mutex;
         struct counted counted[COUNTED_MAX]; /* @mutex */
         size_t counted_count;                /* @mutex */
@@ -48,6 +55,7 @@ static int read_options(struct probe *probe, const struct weir_host *host,
                 const char **to;
         } texts[] = {
                 { "reject_type", &probe->reject_type },
+                { "write_reject_type", &probe->write_reject_type },
                 { "skip_type", &probe->skip_type },
                 { "retry_type", &probe->retry_type },
                 { "sql_error_type", &probe->sql_error_type },
@@ -55,6 +63,7 @@ static int read_options(struct probe *probe, const struct weir_host *host,
                 { "swallow_type", &probe->swallow_type },
                 { "commit_type", &probe->commit_type },
                 { "crash_type", &probe->crash_type },
+                { "calls", &probe->calls },
         };
         int r = 0;
 
@@ -64,6 +73,8 @@ static int read_options(struct probe *probe, const struct weir_host *host,
                 r = host->option_int(host, "retry_times", &probe->retry_times, reterr);
         if (r >= 0)
                 r = host->option_int(host, "slow_us", &probe->slow_us, reterr);
+        if (r >= 0)
+                r = host->option_bool(host, "gate", &probe->gate, reterr);
         if (r >= 0 && probe->sql_error && strlen(probe->sql_error) != 5)
                 return weir_refuse(WEIR_ECONF, reterr, "%s: options.sql_error: five characters",
                                    host->option_where(host, "sql_error"));
@@ -173,12 +184,52 @@ static void commit(void *conn)
         dlclose(pq);
 }
 
+/* A line is one write, so that lines of several processes do not mix. */
+static void note_call(const char *file, const struct weir_event *event)
+{
+        struct timespec now;
+        char line[160];
+        int size, fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        size = snprintf(line, sizeof line, "%.100s %d %lld\n", event->id.ptr, event->attempt,
+                        (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+        if (fd >= 0 && write(fd, line, (size_t)size) != size)
+                abort();
+        if (fd >= 0)
+                close(fd);
+}
+
+/* What the gate says of this event: WEIR_DONE where it says nothing. */
+static int ask_gate(struct weir_tx *tx, const struct weir_event *event, struct weir_error *reterr)
+{
+        const struct weir_rows *rows = NULL;
+        struct weir_view answer;
+        int r = weir_tx_query(tx, "SELECT answer FROM probe.gate WHERE id = $1", &rows, reterr,
+                              weir_text(event->id));
+
+        if (r < 0 || weir_rows_count(tx, rows) == 0)
+                return r;
+        answer = weir_rows_text(tx, rows, 0, 0);
+        if (strcmp(answer.ptr, "reject") == 0)
+                return weir_reject(reterr, "the gate rejects %s", event->id.ptr);
+        return weir_retry(reterr, "the gate is closed for %s", event->id.ptr);
+}
+
 static int probe_handle(void *self, struct weir_tx *tx, const struct weir_event *event,
                         struct weir_error *reterr)
 {
         struct probe *probe = self;
 
         wait_us(probe->slow_us);
+        if (probe->calls)
+                note_call(probe->calls, event);
+        if (probe->gate) {
+                int r = ask_gate(tx, event, reterr);
+
+                if (r != WEIR_DONE)
+                        return r;
+        }
         if (is_type(event, probe->crash_type))
                 abort();
         if (is_type(event, probe->reject_type))
@@ -198,6 +249,13 @@ static int probe_handle(void *self, struct weir_tx *tx, const struct weir_event 
                            weir_int4(event->partition), weir_int8(event->offset), key_of(event),
                            weir_int4(event->attempt)) < 0)
                 return reterr->code;
+        if (is_type(event, probe->write_reject_type)) {
+                int r = weir_tx_exec(tx,
+                                     "INSERT INTO probe.gate (id, answer) VALUES ($1, 'written')",
+                                     reterr, weir_text(event->id));
+
+                return r < 0 ? r : weir_reject(reterr, "written, then rejected: %s", event->id.ptr);
+        }
         if (is_type(event, probe->commit_type)) {
                 void *conn = weir_tx_connection(tx);
 

@@ -19,6 +19,7 @@ build  header:cjson/cJSON.h         libcjson-dev             cjson-devel        
 build  header:libconfig.h           libconfig-dev            libconfig-devel    libconfig-dev       libconfig
 build  header:libpq-fe.h            libpq-dev                libpq-devel        libpq-dev           libpq
 build  header:openssl/evp.h         libssl-dev               openssl-devel      openssl-dev         openssl
+build  header:curl/curl.h          libcurl4-openssl-dev     libcurl-devel      curl-dev            curl
 demo   server:initdb                postgresql               postgresql-server  postgresql          postgresql
 demo   command:bash                 bash                     bash               bash                bash
 demo   command:psql                 postgresql-client        postgresql         postgresql-client   postgresql
@@ -27,6 +28,8 @@ unit   command:g++                  g++                      gcc-c++            
 kafka  command:java                 default-jre-headless     java-17-openjdk-headless  openjdk17-jre-headless  openjdk
 kafka  command:mvn                  maven                    maven              maven               maven
 kafka  command:python3              python3                  python3            python3             python3
+kafka  command:openssl              openssl                  openssl            openssl             openssl
+kafka  command:jq                   jq                       jq                 jq                  jq
 lint   command:g++                  g++                      gcc-c++            g++                 gcc
 lint   command:readelf              binutils                 binutils           binutils            binutils
 lint   command:clang-14             clang-14                 clang              clang               llvm

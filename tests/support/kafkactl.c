@@ -9,6 +9,8 @@
  * produce makes a record of every line of its input, in order, in one partition, with the options:
  *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
+ * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
+ * headers prints partition and offset, and all headers as NAME=VALUE, in their order
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -150,7 +152,8 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
         rd_kafka_event_destroy(event);
 }
 
-static void create(rd_kafka_t *rk, const char *topic, int count)
+/* @settings: "name=value" each. */
+static void create(rd_kafka_t *rk, const char *topic, int count, char **settings, int setting_count)
 {
         rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
         rd_kafka_NewTopic_t *wanted;
@@ -159,6 +162,14 @@ static void create(rd_kafka_t *rk, const char *topic, int count)
         wanted = rd_kafka_NewTopic_new(topic, count, 1, text, sizeof text);
         if (!wanted)
                 die("%s: %s", topic, text);
+        for (int i = 0; i < setting_count; i++) {
+                char *value = strchr(settings[i], '=');
+
+                if (!value)
+                        die("%s: NAME=VALUE is wanted", settings[i]);
+                *value = '\0';
+                rd_kafka_NewTopic_set_config(wanted, settings[i], value + 1);
+        }
         rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
         admin_result(queue, "create");
         rd_kafka_NewTopic_destroy(wanted);
@@ -216,6 +227,71 @@ static void offsets(rd_kafka_t *rk, const char *topic, int64_t time)
                 die("%s: %s", topic, rd_kafka_err2str(err));
         print_list(list);
         rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void print_record(const rd_kafka_message_t *message)
+{
+        rd_kafka_headers_t *headers = NULL;
+        const void *id = NULL;
+        size_t size = 0;
+
+        if (!rd_kafka_message_headers(message, &headers))
+                rd_kafka_header_get_last(headers, "ce_id", &id, &size);
+        printf("%d %" PRId64 " %" PRId64 " %.*s %.*s %.*s\n", message->partition, message->offset,
+               rd_kafka_message_timestamp(message, NULL), message->key ? (int)message->key_len : 1,
+               message->key ? (const char *)message->key : "-", id ? (int)size : 1,
+               id ? (const char *)id : "-", message->payload ? (int)message->len : 1,
+               message->payload ? (const char *)message->payload : "-");
+}
+
+static void print_headers(const rd_kafka_message_t *message)
+{
+        rd_kafka_headers_t *headers = NULL;
+        const char *name;
+        const void *value;
+        size_t size;
+
+        printf("%d %" PRId64, message->partition, message->offset);
+        if (!rd_kafka_message_headers(message, &headers))
+                for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
+                        printf(" %s=%.*s", name, value ? (int)size : 1,
+                               value ? (const char *)value : "-");
+        putchar('\n');
+}
+
+/* From start to end, a partition after the other. */
+static void records(const char *brokers, const char *topic,
+                    void (*print)(const rd_kafka_message_t *))
+{
+        rd_kafka_t *rk = open_client(brokers, "kafkactl", NULL);
+        rd_kafka_topic_partition_list_t *ends = list_of(rk, topic, RD_KAFKA_OFFSET_END);
+        rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+        rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
+
+        if (err)
+                die("%s: %s", topic, rd_kafka_err2str(err));
+        for (int i = 0; i < ends->cnt; i++) {
+                int64_t next = 0, end = ends->elems[i].offset;
+
+                if (end <= 0)
+                        continue;
+                rd_kafka_consume_start(handle, i, RD_KAFKA_OFFSET_BEGINNING);
+                while (next < end) {
+                        rd_kafka_message_t *message = rd_kafka_consume(handle, i, TIMEOUT_MS);
+
+                        if (!message)
+                                die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
+                        if (message->err)
+                                die("%s/%d: %s", topic, i, rd_kafka_message_errstr(message));
+                        print(message);
+                        next = message->offset + 1;
+                        rd_kafka_message_destroy(message);
+                }
+                rd_kafka_consume_stop(handle, i);
+        }
+        rd_kafka_topic_partition_list_destroy(ends);
+        rd_kafka_topic_destroy(handle);
+        rd_kafka_destroy(rk);
 }
 
 static void committed(rd_kafka_t *rk, const char *topic)
@@ -364,13 +440,21 @@ int main(int argc, char **argv)
                 produce(argv[1], argc - 3, argv + 3);
                 return 0;
         }
+        if (!strcmp(what, "records") && given == 1) {
+                records(argv[1], argv[3], print_record);
+                return 0;
+        }
+        if (!strcmp(what, "headers") && given == 1) {
+                records(argv[1], argv[3], print_headers);
+                return 0;
+        }
         rk = argc > 2
                      ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1], NULL)
                      : NULL;
         if (!strcmp(what, "ping") && given == 0)
                 ping(rk);
-        else if (!strcmp(what, "create") && given == 2)
-                create(rk, argv[3], (int)number(argv[4]));
+        else if (!strcmp(what, "create") && given >= 2)
+                create(rk, argv[3], (int)number(argv[4]), argv + 5, given - 2);
         else if (!strcmp(what, "grow") && given == 2)
                 grow(rk, argv[3], (int)number(argv[4]));
         else if (!strcmp(what, "delete") && given == 1)
@@ -384,9 +468,9 @@ int main(int argc, char **argv)
         else if (!strcmp(what, "committed") && given == 2)
                 committed(rk, argv[3]);
         else
-                die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS | grow TOPIC PARTITIONS | "
+                die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
                     "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
+                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

@@ -570,6 +570,58 @@ START_TEST(a_begin_on_a_dead_or_busy_connection_is_refused)
 }
 END_TEST
 
+START_TEST(what_was_claimed_in_this_transaction_can_be_taken_back)
+{
+        struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
+        struct batch *batch = batch_of(pg, 40, 41000, KEYS);
+        struct weir_key two[] = { batch->keys[2], batch->keys[5] };
+        int32_t generation = 0;
+
+        ck_assert_int_eq(apply(pg, batch), 0);
+        OK(weir_apply_unclaim(pg, two, 2, reterr));
+        OK(weir_pg_commit(pg, reterr));
+        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim WHERE position = %d",
+                                     batch->position.id),
+                         KEYS - 2);
+        ck_assert_int_eq(fixture_int(other,
+                                     "SELECT count(*) FROM weir.batch WHERE position = %d"
+                                     " AND events = %d AND fresh = %d AND dead = 2",
+                                     batch->position.id, KEYS - 2, KEYS - 2),
+                         1);
+        advance(batch);
+        ck_assert_int_eq(apply(pg, batch), 0); /* they, and they alone, can be claimed again */
+        ck_assert_uint_eq(fresh_count(batch), 2);
+        ck_assert(batch->fresh[2] && batch->fresh[5]);
+        weir_pg_rollback(pg);
+
+        OK(weir_claim_switch(other, &generation, reterr));
+        for (size_t i = 0; i < KEYS; i++)
+                batch->keys[i] = key_of(42000 + (unsigned)i);
+        two[0] = batch->keys[0];
+        ck_assert_int_eq(apply(pg, batch), 0); /* into the new generation */
+        OK(weir_apply_unclaim(pg, two, 1, reterr));
+        OK(weir_pg_commit(pg, reterr));
+        ck_assert_int_eq(fixture_int(other,
+                                     "SELECT count(*) FROM weir.claim WHERE position = %d"
+                                     " AND generation = %d",
+                                     batch->position.id, generation),
+                         KEYS - 1);
+}
+END_TEST
+
+START_TEST(a_claim_that_is_not_there_cannot_be_taken_back)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct batch *batch = batch_of(pg, 41, 43000, KEYS);
+        const struct weir_key missing = key_of(44000);
+        struct weir_error error;
+
+        ck_assert_int_eq(apply(pg, batch), 0);
+        ck_assert_int_eq(weir_apply_unclaim(pg, &missing, 1, &error), WEIR_ESCHEMA);
+        weir_pg_rollback(pg);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("apply");
@@ -581,6 +633,8 @@ int main(void)
         tcase_add_test(tcase, fresh_keys_are_told_by_value);
         tcase_add_test(tcase, a_wrong_hope_is_put_right_and_brings_care_for_a_while);
         tcase_add_test(tcase, a_batch_without_keys_moves_the_position);
+        tcase_add_test(tcase, what_was_claimed_in_this_transaction_can_be_taken_back);
+        tcase_add_test(tcase, a_claim_that_is_not_there_cannot_be_taken_back);
         tcase_add_test(tcase, an_older_epoch_and_another_offset_are_fenced_and_write_nothing);
         tcase_add_test(tcase, a_key_claimed_by_two_at_once_belongs_to_who_commits);
         tcase_add_test(tcase, a_key_is_unique_across_generations);

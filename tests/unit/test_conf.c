@@ -38,6 +38,16 @@ START_TEST(a_minimal_file_gets_the_defaults)
         ck_assert_int_eq(worker->batch_linger_us, 5000);
         ck_assert_int_eq(worker->retry_first_delay_ms, 200);
         ck_assert_int_eq(worker->retry_max_delay_ms, 30000);
+        ck_assert_uint_eq(worker->retry_attempts, 5);
+        ck_assert_uint_eq(worker->retry_factor, 2);
+        ck_assert_uint_eq(worker->retry_jitter_percent, 25);
+        ck_assert_int_eq(worker->retry_order, WEIR_RETRY_BLOCK);
+        ck_assert_uint_eq(worker->retry_park_max_keys, 1000);
+        ck_assert_uint_eq(worker->retry_park_max_events, 10000);
+        ck_assert_int_eq(worker->on_dead, WEIR_DEAD_KEEP);
+        ck_assert_ptr_null(worker->dead_letter_topic);
+        ck_assert_uint_eq(worker->dead_max_percent, 50);
+        ck_assert_uint_eq(worker->dead_window, 1000);
         ck_assert(!worker->accept_json_batch);
         ck_assert_ptr_null(worker->options);
         ck_assert_str_eq(worker->where, "t.cfg:3");
@@ -58,9 +68,11 @@ START_TEST(every_key_is_read)
                 "\"t.1\", \"T-2_\" );\n"
                 "  start = \"2024-02-29T12:00:00.25+02:00\"; batch = { max_events = 1; max_bytes = "
                 "\"1KiB\"; linger = \"50us\"; };\n"
-                "  retry = { first_delay = \"1s\"; max_delay = \"1h\"; }; accept_json_batch = "
-                "true; options = { }; },\n"
-                " { name = \"b\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; start = "
+                "  retry = { first_delay = \"1s\"; max_delay = \"1h\"; attempts = 9; factor = 3; "
+                "jitter = 0; order = \"park\"; park_max_keys = 7; park_max_events = 8; }; "
+                "accept_json_batch = true; options = { }; on_dead = \"publish\"; "
+                "dead_letter_topic = \"t.dead\"; dead = { max_share = 100; window = 10; }; },\n"
+                " { on_dead = \"halt\"; name = \"b\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; start = "
                 "\"latest\"; } );\n");
         const struct weir_conf *conf = reading.conf;
 
@@ -79,6 +91,17 @@ START_TEST(every_key_is_read)
         ck_assert_int_eq(conf->workers[0].batch_linger_us, 50);
         ck_assert_uint_eq(conf->workers[0].batch_max_bytes, 1024);
         ck_assert_int_eq(conf->workers[0].retry_max_delay_ms, 3600000);
+        ck_assert_uint_eq(conf->workers[0].retry_attempts, 9);
+        ck_assert_uint_eq(conf->workers[0].retry_factor, 3);
+        ck_assert_uint_eq(conf->workers[0].retry_jitter_percent, 0);
+        ck_assert_int_eq(conf->workers[0].retry_order, WEIR_RETRY_PARK);
+        ck_assert_uint_eq(conf->workers[0].retry_park_max_keys, 7);
+        ck_assert_uint_eq(conf->workers[0].retry_park_max_events, 8);
+        ck_assert_int_eq(conf->workers[0].on_dead, WEIR_DEAD_PUBLISH);
+        ck_assert_str_eq(conf->workers[0].dead_letter_topic, "t.dead");
+        ck_assert_uint_eq(conf->workers[0].dead_max_percent, 100);
+        ck_assert_uint_eq(conf->workers[0].dead_window, 10);
+        ck_assert_int_eq(conf->workers[1].on_dead, WEIR_DEAD_HALT);
         ck_assert(conf->workers[0].accept_json_batch);
         ck_assert_ptr_nonnull(conf->workers[0].options);
         ck_assert_str_eq(conf->workers[0].topics[1], "T-2_");
@@ -217,6 +240,17 @@ static const struct {
         { WORKER("options = ( );"), "t.cfg:3: workers.options: is a list", "group" },
         { WORKER("batch = { max_event = 3; };"), "t.cfg:3: workers.batch.max_event: unknown key",
           "workers.batch.max_events?" },
+        { WORKER("retry = { order = \"wait\"; };"), "t.cfg:3: workers.retry.order: \"wait\"",
+          "block, park" },
+        { WORKER("retry = { attempts = 0; };"), "t.cfg:3: workers.retry.attempts: 0", "1..10000" },
+        { WORKER("on_dead = \"publish\";"), "t.cfg:3: workers.on_dead: ", "names no topic" },
+        { WORKER("dead_letter_topic = \"t\";"), "t.cfg:3: workers.dead_letter_topic: t is",
+          "come back" },
+        { WORKER("dead_letter_topic = \"a b\";"), "t.cfg:3: workers.dead_letter_topic: \"a b\"",
+          "letters" },
+        { WORKER("on_dead = \"halt\"; retry = { order = \"park\"; };"),
+          "t.cfg:3: workers.on_dead: ", "choose one" },
+        { WORKER("dead = { max_share = 0; };"), "t.cfg:3: workers.dead.max_share: 0", "1..100" },
         { WORKER("retry = 3;"), "t.cfg:3: workers.retry: is a whole number", "group" },
         { KAFKA STORE
           "workers = ( { name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ ]; } );",

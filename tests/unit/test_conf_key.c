@@ -50,7 +50,8 @@ START_TEST(the_reference_is_a_valid_file_of_defaults)
                         "\"postgresql:///weir\"; };\n"
                         "workers = ( { name = \"audit\"; plugin = \"audit\"; group = \"audit\"; "
                         "topics = [ \"audit\" ];\n"
-                        "  options = { }; } );");
+                        "  options = { }; } );\n"
+                        "sinks = ( { name = \"crm\"; url = \"https://example.com/events\"; } );");
         ck_assert_msg(reading.r == 0, "%s", reading.error.text);
         from_required = shown(reading.conf);
         ck_assert_str_eq(from_reference, from_required);
@@ -107,6 +108,8 @@ static const struct {
         { "workers.gruop", "workers.group" },
         { "sotre", "store" },
         { "log.levle", "log.level" },
+        { "sinks.secret", "sinks.secret_env" },
+        { "sinks.max_concurent", "sinks.max_concurrent" },
         { "xyzzy", NULL },
         { "", NULL },
 };

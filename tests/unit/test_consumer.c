@@ -405,7 +405,7 @@ static void *run_lane(void *p)
         return NULL;
 }
 
-START_TEST(P1_assigns_under_load_lose_and_repeat_nothing)
+START_TEST(PA1_assigns_under_load_lose_and_repeat_nothing)
 {
         struct lane lanes[PARTITIONS];
         pthread_t threads[PARTITIONS];
@@ -702,7 +702,7 @@ int main(void)
         tcase_add_test(tcase, a_member_that_never_polled_closes);
         tcase_add_test(tcase, a_member_without_a_broker_says_so_and_closes);
         tcase_add_test(tcase, a_member_reads_what_was_written_in_order_and_says_how_far);
-        tcase_add_test(tcase, P1_assigns_under_load_lose_and_repeat_nothing);
+        tcase_add_test(tcase, PA1_assigns_under_load_lose_and_repeat_nothing);
         tcase_add_test(tcase, a_lane_goes_back_halts_breaks_and_is_revived);
         tcase_add_test(tcase, R2_a_revocation_calls_back_once_and_what_comes_late_is_harmless);
         tcase_add_test(tcase, C6_a_fatal_error_ends_the_client_at_once);

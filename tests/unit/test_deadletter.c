@@ -132,6 +132,128 @@ START_TEST(a_letter_goes_with_its_transaction)
 }
 END_TEST
 
+/* ---- marked and run again -------------------------------------------------------------------- */
+
+static const struct weir_deadletter_delay delay = { .first_ms = 60000,
+                                                    .max_ms = 600000,
+                                                    .factor = 2 };
+
+static int64_t mark(struct weir_pg *pg, const struct weir_deadletter *letter)
+{
+        int64_t id = 0;
+
+        OK(weir_deadletter_keep(pg, letter, &id, reterr));
+        ck_assert_int_gt(id, 0);
+        fixture_int(
+                pg,
+                "UPDATE weir.dead_letter SET state = 'requeue', round = round + 1, attempts = 0,"
+                " marked_at = now() WHERE id = %lld RETURNING 1",
+                (long long)id);
+        return id;
+}
+
+START_TEST(a_marked_letter_is_found_read_and_settled)
+{
+        static const struct weir_header headers[] = { { "ce_id", "x", 1 }, { "n", NULL, 0 } };
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(400);
+        struct weir_kept_event kept;
+        struct weir_arena arena;
+        int32_t positions[4] = { 0 };
+        int64_t ids[4], id;
+        size_t count;
+
+        weir_arena_init(&arena, 4096);
+        letter.position = 4711;
+        letter.klass = "reject";
+        letter.item = 3;
+        letter.headers = headers;
+        letter.header_count = 2;
+        letter.value = (struct weir_view){ "v", 1 };
+        id = mark(pg, &letter);
+        letter.position = 4710;
+        mark(pg, &letter);
+        mark(pg, &letter);
+        OK(weir_deadletter_marked(pg, positions, 4, &count, reterr));
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(positions[0], 4710);
+        ck_assert_int_eq(positions[1], 4711);
+        OK(weir_deadletter_due(pg, 4711, &delay, ids, 4, &count, reterr));
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(ids[0], id);
+        OK(weir_deadletter_read(pg, id, &arena, &kept, reterr));
+        ck_assert_int_eq(kept.item, 3);
+        ck_assert_int_eq(kept.round, 2);
+        ck_assert_int_eq(kept.attempts, 0);
+        ck_assert_int_eq(kept.offset, 400);
+        ck_assert(!kept.whole);
+        ck_assert_uint_eq(kept.record.header_count, 2);
+        ck_assert_str_eq(kept.record.headers[0].value, "x");
+        ck_assert_int_eq(weir_deadletter_settle(pg, id, true, NULL), WEIR_KEPT_DONE);
+        ck_assert_int_eq(weir_deadletter_settle(pg, id, true, NULL), WEIR_KEPT_GONE);
+        ck_assert_int_eq(weir_deadletter_read(pg, id, &arena, &kept, NULL), 1);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.dead_letter WHERE id = %lld"
+                                     " AND state = 'applied'",
+                                     (long long)id),
+                         1);
+        fixture_int(pg, "WITH d AS (DELETE FROM weir.dead_letter WHERE position > 4700 RETURNING 1)"
+                        " SELECT count(*) FROM d");
+        weir_arena_fini(&arena);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_marked_letter_that_fails_waits_and_is_kept_at_last)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(401);
+        struct weir_position holder = { 0 }, older;
+        struct weir_deadletter_failure failure = { .attempts = 1,
+                                                   .klass = "reject",
+                                                   .reason = "handler",
+                                                   .text = "\xff no",
+                                                   .at_byte = -1,
+                                                   .plugin_version = "2" };
+        int64_t ids[4];
+        size_t count;
+
+        OK(weir_position_take(pg, "w", "requeue", 0, "host:1", &holder, reterr));
+        letter.position = holder.id;
+        failure.id = mark(pg, &letter);
+        older = holder;
+        older.epoch--;
+        ck_assert_int_eq(weir_deadletter_fail(pg, &older, &failure, NULL), WEIR_KEPT_FENCED);
+        ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);
+        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        ck_assert_uint_eq(count, 0); /* it waits */
+        fixture_int(pg,
+                    "UPDATE weir.dead_letter SET failed_at = now() - interval '61s'"
+                    " WHERE id = %lld RETURNING 1",
+                    (long long)failure.id);
+        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        ck_assert_uint_eq(count, 1);
+        failure.attempts = 9999; /* no overflow, and not longer than the maximum */
+        ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);
+        fixture_int(pg,
+                    "UPDATE weir.dead_letter SET failed_at = now() - interval '601s'"
+                    " WHERE id = %lld RETURNING 1",
+                    (long long)failure.id);
+        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        ck_assert_uint_eq(count, 1);
+        failure.last = true;
+        ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);
+        ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_GONE);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.dead_letter WHERE id = %lld"
+                                     " AND state = 'kept' AND text = '? no' AND attempts = 9999"
+                                     " AND plugin_version = '2'",
+                                     (long long)failure.id),
+                         1);
+        weir_pg_close(pg);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("deadletter");
@@ -143,6 +265,8 @@ int main(void)
         tcase_add_test(tcase, absent_and_empty_stay_different);
         tcase_add_test(tcase, no_text_can_refuse_a_letter);
         tcase_add_test(tcase, a_letter_goes_with_its_transaction);
+        tcase_add_test(tcase, a_marked_letter_is_found_read_and_settled);
+        tcase_add_test(tcase, a_marked_letter_that_fails_waits_and_is_kept_at_last);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }

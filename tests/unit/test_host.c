@@ -101,6 +101,33 @@ START_TEST(an_option_of_another_type_stops_the_start_with_its_place)
 }
 END_TEST
 
+START_TEST(a_sink_is_known_by_the_name_that_the_configuration_gives_it)
+{
+        struct weir_conf_sink sinks[] = { { .name = "crm" }, { .name = "log" } };
+        const struct weir_conf conf = { .sinks = sinks, .sink_count = 2 };
+        struct weir_option option = TEXT("sink", "log");
+        struct weir_option root = {
+                .type = WEIR_OPTION_GROUP, .where = "test.cfg:6", .children = &option, .count = 1
+        };
+        struct weir_conf_worker worker = {
+                .name = "w", .where = "test.cfg:1", .options = &root, .conf = &conf
+        };
+        struct weir_plugin *plugin = must_load("opener");
+        struct weir_handler *handler = NULL;
+        struct weir_error error = { .code = 0 };
+
+        ck_assert_int_eq(weir_handler_open(plugin, &worker, NULL, &handler, NULL), 0);
+        weir_handler_close(handler);
+        option.text = "lo";
+        ck_assert_int_eq(weir_handler_open(plugin, &worker, NULL, &handler, &error), WEIR_EHANDLER);
+        ck_assert_ptr_nonnull(strstr(error.text, "test.cfg:7: no sink is named lo"));
+        worker.conf = NULL;
+        option.text = "log";
+        ck_assert_int_eq(weir_handler_open(plugin, &worker, NULL, &handler, NULL), WEIR_EHANDLER);
+        weir_plugin_unload(plugin);
+}
+END_TEST
+
 START_TEST(a_plugin_that_does_not_open_is_named_with_its_words)
 {
         struct weir_option options[] = { INT("fail", WEIR_EUSAGE),
@@ -173,6 +200,7 @@ int main(void)
         tcase_add_test(all, no_options_at_all_are_fine);
         tcase_add_test(all, an_option_that_nobody_asked_for_stops_the_start);
         tcase_add_test(all, an_option_of_another_type_stops_the_start_with_its_place);
+        tcase_add_test(all, a_sink_is_known_by_the_name_that_the_configuration_gives_it);
         tcase_add_test(all, a_plugin_that_does_not_open_is_named_with_its_words);
         tcase_add_test(all, a_plugin_that_gives_no_reason_gets_a_sentence);
         tcase_add_test(all, a_table_that_is_missing_says_what_to_run);

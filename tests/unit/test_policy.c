@@ -64,6 +64,82 @@ START_TEST(a_failure_meets_the_action_of_its_class)
 }
 END_TEST
 
+/* ---- under which name it is kept ------------------------------------------------------------ */
+
+static const struct {
+        enum weir_action action;
+        const char *klass;
+} classes[] = {
+        { WEIR_ACTION_WAIT, NULL },        { WEIR_ACTION_LOOK, NULL },
+        { WEIR_ACTION_LEAVE, NULL },       { WEIR_ACTION_DEAD, "reject" },
+        { WEIR_ACTION_RETRY, "attempts" },
+};
+
+START_TEST(an_action_keeps_under_its_class_or_never)
+{
+        const char *klass = weir_policy_class(classes[_i].action);
+
+        if (classes[_i].klass)
+                ck_assert_str_eq(klass, classes[_i].klass);
+        else
+                ck_assert_ptr_null(klass);
+}
+END_TEST
+
+START_TEST(the_reason_is_the_sqlstate_or_the_handler)
+{
+        ck_assert_str_eq(weir_policy_reason(&(struct weir_error){ .sqlstate = "22012" }), "22012");
+        ck_assert_str_eq(weir_policy_reason(&(struct weir_error){ .code = -1 }), "handler");
+}
+END_TEST
+
+START_TEST(attempts_are_calls_the_first_included)
+{
+        struct weir_conf_worker worker = { .retry_attempts = 3 };
+
+        ck_assert(weir_policy_again(&worker, 1));
+        ck_assert(weir_policy_again(&worker, 2));
+        ck_assert(!weir_policy_again(&worker, 3));
+        worker.retry_attempts = 1;
+        ck_assert(!weir_policy_again(&worker, 1));
+}
+END_TEST
+
+START_TEST(waits_grow_by_the_factor_up_to_the_longest)
+{
+        struct weir_conf_worker worker = { .retry_first_delay_ms = 100,
+                                           .retry_max_delay_ms = 1000,
+                                           .retry_factor = 3 };
+
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 1), 100);
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 2), 300);
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 3), 900);
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 4), 1000);
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 10000), 1000);
+        worker.retry_factor = 1;
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 10000), 100);
+        worker.retry_factor = 100; /* the largest of everything does not overflow */
+        worker.retry_first_delay_ms = worker.retry_max_delay_ms = 86400000;
+        ck_assert_int_eq(weir_policy_delay_ms(&worker, 10000), 86400000);
+}
+END_TEST
+
+START_TEST(jitter_shortens_and_never_lengthens)
+{
+        struct weir_conf_worker worker = { .retry_first_delay_ms = 1000000,
+                                           .retry_max_delay_ms = 1000000,
+                                           .retry_factor = 2,
+                                           .retry_jitter_percent = 25 };
+
+        for (int i = 0; i < 1000; i++) {
+                int64_t ms = weir_policy_delay_ms(&worker, 1);
+
+                ck_assert_int_ge(ms, 750000);
+                ck_assert_int_le(ms, 1000000);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("policy");
@@ -73,6 +149,12 @@ int main(void)
 
         tcase_add_loop_test(tcase, a_failure_meets_the_action_of_its_class, 0,
                             (int)WEIR_COUNT_OF(rows));
+        tcase_add_loop_test(tcase, an_action_keeps_under_its_class_or_never, 0,
+                            (int)WEIR_COUNT_OF(classes));
+        tcase_add_test(tcase, the_reason_is_the_sqlstate_or_the_handler);
+        tcase_add_test(tcase, attempts_are_calls_the_first_included);
+        tcase_add_test(tcase, waits_grow_by_the_factor_up_to_the_longest);
+        tcase_add_test(tcase, jitter_shortens_and_never_lengthens);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -19,7 +19,8 @@ static struct {
         int bad_outcome[RECORDS]; /* what the handler says to record i; 0 = fine */
         bool nameless[RECORDS];   /* the failure shows only when rows are sent */
         bool at_commit[RECORDS];  /* … or only at COMMIT, unless blame is asked for */
-        int infra_left;           /* transactions that fail with WEIR_EDB first */
+        int infra_left;           /* transactions that fail with WEIR_EDB … */
+        int infra_after;          /* … behind so many */
         size_t too_many;          /* records that take longer than a statement may; 0 = none do */
         int commit_lost;          /* transactions whose COMMIT gets no answer */
         bool waits_for_table;     /* WEIR_ESQL of a record is 42P01 */
@@ -31,7 +32,20 @@ static struct {
         int64_t stored;        /* last offset told to Kafka */
         int64_t database_next; /* the row */
         int stop_after;        /* stop when so many transactions ran; 0 = never */
-        int condemned_calls;
+        /* the table of attempts */
+        struct weir_attempt attempts[RECORDS];
+        size_t attempt_count;
+        int saves, save_fails, save_fenced;
+        /* the table of parked events */
+        int64_t parked[RECORDS]; /* their offsets, in order */
+        size_t parked_count;
+        int parked_attempts[RECORDS];
+        int asides;      /* calls */
+        int aside_halts; /* at this call; 0 = never */
+        int aside_frees; /* the park is emptied at this call; 0 = never */
+        size_t halted_at;
+        int64_t called_us[RECORDS][16]; /* when the handler was called for record i */
+        int calls[RECORDS];
 } world;
 
 static struct weir_batch batch;
@@ -103,6 +117,16 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *p, int64_t next
         p->next_offset = world.database_next = next;
         return 0;
 }
+int weir_record_headers(struct weir_record *r, struct weir_arena *arena)
+{
+        (void)r;
+        (void)arena;
+        return 0;
+}
+void weir_record_release(struct weir_record *r)
+{
+        (void)r;
+}
 static int64_t fake_seen = -1;
 int64_t weir_partition_position(struct weir_partition *p)
 {
@@ -146,6 +170,111 @@ static int fail_at(struct weir_fault *ret, size_t record, bool named, int outcom
         return WEIR_FAULT;
 }
 
+int weir_attempt_load(struct weir_pg *pg, const struct weir_position *p, struct weir_attempt **ret,
+                      size_t *ret_count, struct weir_error *e)
+{
+        (void)pg;
+        (void)p;
+        (void)e;
+        *ret = calloc(RECORDS, sizeof **ret);
+        memcpy(*ret, world.attempts, world.attempt_count * sizeof **ret);
+        *ret_count = world.attempt_count;
+        return 0;
+}
+int weir_attempt_save(struct weir_pg *pg, const struct weir_position *p,
+                      struct weir_attempt *attempt, const char *reason, const char *text,
+                      struct weir_error *e)
+{
+        size_t i = 0;
+
+        (void)pg;
+        (void)p;
+        ck_assert_str_eq(reason, "handler");
+        ck_assert(*text);
+        world.saves++;
+        if (world.save_fenced)
+                return WEIR_KEPT_FENCED;
+        if (world.save_fails > 0) {
+                world.save_fails--;
+                return weir_fail(e, WEIR_EDB, 0, "away");
+        }
+        while (i < world.attempt_count && world.attempts[i].offset != attempt->offset)
+                i++;
+        if (i == world.attempt_count)
+                world.attempt_count++;
+        attempt->first_failed_us = 1234;
+        world.attempts[i] = *attempt;
+        return WEIR_KEPT_DONE;
+}
+int weir_attempt_pass(struct weir_pg *pg, int32_t p, int64_t next_offset, struct weir_error *e)
+{
+        (void)pg;
+        (void)p;
+        (void)next_offset;
+        (void)e;
+        return 0;
+}
+bool weir_parked_key_hash(struct weir_view key, uint64_t *ret)
+{
+        *ret = key.ptr ? (uint64_t)key.ptr[0] : 0;
+        return true;
+}
+int weir_parked_load(struct weir_pg *pg, int32_t p, struct weir_parked **ret, size_t *ret_count,
+                     struct weir_error *e)
+{
+        (void)pg;
+        (void)p;
+        (void)e;
+        *ret = calloc(1, sizeof **ret);
+        *ret_count = 0;
+        return 0;
+}
+int weir_parked_insert(struct weir_pg *pg, const struct weir_parked_new *parked, int64_t *ret_id,
+                       struct weir_error *e)
+{
+        (void)pg;
+        (void)e;
+        world.parked_attempts[world.parked_count] = parked->attempts;
+        world.parked[world.parked_count++] = parked->offset;
+        *ret_id = (int64_t)world.parked_count;
+        return 0;
+}
+void weir_aside_init(struct weir_aside *aside)
+{
+        (void)aside;
+}
+void weir_aside_fini(struct weir_aside *aside)
+{
+        (void)aside;
+}
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *p,
+                             int64_t most_us)
+{
+        (void)p;
+        ck_assert_int_gt(most_us, 0);
+        world.asides++;
+        if (world.aside_frees && world.asides >= world.aside_frees)
+                while (aside->applier->park->count)
+                        weir_park_remove(aside->applier->park, aside->applier->park->entries);
+        if (world.asides == world.aside_halts) {
+                snprintf(aside->halt.text, sizeof aside->halt.text, "from aside");
+                return WEIR_RUN_HALTED;
+        }
+        return WEIR_RUN_DONE;
+}
+void weir_dead_fini(struct weir_dead *dead)
+{
+        (void)dead;
+}
+void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *b, size_t record,
+                    struct weir_error *ret)
+{
+        (void)dead;
+        (void)b;
+        world.halted_at = record;
+        snprintf(ret->text, sizeof ret->text, "halt");
+}
+
 int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_batch *b, size_t first,
                      size_t count, struct weir_position *position,
                      struct weir_applied_counts *counts, struct weir_fault *ret)
@@ -155,7 +284,7 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
         ret->item = WEIR_NO_ITEM;
         ret->next_offset = b->records[first + count - 1].record.offset + 1;
         world.transactions++;
-        if (world.infra_left > 0) {
+        if (world.infra_left > 0 && world.transactions > world.infra_after) {
                 world.infra_left--;
                 return fail_at(ret, first, false, WEIR_EDB);
         }
@@ -166,8 +295,12 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
         }
         ck_assert_int_eq(position->next_offset,
                          b->records[first].record.offset); /* always from the front */
-        for (size_t i = first; i < first + count; i++)
-                if (world.bad_outcome[i] && !b->items[i].dead) {
+        for (size_t i = first; i < first + count; i++) {
+                if (b->items[i].parked || b->items[i].dead)
+                        continue;
+                if (world.bad_outcome[i] && !world.nameless[i])
+                        world.called_us[i][world.calls[i]++ % 16] = weir_clock_us();
+                if (world.bad_outcome[i]) {
                         if (world.bad_outcome[i] == WEIR_RETRY && b->items[i].attempts >= 3)
                                 continue;
                         return fail_at(ret, i,
@@ -175,6 +308,9 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
                                                           : !world.nameless[i] || count == 1,
                                        world.bad_outcome[i]);
                 }
+        }
+        if (a->park->marked)
+                ck_assert_int_eq(weir_park_keep(a->park, pg, b, first, count, 1, NULL), 0);
         if (world.commit_lost > 0) {
                 world.commit_lost--;
                 if (world.commit_happened)
@@ -207,8 +343,14 @@ static void setup(void)
         memset(&world, 0, sizeof world);
         world.look_found_epoch = 7;
         worker = (struct weir_conf_worker){ .name = "w",
+                                            .retry_attempts = 5,
+                                            .retry_factor = 2,
                                             .retry_first_delay_ms = 1,
-                                            .retry_max_delay_ms = 2 };
+                                            .retry_max_delay_ms = 2,
+                                            .retry_park_max_keys = 10,
+                                            .retry_park_max_events = 10,
+                                            .dead_max_percent = 100,
+                                            .dead_window = 100 };
         env = (struct weir_lane_env){ .worker = &worker };
         weir_arena_init(&batch.arena, 4096);
         batch.records = calloc(RECORDS, sizeof *batch.records);
@@ -228,6 +370,23 @@ static void setup(void)
         ck_assert_int_eq(weir_runner_init(&runner, &env, NULL, &abort_latch, &waker, stopping, NULL,
                                           &error),
                          0);
+}
+
+/* As setup() did, with what the worker is configured to now; takes the position. */
+static void start_again(void)
+{
+        struct weir_error error;
+
+        weir_runner_fini(&runner);
+        ck_assert_int_eq(weir_runner_init(&runner, &env, NULL, &abort_latch, &waker, stopping, NULL,
+                                          &error),
+                         0);
+        ck_assert_int_eq(weir_runner_took(&runner, NULL, &position, &error), 0);
+}
+
+static void give_key(size_t record, const char *key)
+{
+        batch.records[record].record.key = (struct weir_view){ key, strlen(key) };
 }
 
 static void teardown(void)
@@ -280,7 +439,7 @@ START_TEST(a_named_culprit_alone_is_condemned)
         ck_assert(batch.items[20].dead);
         ck_assert_str_eq(batch.items[20].reason, "handler");
         ck_assert_str_eq(batch.items[20].text, "record 20");
-        ck_assert_int_eq(world.transactions, 5); /* all, before it, it, it as dead, the rest */
+        ck_assert_int_eq(world.transactions, 4); /* all, before it, it, it as dead with the rest */
 }
 END_TEST
 
@@ -362,6 +521,217 @@ START_TEST(a_retry_is_tried_again_in_its_place)
         ck_assert_int_eq(dead_count(), 0);
         ck_assert_int_eq(batch.items[10].attempts, 3);
         ck_assert_int_eq(batch.items[10].event.attempt, 4);
+        ck_assert_int_eq(world.calls[10], 4); /* attempts are calls, also that among others */
+        ck_assert_int_eq(world.saves, 3);
+        ck_assert_int_eq(world.attempts[0].attempts, 3);
+        ck_assert_uint_eq(runner.retry.count, 0); /* forgotten when it passed */
+}
+END_TEST
+
+START_TEST(an_event_that_fails_so_often_is_condemned_with_its_first_failure)
+{
+        worker.retry_attempts = 3;
+        world.bad_outcome[10] = WEIR_RETRY;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), 1);
+        ck_assert_str_eq(batch.items[10].klass, "attempts");
+        ck_assert_str_eq(batch.items[10].text, "record 10");
+        ck_assert_int_eq(batch.items[10].attempts, 3);
+        ck_assert_int_eq(batch.items[10].first_failed_us, 1234);
+        ck_assert_int_eq(world.calls[10], 3);
+        ck_assert_int_eq(world.saves, 2); /* after the last there is nothing to wait for */
+}
+END_TEST
+
+START_TEST(attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept)
+{
+        int64_t began_us = weir_clock_us();
+
+        worker.retry_attempts = 4;
+        worker.retry_first_delay_ms = worker.retry_max_delay_ms = 1;
+        world.bad_outcome[20] = WEIR_RETRY;
+        world.attempts[0] = (struct weir_attempt){ 120, 0, 2, 99,
+                                                   60 }; /* another process left it */
+        world.attempt_count = 1;
+        start_again();
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_uint_eq(world.ranges[0][1], 20); /* what is before it does not wait */
+        ck_assert_int_eq(world.calls[20], 2);      /* the third asks again, the fourth is good */
+        ck_assert_int_ge(world.called_us[20][0] - began_us, 60000);
+        ck_assert_int_eq(dead_count(), 0);
+        ck_assert_int_eq(batch.items[20].event.attempt, 4);
+}
+END_TEST
+
+START_TEST(J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
+{
+        world.bad_outcome[10] = WEIR_RETRY;
+        world.save_fails = 2;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(world.saves, 5);
+        ck_assert_int_eq(world.calls[10], 4);
+}
+END_TEST
+
+START_TEST(J1_a_lane_that_lost_its_epoch_counts_nothing)
+{
+        world.bad_outcome[10] = WEIR_RETRY;
+        world.save_fenced = 1;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_FENCED);
+        ck_assert_int_eq(world.calls[10], 1);
+}
+END_TEST
+
+START_TEST(infrastructure_failures_between_attempts_use_up_none)
+{
+        worker.retry_attempts = 4;
+        world.bad_outcome[0] = WEIR_RETRY;
+        world.infra_after = 2;
+        world.infra_left = 5;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), 0);
+}
+END_TEST
+
+START_TEST(what_stands_aside_goes_on_while_the_partition_waits)
+{
+        worker.retry_first_delay_ms = worker.retry_max_delay_ms = 300;
+        worker.retry_jitter_percent = 0;
+        world.bad_outcome[0] = WEIR_RETRY;
+        world.aside_halts = 4;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_HALTED);
+        ck_assert_str_eq(runner.halt.text, "from aside");
+        ck_assert_int_eq(world.calls[0], 2);
+}
+END_TEST
+
+/* ---- park ---------------------------------------------------------------------------------- */
+
+START_TEST(a_parked_event_lets_the_partition_flow_and_holds_its_key)
+{
+        worker.retry_order = WEIR_RETRY_PARK;
+        start_again();
+        world.bad_outcome[10] = WEIR_RETRY;
+        give_key(9, "k"); /* before it: not held */
+        give_key(10, "k");
+        give_key(11, "other");
+        give_key(40, "k");
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), 0);
+        ck_assert_int_eq(world.saves, 0);
+        ck_assert_int_eq(world.transactions, 2);
+        ck_assert_uint_eq(world.parked_count, 2);
+        ck_assert_int_eq(world.parked[0], 110);
+        ck_assert_int_eq(world.parked_attempts[0], 1);
+        ck_assert_int_eq(world.parked[1], 140);
+        ck_assert_int_eq(world.parked_attempts[1], 0);
+        ck_assert_uint_eq(runner.park.count, 2);
+        ck_assert(runner.park.entries[0].head && !runner.park.entries[1].head);
+}
+END_TEST
+
+START_TEST(a_record_without_a_key_is_parked_alone)
+{
+        worker.retry_order = WEIR_RETRY_PARK;
+        start_again();
+        world.bad_outcome[10] = world.bad_outcome[12] = WEIR_RETRY;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_uint_eq(world.parked_count, 2);
+        ck_assert(runner.park.entries[0].head && runner.park.entries[1].head);
+}
+END_TEST
+
+START_TEST(V4_at_the_bound_of_keys_the_event_blocks)
+{
+        worker.retry_order = WEIR_RETRY_PARK;
+        worker.retry_park_max_keys = 1;
+        start_again();
+        world.bad_outcome[10] = world.bad_outcome[12] = WEIR_RETRY;
+        give_key(10, "k");
+        give_key(12, "l");
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_uint_eq(world.parked_count, 1);
+        ck_assert_int_eq(world.saves, 3); /* as "block" does */
+        ck_assert_int_eq(batch.items[12].attempts, 3);
+}
+END_TEST
+
+START_TEST(V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room)
+{
+        worker.retry_order = WEIR_RETRY_PARK;
+        worker.retry_park_max_events = 2;
+        start_again();
+        world.bad_outcome[10] = WEIR_RETRY;
+        for (size_t i = 10; i < 14; i++)
+                give_key(i, "k");
+        world.aside_frees = 3; /* what was parked is done by then */
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_uint_eq(world.parked_count, 2); /* 10 and 11; 12 and 13 were handled in the end */
+        ck_assert_int_ge(world.asides, 3);
+        ck_assert(!batch.items[12].parked && !batch.items[13].parked);
+}
+END_TEST
+
+/* ---- dead letters that halt ----------------------------------------------------------------- */
+
+START_TEST(on_dead_halt_stops_at_the_event_and_not_before)
+{
+        runner.share.none = true; /* as weir_share_init() sets it, for on_dead = "halt" */
+        world.bad_outcome[30] = WEIR_REJECT;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_HALTED);
+        ck_assert_uint_eq(world.halted_at, 30);
+        ck_assert_int_eq(position.next_offset, 130);
+        ck_assert_int_eq(world.stored, 130);
+        ck_assert_str_eq(runner.halt.text, "halt");
+}
+END_TEST
+
+START_TEST(on_dead_halt_stops_at_a_record_that_is_no_event_too)
+{
+        static struct weir_refusal refusal;
+
+        runner.share.none = true; /* as weir_share_init() sets it, for on_dead = "halt" */
+        batch.records[5].refusal = &refusal;
+        batch.records[5].item_count = 0;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_HALTED);
+        ck_assert_uint_eq(world.halted_at, 5);
+        ck_assert_int_eq(position.next_offset, 105);
+}
+END_TEST
+
+START_TEST(too_many_dead_letters_halt_instead_of_one_more)
+{
+        worker.dead_window = 20;
+        worker.dead_max_percent = 50;
+        start_again();
+        for (size_t i = 0; i < RECORDS; i++)
+                world.bad_outcome[i] = i % 2 ? WEIR_ESQL : WEIR_REJECT;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_HALTED);
+        ck_assert_uint_eq(world.halted_at, 10);
+        ck_assert_int_eq(position.next_offset, 110);
+        start_again(); /* a restart, or an operator's word: a new window */
+        ck_assert(weir_share_allows(&runner.share));
+}
+END_TEST
+
+START_TEST(a_dead_letter_now_and_then_never_halts)
+{
+        worker.dead_window = 20;
+        worker.dead_max_percent = 50;
+        start_again();
+        for (size_t i = 0; i < RECORDS; i += 2)
+                world.bad_outcome[i] = WEIR_REJECT; /* exactly the share */
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), RECORDS / 2);
 }
 END_TEST
 
@@ -443,6 +813,22 @@ int main(void)
         tcase_add_test(tcase, a_batch_that_is_too_much_for_the_server_is_cut_until_it_passes);
         tcase_add_test(tcase, good_events_before_one_that_waits_for_its_table_are_not_held_up);
         tcase_add_test(tcase, a_retry_is_tried_again_in_its_place);
+        tcase_add_test(tcase, an_event_that_fails_so_often_is_condemned_with_its_first_failure);
+        tcase_add_test(tcase, attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept);
+        tcase_add_test(tcase,
+                       J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
+        tcase_add_test(tcase, J1_a_lane_that_lost_its_epoch_counts_nothing);
+        tcase_add_test(tcase, infrastructure_failures_between_attempts_use_up_none);
+        tcase_add_test(tcase, what_stands_aside_goes_on_while_the_partition_waits);
+        tcase_add_test(tcase, a_parked_event_lets_the_partition_flow_and_holds_its_key);
+        tcase_add_test(tcase, a_record_without_a_key_is_parked_alone);
+        tcase_add_test(tcase, V4_at_the_bound_of_keys_the_event_blocks);
+        tcase_add_test(tcase,
+                       V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room);
+        tcase_add_test(tcase, on_dead_halt_stops_at_the_event_and_not_before);
+        tcase_add_test(tcase, on_dead_halt_stops_at_a_record_that_is_no_event_too);
+        tcase_add_test(tcase, too_many_dead_letters_halt_instead_of_one_more);
+        tcase_add_test(tcase, a_dead_letter_now_and_then_never_halts);
         tcase_add_test(tcase, an_unknown_commit_that_happened_is_not_repeated);
         tcase_add_test(tcase, an_unknown_commit_that_did_not_happen_is_repeated);
         tcase_add_test(tcase, an_unknown_commit_under_another_epoch_is_fenced);

@@ -15,6 +15,7 @@ struct weir_handler {
         struct weir_worker worker;
         struct weir_table *tables[2];
         size_t table_count;
+        struct weir_conf_sink sink; /* the only one; name NULL = none */
 };
 
 const struct weir_worker *weir_handler_worker(const struct weir_handler *handler)
@@ -24,6 +25,14 @@ const struct weir_worker *weir_handler_worker(const struct weir_handler *handler
 void *weir_handler_self(const struct weir_handler *handler)
 {
         return (void *)handler;
+}
+const char *weir_handler_name(const struct weir_handler *handler)
+{
+        return handler->worker.name;
+}
+const struct weir_conf_sink *weir_handler_sink(const struct weir_handler *handler, const char *name)
+{
+        return handler->sink.name && strcmp(handler->sink.name, name) == 0 ? &handler->sink : NULL;
 }
 const char *weir_handler_version(const struct weir_handler *handler)
 {
@@ -96,7 +105,7 @@ static inline void close_tables(void)
 static inline void begin(void)
 {
         OK(weir_pg_begin(pg, reterr));
-        weir_handler_tx_attach(tx, pg);
+        weir_handler_tx_attach(tx, pg, 0);
 }
 
 /* As flow ends a transaction: send, detach, commit. */

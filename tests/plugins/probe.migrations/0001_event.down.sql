@@ -1,2 +1,3 @@
+DROP TABLE probe.gate;
 DROP TABLE probe.event;
 DROP SCHEMA probe;

@@ -12,3 +12,8 @@ CREATE TABLE probe.event (
     kkey      text,
     attempt   integer NOT NULL
 );
+-- What the option "gate" asks: the answer to events that are listed here.
+CREATE TABLE probe.gate (
+    id     text PRIMARY KEY,
+    answer text NOT NULL DEFAULT 'retry'
+);

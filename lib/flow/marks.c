@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * marks - a thousand idle partitions ask one question a second, not a thousand
+ *
+ * The race      two lanes find the time come: the one that moves look_at_us under the mutex looks, the
+ *               other goes by what is known. No lock is held across the query.
+ * Not chosen    NOTIFY alone: a lane that holds no connection cannot listen, and one that was missed in
+ *               a failover would be missed for ever.
+ */
+#include "flow/marks.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/deadletter.h"
+
+#define LOOK_EVERY_US 1000000
+
+void weir_marks_init(struct weir_marks *marks)
+{
+        *marks = (struct weir_marks){ .count = 0 };
+        pthread_mutex_init(&marks->mutex, NULL);
+}
+
+void weir_marks_fini(struct weir_marks *marks)
+{
+        pthread_mutex_destroy(&marks->mutex);
+}
+
+static void look(struct weir_marks *marks, struct weir_pool *pool, struct weir_latch *interrupt)
+{
+        int32_t positions[WEIR_MARKS_MAX];
+        struct weir_error error;
+        struct weir_pg *pg;
+        size_t count = 0;
+
+        if (weir_pool_acquire(pool, interrupt, &pg, &error) < 0)
+                return; /* whoever has work to do says that the database is away */
+        if (weir_deadletter_marked(pg, positions, WEIR_COUNT_OF(positions), &count, &error) < 0)
+                count = 0;
+        weir_pool_release(pool, pg);
+        pthread_mutex_lock(&marks->mutex);
+        memcpy(marks->positions, positions, count * sizeof *positions);
+        marks->count = count;
+        pthread_mutex_unlock(&marks->mutex);
+}
+
+static bool known(const struct weir_marks *marks, int32_t position)
+{
+        for (size_t i = 0; i < marks->count; i++)
+                if (marks->positions[i] == position)
+                        return true;
+        return false;
+}
+
+bool weir_marks_has(struct weir_marks *marks, struct weir_pool *pool, struct weir_latch *interrupt,
+                    int32_t position)
+{
+        int64_t now_us = weir_clock_us();
+        bool found, mine;
+
+        pthread_mutex_lock(&marks->mutex);
+        mine = now_us >= marks->look_at_us;
+        if (mine)
+                marks->look_at_us = now_us + LOOK_EVERY_US;
+        pthread_mutex_unlock(&marks->mutex);
+        if (mine)
+                look(marks, pool, interrupt);
+        pthread_mutex_lock(&marks->mutex);
+        found = known(marks, position);
+        pthread_mutex_unlock(&marks->mutex);
+        return found;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_SIDE_RELAY_STATE_H
+#define WEIR_SIDE_RELAY_STATE_H
+/*
+ * relay_state - what the files of the relay share; nobody else includes this
+ *
+ * outlet   a destination: how it stands, how much is under way to it
+ * queue    a stream: rows read and not sent, leased or not
+ * parcel   a row on its way, from reading to the statement that settles it
+ * Thread   the relay's; the fields of the other side are marked @main.
+ *  Y1  a queue is read again only when nothing of it is open: neither held, nor on its way, nor unsettled.
+ *  Y2  what is under way to a destination is bounded by destination: memory, requests, records.
+ */
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "kafka/producer.h"
+#include "side/breaker.h"
+#include "side/relay.h"
+#include "side/webhook.h"
+#include "store/stream.h"
+
+enum weir_outlet_type {
+        WEIR_OUTLET_UNKNOWN, /* a sink that this configuration does not have: others may */
+        WEIR_OUTLET_TOPIC,
+        WEIR_OUTLET_FILE,
+        WEIR_OUTLET_URL
+};
+
+struct weir_queue;
+struct weir_parcel {
+        struct weir_outbox_row *row; /* NULL: a question for consent */
+        struct weir_queue *queue;
+        struct weir_outlet *outlet;
+        int64_t begun_us;
+        struct weir_parcel *next; /* of the settled ones */
+        int outcome;              /* enum weir_parcel_outcome */
+        bool host_at_fault;
+        int64_t not_before_ms; /* -1 = nothing was asked for */
+        char reason[40], text[256];
+};
+
+enum weir_parcel_outcome {
+        WEIR_PARCEL_DELIVERED,
+        WEIR_PARCEL_REPLIED, /* delivered, and the answer is in relay->replies */
+        WEIR_PARCEL_FAILED,
+        WEIR_PARCEL_REFUSED,
+        WEIR_PARCEL_RETIRED,
+        WEIR_PARCEL_GIVEN_UP /* the row stays as it is */
+};
+
+struct weir_outlet {
+        struct weir_outlet *next;
+        int kind;
+        char *name;
+        const char *topic; /* of TOPIC */
+        const struct weir_conf_sink *sink;
+        enum weir_outlet_type type;
+        struct weir_breaker breaker;
+        size_t in_flight;                           /* sent, no outcome yet */
+        size_t leased;                              /* queues of it that are ours */
+        size_t share;                               /* how many should be */
+        size_t wave_most, wave_sent, wave_suspects; /* send_topic.c */
+        struct weir_queue *queues;
+        /* rate */
+        double tokens;
+        int64_t tokens_us;
+        /* consent */
+        int64_t allowed_until_us;
+        uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
+        struct weir_parcel ask;
+        bool asking;
+        bool news, granted; /* the table does not know yet how it stands, or that it consented */
+        char news_text[256];
+};
+
+struct weir_queue {
+        struct weir_queue *next; /* of the outlet */
+        struct weir_outlet *outlet;
+        int shard;
+        bool has_rows; /* in the table, at the last look */
+        bool leased, leaving;
+        int64_t not_before_us; /* the first row's next try */
+        int64_t asked_us;      /* last attempt to lease */
+        int64_t waiting_us;    /* since when it was seen and not taken, 0 = not */
+        int64_t idle_us;       /* since when it has nothing */
+        struct weir_parcel **held;
+        size_t head, count, room;   /* held[head, count) are read and not sent */
+        size_t in_flight, open;     /* open: sent and not settled */
+        struct weir_parcel *flying; /* to a webhook: the one under way */
+};
+
+struct weir_relay {
+        const struct weir_conf *conf;
+        char owner[96];
+        pthread_t thread;
+        struct weir_latch wake;  /* stop was asked for, or a record's outcome is there */
+        struct weir_latch abort; /* @main ends every wait for PostgreSQL */
+        struct weir_latch ended; /* set by the thread as its last act */
+        atomic_bool stopping;
+        _Atomic int64_t deadline_us;
+        bool started;
+
+        struct weir_pg *pg; /* NULL = not connected */
+        int64_t number;     /* owner of our leases */
+        uint32_t attempt;   /* to connect, in vain */
+        struct weir_producer *producer;
+        struct weir_webhook *webhook;
+        struct weir_outlet *outlets;
+        struct weir_outbox_writer *replies;
+
+        struct weir_parcel *settled, **settled_end;
+        size_t settled_count;
+        int64_t settled_us;           /* since when something waits to be settled */
+        size_t records, record_bytes; /* under way to Kafka */
+        size_t in_flight;             /* all kinds */
+        int64_t now_us, awake_until_us, look_us, balance_us;
+        int64_t connect_us; /* not connected: when to try */
+        bool news;          /* of some outlet */
+        bool producer_lost, purging;
+};
+
+/* outlet.c */
+struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir_stream *stream);
+struct weir_outlet *weir_outlet_find(struct weir_relay *relay, int kind, const char *name);
+void weir_outlets_free(struct weir_relay *relay);
+/* @row is taken over, also on failure. */
+int weir_queue_hold(struct weir_queue *queue, struct weir_outbox_row *row);
+struct weir_parcel *weir_queue_take(struct weir_queue *queue); /* NULL = nothing held */
+void weir_queue_drop(struct weir_queue *queue); /* what is held; it is still in the table */
+void weir_parcel_free(struct weir_parcel *parcel);
+/* May one more leave now, by rate? Takes the token. */
+bool weir_outlet_token(struct weir_outlet *outlet, int64_t now_us);
+int64_t weir_outlet_token_at_us(const struct weir_outlet *outlet);
+
+/* lease.c: which streams are ours */
+int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr);
+int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr);
+int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *reterr);
+int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr);
+
+/* send.c, send_topic.c, send_file.c, send_hook.c */
+int weir_relay_send(struct weir_relay *relay, struct weir_error *reterr);
+int weir_send_topic_open(struct weir_relay *relay, struct weir_error *reterr);
+/* May one more record leave? */
+bool weir_send_topic_room(const struct weir_relay *relay, struct weir_outlet *outlet);
+int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel);
+void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet);
+int weir_send_hook_open(struct weir_relay *relay, struct weir_error *reterr);
+int weir_send_hook(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr);
+/* true: the sink lets us, or wants no question. Else the question is under way. */
+bool weir_send_hook_allowed(struct weir_relay *relay, struct weir_outlet *outlet);
+
+/* settle.c: outcomes. weir_parcel_end() may be called from a sender's callback; the database comes later. */
+void weir_parcel_begin(struct weir_relay *relay, struct weir_parcel *parcel);
+void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int outcome,
+                     const char *reason, const char *text);
+int weir_relay_settle(struct weir_relay *relay, struct weir_error *reterr);
+int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const char *text,
+                     struct weir_error *reterr);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settle - what became of each row, first in memory, then in the table
+ *
+ * A sender's callback may not wait for PostgreSQL, so outcomes are collected, and settled in sets: one DELETE for
+ * thousands of delivered rows. A relay that dies in between has delivered rows that are still there: they go again,
+ * with the same id (O3). Outcomes outlive a lost connection: a confirmed row may be removed whoever has the lease by
+ * then, since nobody can have changed it (O1).
+ *
+ * An answer that is an event becomes a row in the transaction that removes the delivered one: never one without the
+ * other. When that transaction fails, the row stays, is delivered again, and answered again.
+ */
+#include "side/relay_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "event/decode.h"
+#include "store/reason.h"
+
+enum {
+        SET = 5000,
+        ROW_FIRST_MS = 200,
+        ROW_MOST_MS = 60000,
+        HOST_FIRST_MS = 250,
+        HOST_MOST_MS = 60000,
+        SAID_EVERY = 20 /* failures of a destination between two lines in the log */
+};
+
+static int64_t host_backoff_ms(uint32_t failures)
+{
+        return weir_backoff_ms(HOST_FIRST_MS, HOST_MOST_MS, failures);
+}
+
+void weir_parcel_begin(struct weir_relay *relay, struct weir_parcel *parcel)
+{
+        parcel->begun_us = relay->now_us;
+        parcel->not_before_ms = -1;
+        parcel->host_at_fault = false;
+        parcel->outlet->in_flight++;
+        relay->in_flight++;
+        if (parcel->queue) {
+                parcel->queue->in_flight++;
+                parcel->queue->open++;
+        }
+}
+
+/* ---- what it says about the destination ----------------------------------------------------- */
+
+static void say(const struct weir_outlet *outlet, const char *event, int level, const char *text)
+{
+        weir_log(level, event, LOG_S(outlet->kind == 't' ? "topic" : "sink", outlet->name),
+                 LOG_I("failures", outlet->breaker.failures), LOG_S("text", text));
+}
+
+static void judge_outlet(struct weir_relay *relay, struct weir_outlet *outlet, int outcome,
+                         const struct weir_parcel *parcel, const char *text)
+{
+        struct weir_breaker *breaker = &outlet->breaker;
+        bool news = false;
+
+        switch (outcome) {
+        case WEIR_PARCEL_DELIVERED:
+        case WEIR_PARCEL_REPLIED:
+                news = weir_breaker_delivered(breaker);
+                if (news)
+                        say(outlet, "relay.open", WEIR_LOG_INFO, "delivered again");
+                break;
+        case WEIR_PARCEL_RETIRED:
+                news = weir_breaker_retired(breaker);
+                if (news)
+                        say(outlet, "relay.retired", WEIR_LOG_ERROR,
+                            "the receiver wants nothing any more; its events become dead letters "
+                            "until it is opened by `weir relay open`");
+                break;
+        case WEIR_PARCEL_FAILED:
+                if (!parcel->host_at_fault) {
+                        weir_breaker_ended(breaker);
+                        break;
+                }
+                news = weir_breaker_failed(breaker, parcel->begun_us, weir_clock_us(),
+                                           parcel->not_before_ms, host_backoff_ms);
+                if (news && breaker->failures % SAID_EVERY <= 3)
+                        say(outlet, "relay.waits", WEIR_LOG_WARN, text);
+                break;
+        default: weir_breaker_ended(breaker);
+        }
+        if (!news)
+                return;
+        outlet->news = true;
+        snprintf(outlet->news_text, sizeof outlet->news_text, "%s", text);
+        relay->news = true;
+}
+
+void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int outcome,
+                     const char *reason, const char *text)
+{
+        parcel->outlet->in_flight--;
+        relay->in_flight--;
+        judge_outlet(relay, parcel->outlet, outcome, parcel, text);
+        if (!parcel->queue)
+                return; /* a question, part of its outlet */
+        parcel->queue->in_flight--;
+        parcel->outcome = outcome;
+        snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
+        snprintf(parcel->text, sizeof parcel->text, "%s", text);
+        parcel->next = NULL;
+        *relay->settled_end = parcel;
+        relay->settled_end = &parcel->next;
+        relay->settled_count++;
+        if (!relay->settled_us)
+                relay->settled_us = weir_clock_us();
+        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP)
+                weir_queue_drop(parcel->queue); /* what is behind it must not overtake */
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void mark_done(struct weir_parcel **list, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                list[i]->outcome = WEIR_PARCEL_GIVEN_UP; /* nothing more to do for it */
+}
+
+/* Delivered rows, in sets. */
+static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *reterr)
+{
+        int64_t ids[SET];
+        struct weir_parcel *list[SET];
+        struct weir_parcel *parcel = relay->settled;
+        int r = 0;
+
+        while (r == 0 && parcel) {
+                size_t count = 0;
+
+                for (; parcel && count < SET; parcel = parcel->next)
+                        if (parcel->outcome == outcome) {
+                                list[count] = parcel;
+                                ids[count++] = parcel->row->id;
+                        }
+                if (count)
+                        r = weir_outbox_remove(relay->pg, ids, count, reterr);
+                if (r == 0 && outcome == WEIR_PARCEL_DELIVERED)
+                        mark_done(list, count);
+        }
+        return r;
+}
+
+static int settle_replies(struct weir_relay *relay, struct weir_error *reterr)
+{
+        bool any = false;
+        int r;
+
+        for (const struct weir_parcel *p = relay->settled; p; p = p->next)
+                any = any || p->outcome == WEIR_PARCEL_REPLIED;
+        if (!any)
+                return 0;
+        r = weir_pg_begin(relay->pg, reterr);
+        if (r == 0)
+                r = weir_outbox_send(relay->replies, relay->pg, reterr);
+        if (r == 0)
+                r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr);
+        if (r == 0)
+                r = weir_pg_commit(relay->pg, reterr);
+        weir_outbox_reset(relay->replies);
+        for (struct weir_parcel *p = relay->settled; p; p = p->next)
+                if (p->outcome == WEIR_PARCEL_REPLIED)
+                        p->outcome = WEIR_PARCEL_GIVEN_UP; /* removed, or it goes again */
+        return r;
+}
+
+static int postpone(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr)
+{
+        struct weir_queue *queue = parcel->queue;
+        int64_t wait_ms = weir_backoff_ms(ROW_FIRST_MS, ROW_MOST_MS,
+                                          (uint32_t)parcel->row->attempts + 1);
+        int r;
+
+        if (queue->not_before_us > relay->now_us)
+                return 0; /* one of the same stream failed before it and leads */
+        if (parcel->not_before_ms > wait_ms)
+                wait_ms = parcel->not_before_ms;
+        r = weir_outbox_postpone(relay->pg, parcel->row->id, wait_ms * 1000, parcel->text, reterr);
+        if (r == 0)
+                queue->not_before_us = relay->now_us + wait_ms * 1000;
+        return r;
+}
+
+static int note_names(void *context, const struct weir_event *event)
+{
+        *(struct weir_event *)context = *event;
+        return 0;
+}
+
+/* Source and id of the event in a row, for the dead letter's reader. */
+static void name_event(struct weir_arena *arena, const struct weir_parcel *parcel,
+                       struct weir_outbox_refused *ret)
+{
+        struct weir_decoder decoder = { .arena = arena };
+        struct weir_message message = { .key = parcel->row->key,
+                                        .value = parcel->row->body,
+                                        .headers = parcel->row->headers,
+                                        .header_count = parcel->row->header_count };
+        struct weir_event event = { .size = 0 };
+        struct weir_refusal refusal;
+        int mode, r;
+
+        r = parcel->outlet->topic
+                    ? weir_decode_kafka(&decoder, &message, note_names, &event, &mode, &refusal)
+                    : weir_decode_http(&decoder, &message, note_names, &event, &mode, &refusal);
+        ret->id = parcel->row->id;
+        ret->source = ret->event_id = (struct weir_view){ NULL, 0 };
+        if (r != 0 || !event.id.ptr)
+                return;
+        ret->source = event.source;
+        ret->event_id = event.id;
+}
+
+/* @first and the ones behind it that were refused with the same words. */
+static int bury(struct weir_relay *relay, struct weir_parcel *first, struct weir_error *reterr)
+{
+        enum { MANY = 500 };
+        struct weir_outbox_refused refused[MANY];
+        struct weir_parcel *list[MANY];
+        struct weir_arena arena;
+        size_t count = 0;
+        int r;
+
+        weir_arena_init(&arena, 16384);
+        for (struct weir_parcel *p = first; p && count < MANY; p = p->next) {
+                if (p->outcome != first->outcome || strcmp(p->reason, first->reason) != 0 ||
+                    strcmp(p->text, first->text) != 0)
+                        continue;
+                name_event(&arena, p, &refused[count]);
+                list[count++] = p;
+        }
+        r = weir_outbox_bury(relay->pg, refused, count, first->reason, first->text,
+                             strcmp(first->reason, "retired") != 0, reterr);
+        if (r == 0)
+                weir_log(WEIR_LOG_WARN, "relay.dead",
+                         LOG_S(first->outlet->kind == 't' ? "topic" : "sink", first->outlet->name),
+                         LOG_I("events", count), LOG_I("id", first->row->id),
+                         LOG_S("reason", first->reason), LOG_S("text", first->text),
+                         LOG_S("next", weir_reason_next("deliver", first->reason)));
+        if (r == 0)
+                mark_done(list, count);
+        weir_arena_fini(&arena);
+        return r;
+}
+
+int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const char *text,
+                     struct weir_error *reterr)
+{
+        struct weir_destination destination = {
+                .kind = outlet->kind,
+                .name = outlet->name,
+                .state = outlet->breaker.state,
+                .failures = outlet->breaker.failures,
+                .wait_us = outlet->breaker.not_before_us - weir_clock_us(),
+                .error = outlet->breaker.state == WEIR_DESTINATION_OPEN ? "" : text,
+        };
+
+        return weir_destination_write(relay->pg, &destination, reterr);
+}
+
+static int tell_news(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r = 0;
+
+        for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next) {
+                if (!outlet->news)
+                        continue;
+                r = weir_outlet_tell(relay, outlet, outlet->news_text, reterr);
+                if (r == 0 && outlet->granted)
+                        r = weir_destination_allow(relay->pg, outlet->name,
+                                                   outlet->allowed_until_us - weir_clock_us(),
+                                                   (int32_t)outlet->allowed_rate, reterr);
+                if (r == 0)
+                        outlet->news = outlet->granted = false;
+        }
+        if (r == 0)
+                relay->news = false;
+        return r;
+}
+
+/* Forget what needs nothing any more. */
+static void sweep(struct weir_relay *relay)
+{
+        struct weir_parcel **at = &relay->settled;
+
+        while (*at) {
+                struct weir_parcel *parcel = *at;
+
+                if (parcel->outcome != WEIR_PARCEL_GIVEN_UP) {
+                        at = &parcel->next;
+                        continue;
+                }
+                *at = parcel->next;
+                parcel->queue->open--;
+                relay->settled_count--;
+                weir_parcel_free(parcel);
+        }
+        relay->settled_end = at;
+        if (!relay->settled)
+                relay->settled_us = 0;
+}
+
+int weir_relay_settle(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r = remove_all(relay, WEIR_PARCEL_DELIVERED, reterr);
+
+        if (r == 0)
+                r = settle_replies(relay, reterr);
+        for (struct weir_parcel *p = relay->settled; r == 0 && p; p = p->next) {
+                if (p->outcome == WEIR_PARCEL_FAILED)
+                        r = postpone(relay, p, reterr);
+                else if (p->outcome == WEIR_PARCEL_REFUSED || p->outcome == WEIR_PARCEL_RETIRED)
+                        r = bury(relay, p, reterr);
+                if (r == 0)
+                        p->outcome = WEIR_PARCEL_GIVEN_UP;
+        }
+        if (r == 0 && relay->news)
+                r = tell_news(relay, reterr);
+        sweep(relay);
+        return r;
+}

@@ -1,0 +1,52 @@
+-- why       what must leave the database is a row of the transaction that decided it; a relay sends it after
+--           COMMIT and removes it. A stream is what must stay in order: one destination, one shard of keys.
+-- lock      none on existing tables (creates new ones)
+-- duration  milliseconds
+-- old/new   safe with both
+-- Rows live for milliseconds and are removed in sets: vacuum comes early and often.
+CREATE TABLE weir.outbox (
+        id            int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        kind          "char" NOT NULL CHECK (kind IN ('t', 's')), -- t topic, s sink
+        destination   text NOT NULL,                              -- name of the topic or of the sink
+        shard         int2 NOT NULL CHECK (shard BETWEEN 0 AND 63), -- by key; without one, spread
+        key           bytea,
+        header_names  bytea[] NOT NULL,
+        header_values bytea[] NOT NULL,
+        body          bytea,
+        message_id    text NOT NULL,          -- ce_id, webhook-id: the same in every repetition
+        worker        text NOT NULL,
+        position      int4,                   -- whose event made it: for the dead letter, and for people
+        "offset"      int8,
+        attempts      int4 NOT NULL DEFAULT 0,
+        next_try_at   timestamptz,            -- NULL: at once
+        error         text,                   -- of the last try
+        made_at       timestamptz NOT NULL DEFAULT now(),
+        CHECK (cardinality(header_names) = cardinality(header_values))
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+        autovacuum_vacuum_insert_threshold = 100000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX outbox_stream_id ON weir.outbox (kind, destination, shard, id);
+
+-- Who sends a stream: a lease that lasts as long as the owner's session (owner = key of an advisory lock that the
+-- session holds), taken by FOR UPDATE SKIP LOCKED. Rows are made by relays when they first meet a stream.
+CREATE TABLE weir.outbox_stream (
+        kind        "char" NOT NULL,
+        destination text NOT NULL,
+        shard       int2 NOT NULL,
+        owner       int8,                     -- NULL: free
+        since       timestamptz,
+        PRIMARY KEY (kind, destination, shard)
+) WITH (fillfactor = 50);
+
+-- How a destination stands, shared by all relays.
+CREATE TABLE weir.destination (
+        kind          "char" NOT NULL,
+        name          text NOT NULL,
+        state         text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'waiting', 'retired')),
+        failures      int4 NOT NULL DEFAULT 0, -- in a row
+        not_before    timestamptz,             -- waiting: until then (backoff, Retry-After)
+        allowed_until timestamptz,             -- webhook: consent of the OPTIONS handshake
+        allowed_rate  int4,                    -- a minute; NULL: no limit
+        error         text,
+        changed_at    timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (kind, name)
+) WITH (fillfactor = 50);

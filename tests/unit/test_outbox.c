@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* test_outbox - rows as relays see them: in order, bounded, removed only when done with; and who sends which stream */
+#include "store_fixture.h"
+
+#include "store/destination.h"
+#include "store/stream.h"
+
+static struct weir_pg *pg;
+
+static struct weir_view view(const char *text)
+{
+        return (struct weir_view){ text, text ? strlen(text) : 0 };
+}
+
+static void set_up(void)
+{
+        pg = fixture_connect();
+        OK(weir_pg_run(pg,
+                       "TRUNCATE weir.outbox, weir.outbox_stream, weir.destination,"
+                       " weir.dead_letter RESTART IDENTITY",
+                       reterr));
+}
+
+static void tear_down(void)
+{
+        weir_pg_close(pg);
+}
+
+/* @count rows of @bytes each in one stream of topic "t". */
+static void insert_rows(int shard, int count, int bytes)
+{
+        char sql[512];
+
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO weir.outbox (kind, destination, shard, key, header_names,"
+                 " header_values, body, message_id, worker) SELECT 't', 't', %d, 'k',"
+                 " array['ce_id', 'ce_source', 'x']::bytea[],"
+                 " array[('e-' || i)::bytea, '/s'::bytea, NULL], repeat('x', %d)::bytea, 'e-' || i,"
+                 " 'w' FROM generate_series(1, %d) i",
+                 shard, bytes, count);
+        OK(weir_pg_run(pg, sql, reterr));
+}
+
+struct taken {
+        struct weir_outbox_row *rows[2048];
+        size_t streams[2048], count;
+};
+
+static int take(void *context, size_t stream, struct weir_outbox_row *row)
+{
+        struct taken *taken = context;
+
+        ck_assert_uint_lt(taken->count, 2048);
+        taken->streams[taken->count] = stream;
+        taken->rows[taken->count++] = row;
+        return 0;
+}
+
+static void drop(struct taken *taken)
+{
+        while (taken->count)
+                free(taken->rows[--taken->count]);
+}
+
+static const struct weir_stream both[] = { { "t", 't', 3 }, { "t", 't', 5 } };
+
+START_TEST(rows_come_whole_and_in_order)
+{
+        struct taken taken = { .count = 0 };
+
+        insert_rows(3, 10, 7);
+        insert_rows(5, 4, 0);
+        OK(weir_pg_run(pg, "UPDATE weir.outbox SET key = NULL, body = NULL WHERE id = 11", reterr));
+        OK(weir_outbox_fetch(pg, both, 2, 100, 1 << 20, take, &taken, reterr));
+        ck_assert_uint_eq(taken.count, 14);
+        for (size_t i = 0; i < 14; i++) {
+                const struct weir_outbox_row *row = taken.rows[i];
+
+                ck_assert_uint_eq(taken.streams[i], i >= 10);
+                ck_assert_int_eq(row->id, (int64_t)i + 1);
+                ck_assert_str_eq(row->worker, "w");
+                ck_assert_uint_eq(row->header_count, 3);
+                ck_assert_str_eq(row->headers[0].name, "ce_id");
+                ck_assert_str_eq(row->headers[0].value, row->message_id.ptr);
+                ck_assert_str_eq(row->headers[1].value, "/s");
+                ck_assert_uint_eq(row->headers[1].size, 2);
+                ck_assert_str_eq(row->headers[2].name, "x");
+                ck_assert_ptr_null(row->headers[2].value);
+                ck_assert_int_eq(row->position, 0);
+                ck_assert_int_eq(row->wait_us, 0);
+                if (i == 10) {
+                        ck_assert_ptr_null(row->key.ptr);
+                        ck_assert_ptr_null(row->body.ptr);
+                } else {
+                        ck_assert_str_eq(row->key.ptr, "k");
+                        ck_assert_ptr_nonnull(row->body.ptr);
+                        ck_assert_uint_eq(row->body.size, i < 10 ? 7 : 0);
+                }
+        }
+        drop(&taken);
+}
+END_TEST
+
+START_TEST(a_reading_is_bounded_by_rows_and_bytes_but_brings_one)
+{
+        struct taken taken = { .count = 0 };
+
+        insert_rows(3, 100, 10000);
+        insert_rows(5, 100, 200000);
+        OK(weir_outbox_fetch(pg, both, 2, 30, 100000, take, &taken, reterr));
+        ck_assert_uint_eq(taken.count, 10 + 1);
+        drop(&taken);
+        OK(weir_outbox_fetch(pg, both, 2, 3, 1 << 30, take, &taken, reterr));
+        ck_assert_uint_eq(taken.count, 6);
+        drop(&taken);
+}
+END_TEST
+
+START_TEST(a_postponed_row_says_how_long)
+{
+        struct taken taken = { .count = 0 };
+
+        insert_rows(3, 2, 1);
+        OK(weir_outbox_postpone(pg, 1, 5000000, "5\xc3\xa4 \n down", reterr));
+        OK(weir_outbox_fetch(pg, both, 2, 30, 1000, take, &taken, reterr));
+        ck_assert_uint_eq(taken.count, 2);
+        ck_assert_int_eq(taken.rows[0]->attempts, 1);
+        ck_assert_int_gt(taken.rows[0]->wait_us, 3000000);
+        ck_assert_int_le(taken.rows[0]->wait_us, 5000000);
+        ck_assert_int_eq(taken.rows[1]->wait_us, 0);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.outbox WHERE error = '5?? ? down'"),
+                         1);
+        drop(&taken);
+}
+END_TEST
+
+START_TEST(removed_is_what_was_named)
+{
+        const int64_t ids[] = { 2, 4, 4711 };
+
+        insert_rows(3, 5, 1);
+        OK(weir_outbox_remove(pg, ids, 3, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT sum(id) FROM weir.outbox"), 1 + 3 + 5);
+}
+END_TEST
+
+START_TEST(buried_is_whole_and_gone)
+{
+        const struct weir_outbox_refused refused[] = { { 1, view("/s"), view("e-1") },
+                                                       { 2, { NULL, 0 }, { NULL, 0 } } };
+
+        insert_rows(3, 3, 4);
+        OK(weir_pg_run(pg,
+                       "INSERT INTO weir.position (worker, topic, partition, epoch, owner)"
+                       " VALUES ('w', 'origin', 7, 1, 'o')",
+                       reterr));
+        OK(weir_pg_run(
+                pg,
+                "UPDATE weir.outbox SET attempts = 2, position = (SELECT id FROM weir.position"
+                " WHERE topic = 'origin'), \"offset\" = 88 WHERE id = 1",
+                reterr));
+        OK(weir_outbox_bury(pg, refused, 2, "http-400", "no\xff", true, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 1);
+        ck_assert_int_eq(
+                fixture_int(pg,
+                            "SELECT count(*) FROM weir.dead_letter WHERE class = 'deliver' AND"
+                            " reason = 'http-400' AND text = 'no?' AND destination = 'topic t' AND"
+                            " topic = 'origin' AND partition = 7 AND \"offset\" = 88 AND attempts ="
+                            " 3 AND source = '/s' AND event_id = 'e-1' AND value = 'xxxx' AND"
+                            " header_names[1] = 'ce_id' AND header_values[3] IS NULL AND"
+                            " state = 'kept' AND worker = 'w' AND key = 'k'"),
+                1);
+        ck_assert_int_eq(
+                fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE source IS NULL AND"
+                                " topic = '' AND partition = -1 AND \"offset\" = -1"
+                                " AND position = 0"),
+                1);
+}
+END_TEST
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+static int count_stream(void *context, const struct weir_stream *stream)
+{
+        char *text = context;
+
+        snprintf(text + strlen(text), 256 - strlen(text), "%c/%s/%d ", stream->kind,
+                 stream->destination, stream->shard);
+        return 0;
+}
+
+START_TEST(a_look_names_each_stream_once)
+{
+        char text[256] = "";
+        int64_t owner;
+
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_stream_look(pg, count_stream, text, reterr));
+        ck_assert_str_eq(text, "");
+        insert_rows(63, 20, 1);
+        insert_rows(0, 20, 1);
+        OK(weir_pg_run(pg,
+                       "INSERT INTO weir.outbox (kind, destination, shard, header_names,"
+                       " header_values, message_id, worker) SELECT 's', 'hook', 1, '{}', '{}', 'x',"
+                       " 'w' FROM generate_series(1, 20)",
+                       reterr));
+        OK(weir_stream_look(pg, count_stream, text, reterr));
+        ck_assert_str_eq(text, "s/hook/1 t/t/0 t/t/63 ");
+}
+END_TEST
+
+START_TEST(the_loose_walk_reads_an_entry_a_stream)
+{
+        char text[256] = "";
+        int64_t owner;
+
+        insert_rows(1, 30000, 1);
+        insert_rows(2, 30000, 1);
+        OK(weir_pg_run(pg, "VACUUM ANALYZE weir.outbox", reterr));
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_stream_look(pg, count_stream, text, reterr));
+        ck_assert_int_le(fixture_int(pg, "SELECT seq_tup_read + idx_tup_fetch FROM"
+                                         " pg_stat_xact_user_tables WHERE relname = 'outbox'"),
+                         10);
+        OK(weir_pg_commit(pg, reterr));
+        ck_assert_str_eq(text, "t/t/1 t/t/2 ");
+}
+END_TEST
+
+static bool lease_one(struct weir_pg *session, int64_t owner, size_t which)
+{
+        bool ours = false;
+
+        OK(weir_stream_lease(session, owner, &both[which], 1, &ours, reterr));
+        return ours;
+}
+
+START_TEST(a_stream_has_one_owner_while_its_session_lives)
+{
+        struct weir_pg *a = fixture_connect(), *b = fixture_connect();
+        int64_t owner_a, owner_b;
+        bool ours[2];
+
+        OK(weir_stream_session(a, NULL, 0, &owner_a, reterr));
+        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        ck_assert_int_ne(owner_a, owner_b);
+        OK(weir_stream_lease(a, owner_a, both, 2, ours, reterr));
+        ck_assert(ours[0] && ours[1]);
+        ck_assert(!lease_one(b, owner_b, 0));
+        OK(weir_stream_release(a, owner_a, both, 1, reterr));
+        ck_assert(lease_one(b, owner_b, 0));
+        ck_assert(!lease_one(a, owner_a, 0));
+        /* S2: the server alone decides that a is gone */
+        ck_assert(!lease_one(b, owner_b, 1));
+        fixture_int(pg, "SELECT pg_terminate_backend(%lld)::int", (long long)fixture_backend(a));
+        fixture_until(pg,
+                      "NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND"
+                      " objsubid = 1 AND ((classid::int8 << 32) | objid::int8) = %lld)",
+                      (long long)owner_a);
+        ck_assert(lease_one(b, owner_b, 1));
+        weir_pg_close(a);
+        weir_pg_close(b);
+}
+END_TEST
+
+START_TEST(a_release_by_a_former_owner_changes_nothing)
+{
+        struct weir_pg *b = fixture_connect();
+        int64_t owner, owner_b;
+
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        ck_assert(lease_one(b, owner_b, 0));
+        OK(weir_stream_release(pg, owner, both, 2, reterr));
+        ck_assert(!lease_one(pg, owner, 0));
+        weir_pg_close(b);
+}
+END_TEST
+
+START_TEST(two_that_ask_at_once_never_both_get_it)
+{
+        struct weir_pg *b = fixture_connect();
+        int64_t owner, owner_b;
+
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        ck_assert(lease_one(b, owner_b, 0));
+        OK(weir_stream_release(b, owner_b, both, 1, reterr));
+        /* b is in the middle: it has locked the row and not written yet */
+        OK(weir_pg_begin(b, reterr));
+        OK(weir_pg_run(b, "SELECT FROM weir.outbox_stream FOR UPDATE", reterr));
+        ck_assert(!lease_one(pg, owner, 0));
+        OK(weir_pg_run(b, "UPDATE weir.outbox_stream SET owner = 1", reterr));
+        OK(weir_pg_commit(b, reterr));
+        ck_assert(lease_one(pg, owner, 0)); /* 1 is nobody */
+        weir_pg_close(b);
+}
+END_TEST
+
+static void note_share(void *context, const struct weir_stream_share *share)
+{
+        char *text = context;
+
+        snprintf(text + strlen(text), 256 - strlen(text), "%c/%s %u of %u ", share->kind,
+                 share->destination, share->leased, share->relays);
+}
+
+START_TEST(only_who_knows_a_sink_counts_for_it)
+{
+        static const char *const sinks[] = { "hook" };
+        const struct weir_stream hook = { "hook", 's', 1 };
+        struct weir_pg *b = fixture_connect();
+        int64_t owner, owner_b;
+        char text[256] = "";
+        bool ours[2];
+
+        OK(weir_stream_session(pg, sinks, 1, &owner, reterr));
+        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        OK(weir_stream_lease(pg, owner, both, 2, ours, reterr));
+        OK(weir_stream_lease(pg, owner, &hook, 1, ours, reterr));
+        OK(weir_stream_shares(b, note_share, text, reterr));
+        ck_assert_msg(strstr(text, "t/t 2 of 2 ") && strstr(text, "s/hook 1 of 1 "), "%s", text);
+        weir_pg_close(b);
+}
+END_TEST
+
+/* ---- destinations --------------------------------------------------------------------------- */
+
+static void keep(void *context, const struct weir_destination *destination)
+{
+        *(struct weir_destination *)context = *destination;
+}
+
+static struct weir_destination read_one(void)
+{
+        struct weir_destination destination = { .state = -1 };
+
+        OK(weir_destination_read(pg, keep, &destination, reterr));
+        return destination;
+}
+
+static void write_state(int state, uint32_t failures, int64_t wait_us)
+{
+        const struct weir_destination destination = { .kind = 's',
+                                                      .name = "hook",
+                                                      .state = state,
+                                                      .failures = failures,
+                                                      .wait_us = wait_us,
+                                                      .error = "down" };
+
+        OK(weir_destination_write(pg, &destination, reterr));
+}
+
+START_TEST(how_a_destination_stands_is_told)
+{
+        struct weir_destination destination;
+
+        write_state(WEIR_DESTINATION_WAITING, 3, 4000000);
+        destination = read_one();
+        ck_assert_int_eq(destination.kind, 's');
+        ck_assert_int_eq(destination.state, WEIR_DESTINATION_WAITING);
+        ck_assert_uint_eq(destination.failures, 3);
+        ck_assert(destination.wait_us > 2000000 && destination.wait_us <= 4000000);
+        ck_assert_int_eq(destination.allowed_us, INT64_MIN);
+        OK(weir_destination_allow(pg, "hook", 9000000, 120, reterr));
+        destination = read_one();
+        ck_assert_int_gt(destination.allowed_us, 7000000);
+        ck_assert_int_eq(destination.allowed_rate, 120);
+        ck_assert_int_eq(destination.state, WEIR_DESTINATION_WAITING);
+}
+END_TEST
+
+static int probe(void)
+{
+        struct weir_error error = { 0 };
+        int r = weir_destination_probe(pg, 's', "hook", 60000000, &error);
+
+        ck_assert_msg(r >= 0, "%s", error.text);
+        return r;
+}
+
+START_TEST(one_relay_wins_the_probe)
+{
+        ck_assert_int_eq(probe(), 0);
+        write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
+        ck_assert_int_eq(probe(), 0);
+        write_state(WEIR_DESTINATION_WAITING, 3, 0);
+        ck_assert_int_eq(probe(), 1);
+        ck_assert_int_eq(probe(), 0);
+        write_state(WEIR_DESTINATION_OPEN, 0, 0);
+        ck_assert_int_eq(probe(), 0);
+}
+END_TEST
+
+START_TEST(retired_is_undone_by_an_operator_only)
+{
+        struct weir_error error = { 0 };
+
+        write_state(WEIR_DESTINATION_RETIRED, 1, 0);
+        write_state(WEIR_DESTINATION_OPEN, 0, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_RETIRED);
+        ck_assert_int_eq(weir_destination_open(pg, 's', "other", &error), 1);
+        OK(weir_destination_open(pg, 's', "hook", reterr));
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("outbox");
+        TCase *tcase = tcase_create("outbox");
+
+        fixture_start("outbox", true);
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, rows_come_whole_and_in_order);
+        tcase_add_test(tcase, a_reading_is_bounded_by_rows_and_bytes_but_brings_one);
+        tcase_add_test(tcase, a_postponed_row_says_how_long);
+        tcase_add_test(tcase, removed_is_what_was_named);
+        tcase_add_test(tcase, buried_is_whole_and_gone);
+        tcase_add_test(tcase, a_look_names_each_stream_once);
+        tcase_add_test(tcase, the_loose_walk_reads_an_entry_a_stream);
+        tcase_add_test(tcase, a_stream_has_one_owner_while_its_session_lives);
+        tcase_add_test(tcase, a_release_by_a_former_owner_changes_nothing);
+        tcase_add_test(tcase, two_that_ask_at_once_never_both_get_it);
+        tcase_add_test(tcase, only_who_knows_a_sink_counts_for_it);
+        tcase_add_test(tcase, how_a_destination_stands_is_told);
+        tcase_add_test(tcase, one_relay_wins_the_probe);
+        tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}
