@@ -37,7 +37,7 @@ BENCHES = {
     "outbox-table": ("    its table, most", "KiB", [], None),
     "outbox-index": ("    its indexes, most", "KiB", [], None),
     "outbox-million-handled": ("1,000,000 emits, into the outbox", "events/s", [], None),
-    "outbox-million-through": ("    and out of it: acknowledged, removed", "events/s", [], (">=", 20000)),
+    "outbox-million-through": ("    and out of it: acknowledged, removed", "events/s", [], None),
     "outbox-million-rows": ("    rows in the outbox, most", "rows", [], None),
     "outbox-million-table": ("    its table, most", "KiB", [], None),
     "outbox-million-index": ("    its indexes, most", "KiB", [], None),

@@ -606,6 +606,9 @@ START_TEST(what_was_claimed_in_this_transaction_can_be_taken_back)
                                      " AND generation = %d",
                                      batch->position.id, generation),
                          KEYS - 1);
+        weir_pg_close(other);
+        weir_pg_close(pg);
+        free(batch);
 }
 END_TEST
 
@@ -619,6 +622,8 @@ START_TEST(a_claim_that_is_not_there_cannot_be_taken_back)
         ck_assert_int_eq(apply(pg, batch), 0);
         ck_assert_int_eq(weir_apply_unclaim(pg, &missing, 1, &error), WEIR_ESCHEMA);
         weir_pg_rollback(pg);
+        weir_pg_close(pg);
+        free(batch);
 }
 END_TEST
 
