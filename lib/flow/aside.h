@@ -42,5 +42,7 @@ void weir_aside_init(struct weir_aside *aside);
 void weir_aside_fini(struct weir_aside *aside);
 /* Run what is due, for a bounded time. Cheap where nothing is. HALTED: see aside->halt. */
 enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position);
+/* Its turn ended before its work did: it wants another one at once. */
+bool weir_aside_hungry(struct weir_aside *aside);
 
 #endif
