@@ -121,7 +121,7 @@ demo: deps $(if $(filter real,$(KAFKA)),deps-test) ## 20,000 events, two SIGKILL
 	$(BUILD) all $(if $(filter real,$(KAFKA)),$(B)/kafkactl)
 	@bash examples/demo/demo.sh $(KAFKA)
 bench: deps-test ## the figures of docs/PERFORMANCE.md
-	$(BUILD) all $(B)/kafkactl $(BENCHES)
+	$(BUILD) all test-plugins $(B)/kafkactl $(BENCHES)
 	@bash bench/run.sh $(T)
 
 # --- test ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 
-FIGURE = {"events/s": "{:,.0f}", "ns": "{:,.1f}", "KiB": "{:,.0f}"}
+FIGURE = {"events/s": "{:,.0f}", "ns": "{:,.1f}", "KiB": "{:,.0f}", "ms": "{:,.0f}", "rows": "{:,.0f}"}
 # name: what is measured, unit, the other side and its aim, the third side
 BENCHES = {
     "store": ("a lane's transactions, no Kafka", "events/s", [("b", "bare COPY", None)], None),
@@ -24,6 +24,24 @@ BENCHES = {
               [("b", "raw loops", 0.9), ("c", "raw loops with headers", None)], None),
     "audit1": ("exactly-once audit, 1 partition", "events/s", [("b", "bare COPY, 1 connection", 0.75)], None),
     "audit4": ("exactly-once audit, 4 partitions", "events/s", [("b", "bare COPY, 4 connections", 0.5)], None),
+    "poison1": ("1 event in 1,000 rejected, 1 partition", "events/s", [("b", "the same, none rejected", 0.5)], None),
+    "poison4": ("1 event in 1,000 rejected, 4 partitions", "events/s", [("b", "the same, none rejected", 0.5)], None),
+    "poison1-sql": ("1 in 1,000 fails in a statement, 1 partition", "events/s",
+                    [("b", "the same, none fails", 0.5)], None),
+    "poison4-sql": ("1 in 1,000 fails in a statement, 4 partitions", "events/s",
+                    [("b", "the same, none fails", 0.5)], None),
+    "outbox-idle": ("BEGIN to a record in the topic, idle", "ms", [], ("<=", 50)),
+    "outbox-handled": ("an emit for each event, into the outbox", "events/s", [], (">=", 20000)),
+    "outbox-through": ("    and out of it: acknowledged, removed", "events/s", [], (">=", 20000)),
+    "outbox-rows": ("    rows in the outbox, most", "rows", [], None),
+    "outbox-table": ("    its table, most", "KiB", [], None),
+    "outbox-index": ("    its indexes, most", "KiB", [], None),
+    "outbox-million-handled": ("1,000,000 emits, into the outbox", "events/s", [], None),
+    "outbox-million-through": ("    and out of it: acknowledged, removed", "events/s", [], (">=", 20000)),
+    "outbox-million-rows": ("    rows in the outbox, most", "rows", [], None),
+    "outbox-million-table": ("    its table, most", "KiB", [], None),
+    "outbox-million-index": ("    its indexes, most", "KiB", [], None),
+    "outbox-million-after": ("    table and indexes after a VACUUM", "KiB", [], None),
 }
 
 

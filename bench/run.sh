@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 # run - the figures of docs/PERFORMANCE.md, in one run on this machine
 #
-#   run.sh [PATTERN...]      decode noop audit memory emit store; tune (only when asked for); none: all but tune
+#   run.sh [PATTERN...]      decode noop audit memory emit store poison outbox; tune (only when asked for); none: all but tune
 #
 #   PAIRS=5 EVENTS=300000 BATCH=1000      how much; BATCH is max_events of every worker here
+#                                         (EVENTS unset: 100000 in poison, 200000 and then 1000000 in outbox)
 #   DURABLE=1                             fsync and full_page_writes on (default: off, see below)
 #
 # Two sides of a comparison take turns (A B A B ...), and the ratio is taken pair by pair: what else the machine
@@ -35,7 +36,8 @@ wanted() { # BENCH
         return 1
 }
 any=0
-for bench in decode noop audit memory emit store tune; do ! wanted $bench || any=1; done
+benches='decode store emit memory noop audit poison outbox tune'
+for bench in $benches; do ! wanted "$bench" || any=1; done
 [ $any = 1 ] || die "nothing here begins with: $*"
 
 running=
@@ -64,49 +66,53 @@ start_servers() {
         url=$("$support/pg.sh" start "$work/pg" ${DURABLE:+durable})
         broker_pid=$(cat "$work/kafka/pid") pg_pid=$(cat "$work/pg/pid")
         export PGPASSFILE=$work/pg/pgpass WEIR_MIGRATIONS=$root/migrations
-        configure audit audit audit1
-        "$B/weir" migrate up -c "$config" >"$work/migrate.log" 2>&1 || { cat "$work/migrate.log" >&2; die 'migrate'; }
+        local plugin
+        for plugin in audit probe; do
+                configure $plugin $plugin none
+                "$B/weir" migrate up -c "$config" >"$work/migrate.log" 2>&1 || { cat "$work/migrate.log" >&2; die 'migrate'; }
+        done
 }
 
-configure() { # WORKER PLUGIN TOPIC [BATCH-KEYS]: $config; the queue bound is weir's own default
+configure() { # WORKER PLUGIN TOPIC [BATCH-KEYS] [OPTIONS]: $config; the queue bound is weir's own default
         config=$work/$1-$3.cfg
         cat >"$config" <<TXT
 kafka = { brokers = "$kafka"; };
 store = { url = "$url"; };
-plugin_path = [ "$B/plugins", "$B/bench/plugins" ];
+plugin_path = [ "$B/plugins", "$B/bench/plugins", "$B/obj/release/plugins" ];
 workers = ( { name = "$1"; plugin = "$2"; group = "$1-$3"; topics = [ "$3" ]; start = "earliest";
-  batch = { ${4:-max_events = $batch;} }; } );
+  batch = { ${4:-max_events = $batch;} }; options = { ${5:-} }; } );
 TXT
 }
 
-events() { # COUNT: JSON lines in the shape of a small business event, 6 attributes, 100 bytes of data
-        awk -v count="$1" 'BEGIN {
+events() { # COUNT [EVERY]: JSON lines in the shape of a small business event, 6 attributes, 100 bytes of data; each EVERYth bad
+        awk -v count="$1" -v every="${2:-0}" 'BEGIN {
                 for (i = 1; i <= count; i++)
                         printf "{\"specversion\":\"1.0\",\"id\":\"5190bc29-a3d5-4fca-9a88-%012x\",\"source\":\"github.com/example/post-cloudevents\"," \
-                               "\"type\":\"user.storeUser\",\"time\":\"2024-11-28T18:53:17.474154Z\",\"datacontenttype\":\"application/json\"," \
-                               "\"data\":{\"id\":\"8aadf8c5-9c4e-4c11-af24-%012x\",\"name\":\"Ada Lovelace\",\"amount\":%d,\"tags\":[\"first\",\"engine\"]}}\n", i, i, i }'
+                               "\"type\":\"user.%sUser\",\"time\":\"2024-11-28T18:53:17.474154Z\",\"datacontenttype\":\"application/json\"," \
+                               "\"data\":{\"id\":\"8aadf8c5-9c4e-4c11-af24-%012x\",\"name\":\"Ada Lovelace\",\"amount\":%d,\"tags\":[\"first\",\"engine\"]}}\n", i, every && i % every == 0 ? "poison" : "store", i, i }'
 }
 
 filled=
-fill() { # PARTITIONS: topic audit1 or audit4, filled once
-        [[ " $filled " != *" $1 "* ]] || return 0
-        filled+=" $1"
+fill() { # PARTITIONS [NAME [EVERY]]: topic audit1 or audit4, NAME1 or NAME4, filled once
+        local topic=${2:-audit}$1
+        [[ " $filled " != *" $topic "* ]] || return 0
+        filled+=" $topic"
         say "filling a topic of $1 partitions with $count events"
-        kafkactl create "audit$1" "$1"
-        within 10s knows "audit$1"
-        events "$count" | "$B/weir" emit --brokers "$kafka" --topic "audit$1" --key-from id 2>"$work/emit.log" ||
+        kafkactl create "$topic" "$1"
+        within 10s knows "$topic"
+        events "$count" "${3:-0}" | "$B/weir" emit --brokers "$kafka" --topic "$topic" --key-from id 2>"$work/emit.log" ||
                 { cat "$work/emit.log" >&2; die 'emit'; }
 }
 
 empty() { # what a run finds
-        sql "truncate audit.event, weir.batch, weir.claim_1, weir.position, weir.position_change restart identity" 
+        sql "truncate audit.event, probe.event, weir.batch, weir.claim_1, weir.position, weir.position_change, weir.dead_letter, weir.outbox restart identity cascade"
         sql checkpoint
 }
 
-# BENCH PAIR SIDE WORKER PLUGIN TOPIC [BATCH-KEYS]
+# BENCH PAIR SIDE WORKER PLUGIN TOPIC [BATCH-KEYS] [OPTIONS]; $result: the five figures
 run_worker() {
-        local bench=$1 pair=$2 side=$3 result
-        configure "$4" "$5" "$6" "${7:-}"
+        local bench=$1 pair=$2 side=$3
+        configure "$4" "$5" "$6" "${7:-}" "${8:-}"
         empty
         result=$("$B/bench/worker" "$url" "$count" "$pg_pid" "$broker_pid" "$B/weir" run -c "$config" 2>"$work/weir.log") ||
                 { tail -n 20 "$work/weir.log" >&2; die "$bench: worker"; }
@@ -227,6 +233,11 @@ bench_emit() {
         rm -f "$work/lines"
 }
 
+# shellcheck source=bench/poison.sh
+. "$here/poison.sh"
+# shellcheck source=bench/outbox.sh
+. "$here/outbox.sh"
+
 bench_tune() { # what the keys of batch bring; each against the default, in turn
         local pair keys
         fill 1
@@ -259,10 +270,10 @@ describe() {
 }
 
 needs_servers=0
-for bench in noop audit memory emit store tune; do ! wanted $bench || needs_servers=1; done
+for bench in ${benches#decode }; do ! wanted "$bench" || needs_servers=1; done
 [ $needs_servers = 0 ] || start_servers
 describe
 began=$SECONDS
-for bench in decode store emit memory noop audit tune; do ! wanted $bench || "bench_$bench"; done
+for bench in $benches; do ! wanted "$bench" || "bench_$bench"; done
 note meta load "$(cut -d' ' -f1-3 /proc/loadavg) at the end, after $((SECONDS - began)) s"
 python3 "$here/report.py" "$samples" "$out/results.json"

@@ -3,7 +3,7 @@
  * dlq_move - requeue and drop: first what would be done, then chunk by chunk
  *
  * The plan and the run are bounded by the highest id at the start: what dies meanwhile was not looked at by the person
- * who gave the order, and is left for the next one. Nothing needs to be kept for a resumption (flow/requeue.h, Q1).
+ * who gave the order, and is left for the next one. Nothing needs to be kept for a resumption (flow/requeue.h, X1).
  *
  * Not chosen    an order of most recent first: events of a key would come back in the wrong order.
  */

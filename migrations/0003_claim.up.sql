@@ -29,9 +29,10 @@ INSERT INTO weir.claim_state (version) VALUES (1);
 CREATE VIEW weir.claim AS SELECT 1 AS generation, key, position, "offset" FROM weir.claim_1;
 
 -- Make the next generation and direct claims to it. Returns its number. Run by its owner's rights, so that
--- a worker's role needs EXECUTE and not the right to create tables.
+-- a worker's role needs EXECUTE and not the right to create tables. New claimers queue behind the exclusive lock, so
+-- the waiting for old ones is bounded.
 CREATE FUNCTION weir.claim_switch() RETURNS int4
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
 DECLARE
         old_generation int4;
         new_generation int4;

@@ -14,7 +14,7 @@ plant() { # FILE INCLUDE EXPECTED: "" = must be accepted
         mkdir -p "$tree"/lib/{base,conf,event,kafka,store,flow,side,plugin,admin} "$tree"/{cmd,include/weir,workers/a,examples/b}
         touch "$tree/lib/runtime.h"
         printf '#include <stdio.h>\n' >"$tree/lib/base/fine.c"
-        printf '/* one line before */\n#include %s\n' "$2" >"$tree/$1"
+        printf '/* one line before */\n%s%s %s\n' "${hash:-#}" "${directive:-include}" "$2" >"$tree/$1"
         out=$(sh "$here/layers.sh" "$tree") && status=0 || status=$?
         if [ -z "$3" ] && [ "$status" = 0 ]; then
                 passed=$((passed + 1))
@@ -49,6 +49,14 @@ plant include/weir/a.h '<cjson/cJSON.h>' 'only lib/event'
 plant lib/flow/a.c '"lane.h"' 'name it from lib/'
 plant lib/flow/a.c '"../store/pg.h"' 'no . or ..'
 plant lib/flow/a.c '"misc/x.h"' 'no such layer'
+plant lib/base/a.c '<store/pg.h>' 'points up'
+plant lib/flow/a.c '<runtime.h>' 'points up'
+plant lib/flow/a.c '<libpq-events.h>' 'only lib/store'
+plant lib/flow/a.c '<libpq/libpq-fs.h>' 'only lib/store'
+plant lib/flow/a.c 'LIBRARY' 'spell it out'
+hash='%:' plant lib/base/a.c '<librdkafka/rdkafka.h>' 'only lib/kafka'
+hash='/* x */ #' plant lib/base/a.c '<libpq-fe.h>' 'only lib/store'
+directive=import plant lib/base/a.c '<libpq-fe.h>' 'only lib/store'
 plant lib/flow/a.c '"store/pg.h"' ''
 plant lib/flow/a.c '"plugin/tx.h"' ''
 plant lib/store/a.c '<libpq-fe.h>' ''

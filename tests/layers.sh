@@ -8,29 +8,43 @@
 # them: an include inside a false #if is a mistake too.
 set -eu
 cd "${1:-.}"
-find lib cmd include workers examples -name '*.[ch]' 2>/dev/null | LC_ALL=C sort | xargs grep -nE '^[ 	]*#[ 	]*include' /dev/null |
+find lib cmd include workers examples -name '*.[ch]' 2>/dev/null | LC_ALL=C sort | xargs grep -nE '^[ 	]*(/[*].*[*]/)?[ 	]*(#|%:|[?][?]=)[ 	]*(include|import)' /dev/null |
 awk -v runtime="$(find lib -maxdepth 1 -name '*.h' | tr '\n' ' ')" '
 BEGIN {
         split("base 1 conf 2 event 3 kafka 4 store 4 flow 5 side 5 plugin 5 admin 6 runtime 7 cmd 8", pair, " ")
         for (i = 1; i in pair; i += 2)
                 rank[pair[i]] = pair[i + 1]
-        home["librdkafka"] = "kafka"; home["libpq"] = home["libpq-fe.h"] = home["postgresql"] = "store"
-        home["libconfig.h"] = "conf"; home["cjson"] = home["cJSON.h"] = "event"; home["openssl"] = "base"; home["curl"] = "side"
+        split("librdkafka kafka rdkafka kafka libpq store postgresql store pg_config store postgres store " \
+              "libconfig conf cjson event cJSON event openssl base curl side", home, " ")
+}
+# the folder of a foreign library, by how its headers begin
+function home_of(name,    k) {
+        for (k = 1; k in home; k += 2)
+                if (index(name, home[k]) == 1 && substr(name, length(home[k]) + 1) ~ /^([^A-Za-z]|$)/)
+                        return home[k + 1]
+        return ""
 }
 function bad(why) { printf "%s:%s: %s: %s\n", file, line, name, why; wrong++ }
 {
         file = $0; sub(/:.*/, "", file)
         line = $0; sub(/^[^:]*:/, "", line); sub(/:.*/, "", line)
-        name = $0; sub(/^[^<"]*[<"]/, "", name); sub(/[>"].*/, "", name)
-        quoted = $0 ~ /include[ \t]*"/
+        name = $0; sub(/^[^:]*:[^:]*:/, "", name); sub(/.*(include|import)[ \t]*/, "", name)
+        if (name !~ /^[<"]/) {
+                bad("spell it out: what a macro includes cannot be read here")
+                next
+        }
+        quoted = name ~ /^"/
+        name = substr(name, 2); sub(/[>"].*/, "", name)
         n = split(file, part, "/"); split(name, to, "/")
         layer = part[1] == "lib" ? (n > 2 ? part[2] : "runtime") : part[1]
         includes++
         if (name ~ /(^|\/)\.\.?\//)
                 bad("no . or .. in an include: name it from lib/ or include/")
-        if (to[1] in home) {
-                if (part[1] != "lib" || home[to[1]] != layer)
-                        bad("only lib/" home[to[1]] " may include this library")
+        if (!quoted && (to[1] in rank && name ~ /\// || index(" " runtime, " lib/" name " ")))
+                quoted = 1 # ours in angle brackets: -Ilib finds it too
+        if (home_of(name) && !quoted) {
+                if (part[1] != "lib" || home_of(name) != layer)
+                        bad("only lib/" home_of(name) " may include this library")
                 next
         }
         if (to[1] == "weir" || !quoted)

@@ -77,8 +77,10 @@ start_servers() {
                 password=$work/dev/password
                 say "weir dev: development broker at $address, PostgreSQL at ${url%%\?*}"
         fi
+        # a path may hold what sed, or a string of the configuration, takes for its own: so the file comes to the file
+        cp -p "$password" "$work/password"
         sed -e "s|^  brokers = .*|  brokers = \"$address\";|" -e "s|^  url = .*|  url = \"${url%%\?*}\";|" \
-                -e "s|^  password_file = .*|  password_file = \"$password\";|" config/demo.cfg >"$work/weir.cfg"
+                -e 's|^  password_file = .*|  password_file = "password";|' config/demo.cfg >"$work/weir.cfg"
 }
 ready() { [ -e "$work/ready" ] || gone "$dev"; }
 

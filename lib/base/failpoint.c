@@ -39,13 +39,21 @@ bool weir_failpoint_setup(void)
         const char *text = getenv("WEIR_FAILPOINT");
         char action[8];
         long passing = 1;
+        int used = 0;
 
         weir_failpoint_armed = false;
         if (!text || !*text)
                 return true;
-        if (sscanf(text, "%63[a-z._]:%7[a-z]:%ld", point.name, action, &passing) < 2 ||
-            passing < 1 || !signal_of(action))
+        if (sscanf(text, "%63[a-z._]:%7[a-z]%n", point.name, action, &used) < 2 ||
+            !signal_of(action))
                 return false;
+        if (text[used]) {
+                char *end;
+
+                passing = strtol(text + used + 1, &end, 10);
+                if (text[used] != ':' || *end || passing < 1)
+                        return false;
+        }
         point.signal_number = signal_of(action);
         point.left = passing;
         weir_failpoint_armed = true;

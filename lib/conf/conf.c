@@ -21,7 +21,7 @@
 #include "conf/guard.h"
 #include "conf/read.h"
 
-#define PARSE_TIMEOUT_MS 5000
+#define PARSE_TIMEOUT_MS 20000
 
 static void free_arena(struct weir_arena *arena)
 {

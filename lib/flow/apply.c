@@ -144,7 +144,7 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
         return is_good(outcome) ? WEIR_APPLIED : fault(ret, outcome, item);
 }
 
-/* What is not applied is kept, in the transaction that passes its offset (I4, K1), and what was counted goes (R2). */
+/* What is not applied is kept, in the transaction that passes its offset (I4, V1), and what was counted goes (J2). */
 static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                 size_t first, size_t count, const struct weir_position *position,
                 struct weir_fault *ret)
@@ -185,7 +185,6 @@ static int describe(const struct weir_batch *batch, size_t first, size_t count,
 {
         const struct weir_record *last = &batch->records[first + count - 1].record;
 
-        ret->first_offset = batch->records[first].record.offset;
         ret->next_offset = last->offset + 1;
         ret->last_offset = last->offset;
         ret->last_time_ms = last->time_ms;
@@ -228,6 +227,8 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         apply.keys = claims->keys;
         apply.offsets = claims->offsets;
         apply.key_count = claims->count;
+        apply.first_offset =
+                position->next_offset; /* offsets without a record before it are passed too */
         ret_fault->next_offset = apply.next_offset;
 
         r = weir_apply_begin(pg, &apply, claims->fresh, &ret_fault->error);

@@ -4,7 +4,7 @@
  *
  * How one is run is rerun.c's; here is the choice, and the same table of failures that holds for the partition.
  *
- * Always true   Z2  of one key only the first parked event is tried (K3).
+ * Always true   Z2  of one key only the first parked event is tried (V3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
@@ -23,7 +23,6 @@
 #include "flow/policy.h"
 #include "flow/marks.h"
 
-#define TURN_US 100000 /* the partition flows on after so long */
 #define LOOK_EVERY_US 1000000
 #define LETTERS_MAX 64
 #define WAIT_FIRST_MS 50
@@ -317,10 +316,11 @@ bool weir_aside_hungry(struct weir_aside *aside)
                weir_park_due(aside->applier->park, now_us);
 }
 
-enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position)
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position,
+                             int64_t most_us)
 {
         struct weir_park *park = aside->applier->park;
-        int64_t until_us = weir_clock_us() + TURN_US;
+        int64_t until_us = weir_clock_us() + most_us;
         enum weir_run run = WEIR_RUN_DONE;
         struct weir_park_entry *entry;
 
@@ -331,8 +331,8 @@ enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_positio
         while (run == WEIR_RUN_DONE && may_go_on(aside, until_us) &&
                (entry = weir_park_due(park, weir_clock_us())))
                 run = run_one(aside, entry, entry->id, position);
-        if (run == WEIR_RUN_DONE && may_go_on(aside, until_us + TURN_US))
-                run = run_letters(aside, position, until_us + TURN_US);
+        if (run == WEIR_RUN_DONE && may_go_on(aside, until_us))
+                run = run_letters(aside, position, until_us);
         if (aside->pg)
                 weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
         weir_batch_reset(&aside->rerun.batch);

@@ -40,8 +40,10 @@ struct weir_aside {
 /* The pointers are set by the caller before. */
 void weir_aside_init(struct weir_aside *aside);
 void weir_aside_fini(struct weir_aside *aside);
-/* Run what is due, for a bounded time. Cheap where nothing is. HALTED: see aside->halt. */
-enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position);
+/* Run what is due, for @most_us; an event that is begun is brought to its end. Cheap where nothing is due. HALTED: see
+ * aside->halt. */
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position,
+                             int64_t most_us);
 /* Its turn ended before its work did: it wants another one at once. */
 bool weir_aside_hungry(struct weir_aside *aside);
 

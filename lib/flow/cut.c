@@ -59,6 +59,13 @@ void weir_cut_move(struct weir_cut *cut, const struct weir_batch *batch,
                 cut->limit *= 2;
 }
 
+void weir_cut_absolve(struct weir_cut *cut, const struct weir_batch *batch,
+                      const struct weir_retry *retry)
+{
+        if (cut->suspect == cut->done)
+                cut->suspect = next_tried(batch, retry, cut->done);
+}
+
 int64_t weir_cut_turn_us(const struct weir_cut *cut, const struct weir_batch *batch)
 {
         const struct weir_batch_record *entry = &batch->records[cut->done];

@@ -19,6 +19,9 @@ size_t weir_cut_count(const struct weir_cut *cut, const struct weir_batch *batch
 /* @count records were passed. */
 void weir_cut_move(struct weir_cut *cut, const struct weir_batch *batch,
                    const struct weir_retry *retry, size_t count);
+/* The culprit in front was condemned: it needs no transaction of its own, it is passed with what follows. */
+void weir_cut_absolve(struct weir_cut *cut, const struct weir_batch *batch,
+                      const struct weir_retry *retry);
 /* When the record in front may be run, or looked at again: weir_clock_us; 0 = now. */
 int64_t weir_cut_turn_us(const struct weir_cut *cut, const struct weir_batch *batch);
 

@@ -8,7 +8,8 @@
  * makes it look now. That is asked for before the transaction, so the fetch runs beside it.
  *
  * Identity (P3): locate starts the fetch at the last record handled. If that record comes, it is compared
- * and dropped. A topic deleted and made again reads on silently at the old offset: this is what notices.
+ * and dropped. A position that has none (a first start in the middle, an operator's word) takes the record before it
+ * for its own. A topic deleted and made again reads on silently at the old offset: this is what notices.
  */
 #include "flow/intake.h"
 
@@ -35,7 +36,7 @@ void weir_intake_fini(struct weir_intake *intake)
 void weir_intake_restart(struct weir_intake *intake)
 {
         weir_intake_drop(intake);
-        intake->identity_checked = intake->foreign_log = false;
+        intake->identity_checked = intake->foreign_log = intake->adopted = false;
         intake->idle = false;
         intake->idle_since_us = 0;
 }
@@ -45,6 +46,19 @@ static void trim(struct weir_intake *intake)
         weir_batch_fini(&intake->batch);
         weir_batch_init(&intake->batch, intake->worker->name, NULL,
                         intake->worker->accept_json_batch);
+}
+
+/* Nothing was handled yet, but this is the record that the position stands behind. */
+static int adopt(struct weir_intake *intake, const struct weir_record *record,
+                 struct weir_error *reterr)
+{
+        intake->known.last_offset = record->offset;
+        intake->known.last_time_ms = record->time_ms;
+        if (weir_key_fingerprint(record->time_ms, record->key, record->value,
+                                 &intake->known.last_fingerprint) < 0)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "fingerprint");
+        intake->adopted = true;
+        return 1;
 }
 
 /* 1 = it was the identity record, dropped; 0 = an ordinary one; < 0 = another log. */
@@ -57,6 +71,8 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
         if (intake->identity_checked)
                 return record->offset <
                        position->next_offset; /* on the way from an older identity */
+        if (position->last_offset < 0 && record->offset < position->next_offset)
+                return adopt(intake, record, reterr);
         if (record->offset != position->last_offset) {
                 /* Compacted or expired away: nothing to compare with. Offsets below the position are ours. */
                 intake->identity_checked = record->offset >= position->next_offset;

@@ -18,6 +18,8 @@ struct weir_intake {
         bool idle;
         bool identity_checked; /* the record before the position was compared, or cannot be */
         bool foreign_log;      /* it was another record: the topic was recreated */
+        bool adopted; /* there was nothing to compare with: this one, in last_* of @known, is it from now on */
+        struct weir_position known;
 };
 
 void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker);

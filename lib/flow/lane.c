@@ -212,8 +212,10 @@ static enum next stand(struct weir_lane *lane)
 {
         halt(lane, &lane->runner.halt);
         while (rest(lane, HALTED_LOOK_MS))
-                if (epoch_changed(lane))
+                if (epoch_changed(lane)) {
+                        lane->halt_text[0] = '\0';
                         return NEXT_TAKE;
+                }
         return NEXT_STOP;
 }
 
@@ -268,6 +270,25 @@ static void note_identity(struct weir_lane *lane)
         weir_anchor_note(&lane->anchor, &lane->position, begun, passed);
 }
 
+/* False: fenced. Without the database the record is kept in mind, and written with the next try. */
+static bool adopt_identity(struct weir_lane *lane)
+{
+        struct weir_error error;
+        int r;
+
+        if (!lane->intake.adopted)
+                return true;
+        lane->position.last_offset = lane->intake.known.last_offset;
+        lane->position.last_time_ms = lane->intake.known.last_time_ms;
+        lane->position.last_fingerprint = lane->intake.known.last_fingerprint;
+        r = identify_once(lane, &error);
+        if (r == 0) {
+                lane->intake.adopted = false;
+                weir_anchor_reset(&lane->anchor, &lane->position);
+        }
+        return r <= 0;
+}
+
 static enum next after(enum weir_run run)
 {
         switch (run) {
@@ -281,8 +302,9 @@ static enum next after(enum weir_run run)
 static enum weir_run run_batch(struct weir_lane *lane)
 {
         enum weir_run run = WEIR_RUN_DONE;
+        bool idle = weir_intake_count(&lane->intake) == 0;
 
-        if (weir_intake_count(&lane->intake)) {
+        if (!idle) {
                 run = weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
                                       &lane->position);
                 if (run == WEIR_RUN_DONE) {
@@ -292,7 +314,7 @@ static enum weir_run run_batch(struct weir_lane *lane)
         } else if (weir_intake_idle(&lane->intake)) {
                 run = weir_runner_pass_markers(&lane->runner, &lane->position);
         }
-        return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position) : run;
+        return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position, idle) : run;
 }
 
 static enum next consume(struct weir_lane *lane, struct weir_error *error, bool *ret_broken)
@@ -305,8 +327,11 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 note_identity(lane);
                 lane->intake.hurried = weir_aside_hungry(&lane->runner.aside);
                 r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
-                if (r >= 0 || weir_intake_count(&lane->intake))
-                        run = run_batch(lane);
+                if (r < 0 && weir_intake_count(&lane->intake) == 0) {
+                        *ret_broken = true;
+                        return NEXT_LOCATE;
+                }
+                run = adopt_identity(lane) ? run_batch(lane) : WEIR_RUN_FENCED;
                 weir_intake_drop(&lane->intake);
                 if (run != WEIR_RUN_DONE)
                         return after(run);
@@ -339,6 +364,8 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                                 weir_log(WEIR_LOG_INFO, "lane.runs", LANE_FIELDS(lane),
                                          LOG_I("offset", lane->position.next_offset),
                                          LOG_I("epoch", lane->position.epoch));
+                        /* What Kafka believes may be older (a kill before the commit) or not ours (a reset). */
+                        weir_partition_store(lane->partition, lane->position.next_offset); /* I7 */
                         weir_intake_restart(&lane->intake);
                         weir_anchor_reset(&lane->anchor, &lane->position);
                         return NEXT_CONSUME;

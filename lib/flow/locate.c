@@ -79,6 +79,17 @@ static int begin(const struct weir_locate *locate, struct weir_position *positio
         return r;
 }
 
+/* One record earlier than the position, at the one that shows whose log it is. */
+static int64_t fetch_from(const struct weir_position *position, const struct weir_log_range *range)
+{
+        int64_t offset = position->last_offset < 0 ? position->next_offset - 1
+                                                   : position->last_offset;
+
+        return offset >= range->start_offset && offset < position->next_offset
+                       ? offset
+                       : position->next_offset;
+}
+
 static int look_once(const struct weir_locate *locate, struct weir_position *position,
                      int64_t *ret_fetch, struct weir_error *reterr)
 {
@@ -89,15 +100,12 @@ static int look_once(const struct weir_locate *locate, struct weir_position *pos
                 return r;
         if (position->next_offset < 0) {
                 r = begin(locate, position, &range, reterr);
-                *ret_fetch = position->next_offset;
+                *ret_fetch = fetch_from(position, &range);
                 return r;
         }
         r = weir_locate_judge(locate->worker->name, weir_partition_topic(locate->partition),
                               weir_partition_number(locate->partition), position, &range, reterr);
-        *ret_fetch = position->last_offset >= range.start_offset &&
-                                     position->last_offset < position->next_offset
-                             ? position->last_offset
-                             : position->next_offset;
+        *ret_fetch = fetch_from(position, &range);
         return r;
 }
 

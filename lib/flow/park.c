@@ -2,11 +2,11 @@
 /*
  * park - one key waits, the partition flows
  *
- * Always true   K1 K2 of store/parked.h.
- *               K3  an event whose key has a row in the table, or one before it in the batch, is not handed
+ * Always true   V1 V2 of store/parked.h.
+ *               V3  an event whose key has a row in the table, or one before it in the batch, is not handed
  *                   to the handler before that one is decided: order holds within a key.
- *               K4  rows and marks together never exceed the bounds; what has no room waits in the log.
- *               K5  entries are those of the table as long as this lane holds the position.
+ *               V4  rows and marks together never exceed the bounds; what has no room waits in the log.
+ *               V5  entries are those of the table as long as this lane holds the position.
  * The race      1. key k is parked, offset 7 of k is marked in the batch  2. while the lane waits for
  *               something else, the last parked row of k is applied  3. the batch goes on: 7 is marked anew and
  *               now free, or it was kept and is due at once. Either way after its predecessors.
@@ -219,7 +219,7 @@ static int mark_record(struct weir_park *park, struct weir_batch *batch,
                                 continue;
                         if (!has_room(park, batch, i))
                                 return 1;
-                        item->parked = WEIR_PARKED_BEHIND; /* K3 */
+                        item->parked = WEIR_PARKED_BEHIND; /* V3 */
                 } else {
                         park->reserved--;
                 }
@@ -229,7 +229,7 @@ static int mark_record(struct weir_park *park, struct weir_batch *batch,
         return 0;
 }
 
-/* K4: those that failed have their places already; what stands before them may not take them. */
+/* V4: those that failed have their places already; what stands before them may not take them. */
 static uint32_t failed_from(const struct weir_batch *batch, size_t first)
 {
         uint32_t failed = 0;
@@ -321,7 +321,7 @@ int weir_park_keep(struct weir_park *park, struct weir_pg *pg, struct weir_batch
         uint32_t end = batch->records[first + count - 1].first_item +
                        batch->records[first + count - 1].item_count;
 
-        /* Room for what will be known after COMMIT: then there is no way to fail (K5). */
+        /* Room for what will be known after COMMIT: then there is no way to fail (V5). */
         if (make_room(park, park->count + (end - begin)) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "parked events");
         for (uint32_t i = begin; i < end; i++)

@@ -53,7 +53,7 @@ int weir_park_mark(struct weir_park *park, struct weir_batch *batch, size_t firs
 /* Send an event that failed to the park, if there is room (1); mark again afterwards. 0 = no room: block. */
 int weir_park_fail(struct weir_park *park, struct weir_batch *batch, uint32_t item, int64_t wait_ms,
                    struct weir_error *reterr);
-/* K1: inside the transaction that passes records [first, first + count). */
+/* V1: inside the transaction that passes records [first, first + count). */
 int weir_park_keep(struct weir_park *park, struct weir_pg *pg, struct weir_batch *batch,
                    size_t first, size_t count, int32_t position, struct weir_error *reterr);
 /* That transaction was committed. */

@@ -2,7 +2,7 @@
 /*
  * requeue - the way back, that can be interrupted anywhere and begun again
  *
- * Always true   Q1 Q2 Q3 of the header. The mark (or the message) and the end of 'kept' are one transaction; what is
+ * Always true   X1 X2 X3 of the header. The mark (or the message) and the end of 'kept' are one transaction; what is
  *               not committed has not happened, so nothing needs to be remembered for a second run.
  * Into effect once   in place: lib/flow/rerun.c claims the key in the transaction of the effect. To a topic: it comes
  *               back as a record, and is claimed like any other. Whatever else carries the same source and id (the
@@ -11,7 +11,7 @@
  *               1. SIGKILL after COMMIT  2. both are there; the next run does not find the letter.
  *               1. the connection breaks in COMMIT  2. nobody needs to know: the next run sees what is kept.
  * Why by id     the state alone would do for the resumption, but a letter that is marked, run and kept again while the
- *               run still goes on would be taken again, until Q2 stops it (Q3).
+ *               run still goes on would be taken again, until X2 stops it (X3).
  * Not chosen    deliveries with attempts that go on: the receiver has refused for good, so it is a round of its own.
  */
 #include "flow/requeue.h"
@@ -118,7 +118,7 @@ static int run_chunk(struct weir_requeue *requeue, size_t limit,
                 return r;
         }
         WEIR_FAILPOINT("requeue.marked");
-        r = weir_pg_commit(requeue->pg, reterr); /* Q1 */
+        r = weir_pg_commit(requeue->pg, reterr); /* X1 */
         if (r == WEIR_ECOMMIT)
                 weir_error_prefix(reterr, "whether the last chunk was taken is not known here, and "
                                           "need not be: run it again, it takes what is kept: ");
@@ -147,7 +147,7 @@ int weir_requeue_chunk(struct weir_requeue *requeue, size_t limit, struct weir_e
                 requeue->filter.above_id = requeue->begin_id;
                 return over ? 1 : 0;
         }
-        requeue->filter.above_id = chunk.last_id; /* Q3 */
+        requeue->filter.above_id = chunk.last_id; /* X3 */
         if (requeue->marking_over) {
                 requeue->sent += chunk.count;
                 return 0;

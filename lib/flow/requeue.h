@@ -6,16 +6,16 @@
  *
  * Three ways: in place (a mark, the lane of the position runs it), into the outbox for a topic, and, for what could not
  * be delivered, into the outbox for where it was going. Main thread, a connection of its own.
- *  Q1  a letter leaves the state 'kept' in the transaction that puts it on its way, so it is on one way at most.
- *  Q2  a letter that has been through @filter.rounds_below rounds is left alone.
- *  Q3  one run meets a letter once, also when it fails again meanwhile.
+ *  X1  a letter leaves the state 'kept' in the transaction that puts it on its way, so it is on one way at most.
+ *  X2  a letter that has been through @filter.rounds_below rounds is left alone.
+ *  X3  one run meets a letter once, also when it fails again meanwhile.
  */
 #include "store/deadletter_mark.h"
 #include "store/outbox.h"
 
 struct weir_requeue {
         struct weir_pg *pg;
-        struct weir_deadletter_filter filter; /* above_id moves on (Q3) */
+        struct weir_deadletter_filter filter; /* above_id moves on (X3) */
         struct weir_deadletter_mark mark;
         const char *topic; /* NULL = in place, and what was to be delivered to its destination */
         /* what was done so far */

@@ -2,8 +2,8 @@
 /*
  * retry - attempts are counted where a crash cannot reset them, and cost nothing where there are none
  *
- * Always true   R1 R2 of store/attempt.h.
- *               R3  the rows in memory are those of the table, as long as this lane holds the position:
+ * Always true   J1 J2 of store/attempt.h.
+ *               J3  the rows in memory are those of the table, as long as this lane holds the position:
  *                   nobody else may write them (epoch), and this lane changes both together.
  * Not chosen    asking the table for each batch: a query for nothing in a million batches.
  */
@@ -80,7 +80,7 @@ static struct weir_attempt *find(struct weir_retry *retry, int64_t offset, int32
         return NULL;
 }
 
-/* Room before the row is written: afterwards it could not be forgotten (R3). */
+/* Room before the row is written: afterwards it could not be forgotten (J3). */
 static int make_room(struct weir_retry *retry)
 {
         size_t room = retry->room ? 2 * retry->room : 16;

@@ -22,12 +22,12 @@ int weir_retry_load(struct weir_retry *retry, struct weir_pg *pg,
                     const struct weir_position *position, struct weir_error *reterr);
 /* Tell the events of @batch what is known of them. */
 void weir_retry_meet(const struct weir_retry *retry, struct weir_batch *batch);
-/* R1: write down that @item failed, before it waits @wait_ms. The item's count is already raised. enum
+/* J1: write down that @item failed, before it waits @wait_ms. The item's count is already raised. enum
  * weir_kept_done or < 0; on DONE the item knows when to be tried. */
 int weir_retry_note(struct weir_retry *retry, struct weir_pg *pg,
                     const struct weir_position *position, struct weir_batch *batch, uint32_t item,
                     int64_t wait_ms, struct weir_error *reterr);
-/* R2: inside the transaction that moves @position to @next_offset. No rows below: no query. */
+/* J2: inside the transaction that moves @position to @next_offset. No rows below: no query. */
 int weir_retry_pass(const struct weir_retry *retry, struct weir_pg *pg, int32_t position,
                     int64_t next_offset, struct weir_error *reterr);
 /* That transaction was committed. */

@@ -10,6 +10,9 @@
  * Why not plainly one by one: a single transaction costs as much as forty events in a batch; one bad event
  * in each batch would bring a lane from 100,000 events a second to 2,500.
  *
+ * Infrastructure condemns nobody, but cuts too where the server answers: a batch that takes longer than a
+ * statement may would never pass whole, and one event's missing table must not hold up those before it.
+ *
  * Waiting   infrastructure failures and RETRY wait here, with nothing open: no transaction, no connection. A stop
  *           ends every wait. While an event waits for its next try, what stands aside (flow/aside) goes on.
  * Counting  a handler's RETRY is an attempt wherever it was said, in a batch of many or alone: attempts are calls.
@@ -30,8 +33,10 @@
 
 #define WAIT_FIRST_MS 50
 #define WAIT_MAX_MS 1000
-#define LOG_EVERY 30 /* repeats of one wait, in tries */
-#define SLICE_MS 250 /* a waiting partition looks so often what is due beside it */
+#define LOG_EVERY 30         /* repeats of one wait, in tries */
+#define ASIDE_BUSY_US 20000  /* between two batches: the partition flows on */
+#define ASIDE_IDLE_US 500000 /* records that come meanwhile wait so long */
+#define SLICE_MS 250         /* a waiting partition looks so often what is due beside it */
 
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
@@ -244,7 +249,7 @@ static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir
         return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
 }
 
-/* R1: in the table before the wait. Tried until it is there, as long as we may live. */
+/* J1: in the table before the wait. Tried until it is there, as long as we may live. */
 static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, uint32_t index,
                           int64_t wait_ms, const struct weir_position *position)
 {
@@ -280,6 +285,7 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
         describe(batch, item, &fault->error);
         if (!weir_policy_again(worker, item->attempts)) {
                 condemn(item, weir_policy_class(WEIR_ACTION_RETRY));
+                weir_cut_absolve(cut, batch, &runner->retry);
                 return WEIR_RUN_DONE;
         }
         wait_ms = weir_policy_delay_ms(worker, item->attempts);
@@ -327,7 +333,20 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
         item->attempts++;
         describe(batch, item, &fault->error);
         condemn(item, weir_policy_class(action));
+        weir_cut_absolve(cut, batch, &runner->retry);
         return WEIR_RUN_DONE;
+}
+
+/* The server is there and refuses so much, again: less may pass (a statement's time, locks, the table of one event). */
+static void narrow(const struct weir_runner *runner, const struct weir_batch *batch,
+                   struct weir_cut *cut, size_t count, const struct weir_fault *fault)
+{
+        if (fault->outcome != WEIR_ESQL || count == 1 || runner->waits == 0)
+                return;
+        if (fault->item != WEIR_NO_ITEM)
+                cut->suspect = batch->items[fault->item].record;
+        else
+                cut->limit = count / 2;
 }
 
 /* How many of the next @count records the policies of dead letters let pass; 0 = halt at the first. */
@@ -377,6 +396,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         switch (action) {
         case WEIR_ACTION_LEAVE: return WEIR_RUN_STOPPED;
         case WEIR_ACTION_WAIT:
+                narrow(runner, batch, cut, count, &fault);
                 return wait_for_world(runner, position, &fault.error) ? WEIR_RUN_DONE
                                                                       : WEIR_RUN_STOPPED;
         case WEIR_ACTION_LOOK:
@@ -394,9 +414,11 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 
 /* ---- a turn of the partition ---------------------------------------------------------------- */
 
-enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position)
+enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
+                                bool idle)
 {
-        enum weir_run run = weir_aside_run(&runner->aside, position);
+        enum weir_run run = weir_aside_run(&runner->aside, position,
+                                           idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
 
         if (run == WEIR_RUN_HALTED)
                 runner->halt = runner->aside.halt;
@@ -414,7 +436,7 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
                 left_ms = (turn - weir_clock_us() + 999) / 1000;
                 if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
                         return WEIR_RUN_STOPPED;
-                run = weir_runner_aside(runner, position);
+                run = weir_runner_aside(runner, position, left_ms > SLICE_MS);
                 if (run != WEIR_RUN_DONE)
                         return run;
                 mark(runner, batch, cut);

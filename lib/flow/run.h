@@ -38,8 +38,9 @@ int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
 /* Every record of @batch from @position on. Kafka is told after each COMMIT (I7). */
 enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *batch,
                               struct weir_position *position);
-/* Between batches: what waits beside the partition's order and is due. */
-enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position);
+/* Between batches: what waits beside the partition's order and is due. @idle: there is nothing else to do. */
+enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
+                                bool idle);
 /* The queue is empty and everything read is committed: step over trailing transaction markers. */
 enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_position *position);
 

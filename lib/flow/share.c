@@ -2,9 +2,9 @@
 /*
  * share - a bad deploy looks like a million bad events
  *
- * Always true   S1  among the last `window` records that were decided, never more than max_share percent
+ * Always true   E1  among the last `window` records that were decided, never more than max_share percent
  *                   were condemned: the next one is not condemned but halts the partition.
- *               S2  the window is full from the start, of records that were good: the first bad ones are
+ *               E2  the window is full from the start, of records that were good: the first bad ones are
  *                   no mass yet.
  * A record of several events counts once. What waits (parked, retried) is not decided and does not count.
  * Not chosen    a rate by time: a slow topic with one bad event an hour would halt, a fast one would
@@ -65,7 +65,7 @@ void weir_share_push(struct weir_share *share, bool dead)
 /* With @ones in the window after the oldest bit has left it. */
 static bool allows(const struct weir_share *share, uint32_t ones)
 {
-        return share->max_ones >= share->window || ones + 1 <= share->max_ones; /* S1 */
+        return share->max_ones >= share->window || ones + 1 <= share->max_ones; /* E1 */
 }
 
 bool weir_share_allows(const struct weir_share *share)

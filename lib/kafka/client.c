@@ -387,6 +387,55 @@ static void pause_ms(int64_t ms)
         nanosleep(&wait, NULL);
 }
 
+bool weir_client_is_devbroker(rd_kafka_t *rk, int timeout_ms)
+{
+        char *id = rd_kafka_clusterid(rk, timeout_ms);
+        bool is = id && !strncmp(id, "mockCluster", strlen("mockCluster"));
+
+        if (id)
+                rd_kafka_mem_free(rk, id);
+        return is;
+}
+
+static int find_topic(const struct rd_kafka_metadata *metadata, const char *topic)
+{
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+                rd_kafka_resp_err_t err = metadata->topics[i].err;
+
+                if (strcmp(metadata->topics[i].topic, topic))
+                        continue;
+                if (!err)
+                        return metadata->topics[i].partition_cnt;
+                return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                                       err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+                               ? 0
+                               : -(int)err;
+        }
+        return 0;
+}
+
+int weir_client_partitions(rd_kafka_t *rk, const char *topic, int timeout_ms)
+{
+        int64_t deadline_us = weir_clock_us() + timeout_ms * INT64_C(1000);
+        bool all = weir_client_is_devbroker(rk, timeout_ms);
+        int64_t left_ms = (deadline_us - weir_clock_us()) / 1000;
+        const struct rd_kafka_metadata *metadata = NULL;
+        rd_kafka_topic_t *handle = all ? NULL : rd_kafka_topic_new(rk, topic, NULL);
+        rd_kafka_resp_err_t err;
+        int r;
+
+        if (!all && !handle)
+                return -(int)rd_kafka_last_error();
+        err = rd_kafka_metadata(rk, all, handle, &metadata, left_ms > 1 ? (int)left_ms : 1);
+        if (handle)
+                rd_kafka_topic_destroy(handle);
+        if (err)
+                return err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ? 0 : -(int)err;
+        r = find_topic(metadata, topic);
+        rd_kafka_metadata_destroy(metadata);
+        return r;
+}
+
 int weir_client_offsets(rd_kafka_t *rk, struct weir_client_log *log,
                         rd_kafka_topic_partition_list_t *list, int64_t deadline_us,
                         const _Atomic bool *stop, struct weir_error *reterr)
@@ -395,8 +444,15 @@ int weir_client_offsets(rd_kafka_t *rk, struct weir_client_log *log,
 
         if (!times)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "offsets of %d partitions", list->cnt);
-        for (int i = 0; i < list->cnt; i++)
+        for (int i = 0; i < list->cnt; i++) {
                 times[i] = list->elems[i].offset;
+                if (times[i] >= 0 && weir_client_is_devbroker(rk, 1000))
+                        return weir_fail(
+                                reterr, WEIR_EUSAGE, 0,
+                                "offsets of topic %s by time: the development broker knows "
+                                "no times; begin at earliest, latest or an offset",
+                                list->elems[i].topic);
+        }
         for (;;) {
                 int64_t left_ms = (deadline_us - weir_clock_us()) / 1000;
                 const rd_kafka_topic_partition_t *bad = NULL;

@@ -79,6 +79,12 @@ bool weir_client_transient(rd_kafka_resp_err_t err);
 const char *weir_client_property(const struct weir_conf_property *properties, size_t count,
                                  const char *name);
 
+/* Is it the development broker of `weir dev` (librdkafka's mock)? An old broker at heart: it makes every topic that it
+ * is asked about by name, and knows no time of any record. Waits up to @timeout_ms for a first answer; false without. */
+bool weir_client_is_devbroker(rd_kafka_t *rk, int timeout_ms);
+/* Partitions of @topic, 0 = there is no such topic, < 0 = -(rd_kafka_resp_err_t). Never creates it. */
+int weir_client_partitions(rd_kafka_t *rk, const char *topic, int timeout_ms);
+
 /**
  * Ask the offsets of @list for the times in its elements (-2 log start, -1 log end) and write them
  * there. Elements that are refused for a leader that moves are asked again until @deadline_us.

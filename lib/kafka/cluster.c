@@ -101,28 +101,11 @@ static int fail_call(struct weir_cluster *cluster, rd_kafka_resp_err_t err, cons
 int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
                             struct weir_error *reterr)
 {
-        const struct rd_kafka_metadata *metadata = NULL;
-        rd_kafka_resp_err_t err;
-        rd_kafka_topic_t *handle = rd_kafka_topic_new(cluster->rk, topic, NULL);
-        int r;
+        int count = weir_client_partitions(cluster->rk, topic, cluster->timeout_ms);
 
-        if (!handle)
-                return weir_client_fail(NULL, rd_kafka_last_error(), reterr, "topic %s", topic);
-        err = rd_kafka_metadata(cluster->rk, 0, handle, &metadata, cluster->timeout_ms);
-        rd_kafka_topic_destroy(handle);
-        if (err)
-                return fail_call(cluster, err, "metadata of topic", topic, reterr);
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-        if (!err)
-                r = metadata->topics[0].partition_cnt;
-        else if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                 err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-                r = 0;
-        else
-                r = fail_call(cluster, err, "metadata of topic", topic, reterr);
-        rd_kafka_metadata_destroy(metadata);
-        return r;
+        return count >= 0 ? count
+                          : fail_call(cluster, (rd_kafka_resp_err_t)-count, "metadata of topic",
+                                      topic, reterr);
 }
 
 /* Wait for the result of an admin call. NULL = not within the time; the caller destroys it. */

@@ -88,20 +88,11 @@ static int make_handle(struct weir_reader *reader, const struct weir_reader_conf
 static int count_partitions(struct weir_reader *reader, const struct weir_reader_conf *conf,
                             struct weir_error *reterr)
 {
-        const struct rd_kafka_metadata *metadata = NULL;
-        rd_kafka_resp_err_t err = rd_kafka_metadata(reader->rk, 0, reader->topic, &metadata,
-                                                    conf->timeout_ms);
-        int count = 0;
+        int count = weir_client_partitions(reader->rk, conf->topic, conf->timeout_ms);
+        rd_kafka_resp_err_t err = count < 0 ? (rd_kafka_resp_err_t)-count : 0;
 
-        if (!err) {
-                err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                               : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-                count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-                rd_kafka_metadata_destroy(metadata);
-        }
-        if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-            err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || (!err && !count))
-                return weir_fail(reterr, WEIR_EUSAGE, (int)err, "topic %s: no such topic at %s",
+        if (!count)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "topic %s: no such topic at %s",
                                  conf->topic, conf->brokers);
         for (int i = 0; err && i < 20; i++) /* the cause waits to be served */
                 rd_kafka_poll(reader->rk, 0);

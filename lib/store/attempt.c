@@ -3,7 +3,7 @@
  * attempt - the count that a crash must not reset
  *
  * An event that kills its process, or one whose retries outlast a deployment, would have its attempts
- * anew after each start and never come to an end. So the count is committed before each wait (R1).
+ * anew after each start and never come to an end. So the count is committed before each wait (J1).
  *
  * The race      1. A's handler asks for a retry  2. the group gives the partition to B, epoch 4 -> 5
  *               3. B reads one attempt  4. A writes its second: the lock on the position row waits for B's

@@ -4,8 +4,8 @@
 /*
  * attempt - how often an event was tried, in a row that survives the process and a move
  *
- *  R1  a row is written before the wait that it stands for, by the holder of the epoch only.
- *  R2  it is gone with the transaction that passes its offset.
+ *  J1  a row is written before the wait that it stands for, by the holder of the epoch only.
+ *  J2  it is gone with the transaction that passes its offset.
  */
 #include "store/kept.h"
 

@@ -6,7 +6,7 @@
  * no position of a requeue to be kept anywhere: who begins again finds what is still there.
  *
  * The race      1. two operators requeue the same letters  2. the second waits for the first one's locks
- *               3. he finds the state changed: the server reads the row anew and leaves it out (V1), and goes
+ *               3. he finds the state changed: the server reads the row anew and leaves it out (X4), and goes
  *               on to rows behind it, so that a chunk of none means that there are none.
  *               All take their locks in the order of ids, so nobody waits in a circle. A lane locks rows in the
  *               state 'requeue' only, one at a time.

@@ -4,8 +4,8 @@
 /*
  * deadletter_mark - an operator's changes of state, in chunks, each inside the transaction in hand
  *
- *  V1  a row is changed only from the state that the filter names, under its lock: of two operators one takes it.
- *  V2  nothing is deleted: a state says what became of a letter.
+ *  X4  a row is changed only from the state that the filter names, under its lock: of two operators one takes it.
+ *  X5  nothing is deleted: a state says what became of a letter.
  */
 #include "store/deadletter.h"
 #include "store/deadletter_filter.h"

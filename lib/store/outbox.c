@@ -8,9 +8,10 @@
  * two transactions commit does not matter to anybody.
  *
  * NOTIFY        wakes relays at COMMIT. It takes a lock that all notifying transactions of the server share until
- *               their COMMIT is on disk, so one in every transaction would end group commit: N lanes, one disk
- *               write after the other. Hence one for each QUIET_US and process; a relay that was woken, or found
- *               rows, keeps looking for longer than that (WEIR_OUTBOX_AWAKE_US), and sees what came without.
+ *               their COMMIT is on disk, so one in every transaction ends group commit: eight connections with a
+ *               NOTIFY in each transaction made 640 and 960 commits a second where they made 1,840 and 2,100 without
+ *               (fsync on). Hence one for each QUIET_US and process; a relay that was woken, or found rows, keeps
+ *               looking for longer than that (WEIR_OUTBOX_AWAKE_US), and sees what came without.
  * Known weak    a COMMIT that takes longer than the relay stays awake, whose NOTIFY was left out: its rows wait for
  *               the relay's next look, a second at most.
  * Not chosen    a trigger, or logical decoding: a server setting and a slot that holds the WAL when nobody reads.

@@ -53,8 +53,8 @@ size_t weir_outbox_writer_bytes(const struct weir_outbox_writer *writer); /* not
 
 /* What stays in order: rows of one destination and one shard. */
 struct weir_stream {
-        int kind;
         const char *destination;
+        int kind;
         int shard;
 };
 

@@ -8,6 +8,7 @@
  *
  * Rows come in binary: a body in hex would be twice as long and read twice. Each becomes one block of memory of
  * its own, because a slow webhook must not hold the whole answer of the query.
+ * Sums are of int4: of int8 they would be numeric, and the reading twice as slow.
  * Bounds        the caller gives rows and bytes a stream; the sum of sizes is made by the server, which does not
  *               read a large value to know its length.
  */
@@ -23,11 +24,12 @@ static const char fetch_sql[] =
         "      AS s (kind, destination, shard, ord)"
         " CROSS JOIN LATERAL ("
         "  SELECT w.* FROM ("
-        "   SELECT r.*, (sum(r.bytes) OVER (ORDER BY r.id) - r.bytes)::int8 AS before FROM ("
+        "   SELECT r.*, sum(r.bytes) OVER (ORDER BY r.id) - r.bytes AS before FROM ("
         "    SELECT t.*, (coalesce(pg_catalog.octet_length(t.body), 0)"
         "                 + coalesce(pg_catalog.octet_length(t.key), 0)"
-        "                 + pg_catalog.pg_column_size(t.header_values))::int8 AS bytes,"
-        "           coalesce((extract(epoch FROM t.next_try_at - now()) * 1000000)::int8, 0)"
+        "                 + pg_catalog.pg_column_size(t.header_values)) AS bytes,"
+        "           coalesce((pg_catalog.date_part('epoch', t.next_try_at - now())"
+        "                     * 1000000)::int8, 0)"
         "           AS wait_us"
         "    FROM weir.outbox t WHERE t.kind = s.kind::\"char\" AND t.destination = s.destination"
         "    AND t.shard = s.shard::int2 ORDER BY t.id LIMIT $4::int8) r) w"

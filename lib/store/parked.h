@@ -4,9 +4,9 @@
 /*
  * parked - events that wait outside of their partition's way, whole, each in a row
  *
- *  K1  a row comes with the transaction that passes its offset and goes with the one that decides it:
+ *  V1  a row comes with the transaction that passes its offset and goes with the one that decides it:
  *      applied, found claimed, or kept as a dead letter.
- *  K2  a parked event has no claim: what decides between it and a duplicate is who claims first.
+ *  V2  a parked event has no claim: what decides between it and a duplicate is who claims first.
  */
 #include "store/kept.h"
 

@@ -10,6 +10,11 @@
  * The race      1. A stops between its fence and COMMIT   2. B takes: waits for A's row lock
  *               3a. A commits: B reads A's new offset      3b. A is gone: the server rolls back, B
  *               reads the old one. In both cases B starts where the database is.
+ * The holder    who still has the row when another may take it is late, cut off or frozen: the group gave it
+ *               away. A frozen process inside a COPY is active for the server, which then waits for it
+ *               for ever. So after HOLDER_WAIT its session is ended: its transaction rolls back, and
+ *               with it go its claims and its share of the lock on the generations, for which others wait.
+ *               Who it is, the row itself says: xmax is the transaction that has it.
  * Trail         every change of next_offset leaves a row: weir.batch for offsets passed (skip: with no
  *               records), weir.position_change for the first start and for operators. So the rows of
  *               a partition chain without a hole, and a query can prove it.
@@ -18,6 +23,7 @@
  */
 #include "store/position.h"
 
+#include "base/log.h"
 #include "store/wire.h"
 
 #define COLUMNS "id, epoch, next_offset, last_offset, last_time_ms, last_fingerprint"
@@ -34,13 +40,60 @@ static void read_row(const struct weir_pg_rows *rows, struct weir_position *ret)
         };
 }
 
+#define HOLDER_WAIT "3s"
+#define BY_NAME "worker = $1 AND topic = $2 AND partition = $3"
+#define END_HOLDER                                                                                 \
+        "SELECT a.pid, a.state, a.application_name, pg_catalog.pg_terminate_backend(a.pid)"        \
+        " FROM weir.position p JOIN pg_catalog.pg_stat_activity a ON a.backend_xid = p.xmax"       \
+        " WHERE a.pid <> pg_catalog.pg_backend_pid() AND p."
+
+static void end_holder(struct weir_pg *pg, const char *sql, const struct weir_value *params,
+                       size_t count)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        struct weir_error error;
+
+        if (weir_pg_query(pg, sql, params, count, &rows, &error) < 0) {
+                weir_log(WEIR_LOG_WARN, "position.held", LOG_S("waited", HOLDER_WAIT),
+                         LOG_S("error", error.text), LOG_S("action", "wait"));
+                return;
+        }
+        for (size_t i = 0; i < weir_pg_rows_count(rows); i++)
+                weir_log(WEIR_LOG_WARN, "position.held", LOG_S("waited", HOLDER_WAIT),
+                         LOG_I("pid", weir_pg_rows_int(rows, i, 0, 0)),
+                         LOG_S("state", weir_pg_rows_text(rows, i, 1).ptr),
+                         LOG_S("application", weir_pg_rows_text(rows, i, 2).ptr),
+                         LOG_S("action", "session ended"));
+}
+
+/* A statement that locks the row, alone in its transaction. @end: what ends the session of a holder. */
+static int query_row(struct weir_pg *pg, const char *sql, const char *end,
+                     const struct weir_value *params, size_t count, size_t end_count,
+                     struct weir_pg_rows **ret, struct weir_error *reterr)
+{
+        int r = weir_pg_begin(pg, reterr);
+
+        if (r < 0)
+                return r;
+        r = weir_pg_run(pg, "SET LOCAL lock_timeout = '" HOLDER_WAIT "'", reterr);
+        if (r == 0)
+                r = weir_pg_query(pg, sql, params, count, ret, reterr);
+        if (r == 0)
+                return weir_pg_commit(pg, reterr);
+        weir_pg_rollback(pg);
+        if (!strcmp(reterr->sqlstate, "55P03"))
+                end_holder(pg, end, params, end_count);
+        return r;
+}
+
 int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
                        const char *owner, struct weir_position *ret, struct weir_error *reterr)
 {
         static const char take[] =
                 "UPDATE weir.position SET epoch = epoch + 1, owner = $4, since = now(), updated_at "
                 "= now()"
-                " WHERE worker = $1 AND topic = $2 AND partition = $3 RETURNING " COLUMNS;
+                " WHERE " BY_NAME " RETURNING " COLUMNS;
+        static const char end[] = END_HOLDER BY_NAME;
         static const char make[] =
                 "INSERT INTO weir.position (worker, topic, partition, epoch, owner)"
                 " VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING";
@@ -49,7 +102,7 @@ int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic
 
         for (int attempt = 0; attempt < 3; attempt++) {
                 WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-                int r = weir_pg_query(pg, take, params, WEIR_COUNT_OF(params), &rows, reterr);
+                int r = query_row(pg, take, end, params, WEIR_COUNT_OF(params), 3, &rows, reterr);
 
                 if (r == 0 && weir_pg_rows_count(rows) == 1) {
                         read_row(rows, ret);
@@ -144,9 +197,10 @@ int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret
 {
         /* The lock waits for whoever has the row in an open transaction, and reads what is left. */
         static const char sql[] = "SELECT " COLUMNS " FROM weir.position WHERE id = $1 FOR UPDATE";
+        static const char end[] = END_HOLDER "id = $1";
         const struct weir_value params[] = { weir_int4(id) };
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int r = weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), &rows, reterr);
+        int r = query_row(pg, sql, end, params, 1, 1, &rows, reterr);
 
         if (r < 0)
                 return r;

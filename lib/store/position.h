@@ -29,7 +29,7 @@ struct weir_position {
 };
 
 /* Bump the epoch (making the row on first sight) and read. Waits for a transaction of an older holder that is
- * still open, then shuts it out. @owner is shown to operators ("host:pid"). Own transaction. */
+ * still open, then shuts it out; one that lasts longer than 3 s is ended (55P03: call again). @owner is shown to operators ("host:pid"). Own transaction. */
 int weir_position_take(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
                        const char *owner, struct weir_position *ret, struct weir_error *reterr);
 /* Set the first position of a row that has none. 0; 1 = fenced (another epoch, or there is one). */
@@ -42,6 +42,7 @@ int weir_position_skip(struct weir_pg *pg, struct weir_position *position, int64
 int weir_position_identify(struct weir_pg *pg, const struct weir_position *position,
                            struct weir_error *reterr);
 /* Read the row as it is after any open transaction on it has ended (locks it): resolves an unknown COMMIT.
+ * A holder is ended after 3 s, likewise. An own transaction.
  * 0, *ret filled (id must be set); 1 = no such row. */
 int weir_position_look(struct weir_pg *pg, int32_t id, struct weir_position *ret,
                        struct weir_error *reterr);

@@ -271,7 +271,7 @@ static int64_t letter(const char *id, int32_t item, const char *klass)
 static enum weir_run run(void)
 {
         aside.look_at_us = marks.look_at_us = 0;
-        return weir_aside_run(&aside, &position);
+        return weir_aside_run(&aside, &position, 5000000);
 }
 
 #define COUNT(what) fixture_int(watch, "SELECT count(*) FROM " what)
@@ -440,6 +440,21 @@ START_TEST(too_many_dead_parked_events_halt_and_stay_parked)
 }
 END_TEST
 
+START_TEST(Z4_a_turn_is_bounded)
+{
+        said.sql = "SELECT pg_sleep(0.05)";
+        for (int i = 0; i < 4; i++)
+                parked(80 + i, 0, (const char *[]){ "a", "b", "c", "d" }[i], NULL, 1);
+        ck_assert_int_eq(weir_aside_run(&aside, &position, 60000), WEIR_RUN_DONE);
+        ck_assert_int_ge(said.calls, 1);
+        ck_assert_int_le(said.calls, 2);
+        ck_assert_uint_eq(park.count, (size_t)(4 - said.calls));
+        ck_assert_int_eq(weir_aside_run(&aside, &position, 5000000), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "abcd");
+        books_balance();
+}
+END_TEST
+
 /* ---- marked dead letters -------------------------------------------------------------------- */
 
 START_TEST(a_marked_letter_comes_into_effect_once)
@@ -556,7 +571,7 @@ START_TEST(who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that)
         ck_assert(!weir_aside_hungry(&aside));
         aside.not_before_us = 0;
         for (int i = 0; i < 65 && weir_aside_hungry(&aside); i++)
-                ck_assert_int_eq(weir_aside_run(&aside, &position), WEIR_RUN_DONE);
+                ck_assert_int_eq(weir_aside_run(&aside, &position, 5000000), WEIR_RUN_DONE);
         ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 65);
         ck_assert(!weir_aside_hungry(&aside));
         books_balance();
@@ -599,6 +614,7 @@ int main(void)
         tcase_add_test(tcase, another_epoch_runs_nothing);
         tcase_add_test(tcase, a_row_that_somebody_removed_meanwhile_takes_its_effects_with_it);
         tcase_add_test(tcase, too_many_dead_parked_events_halt_and_stay_parked);
+        tcase_add_test(tcase, Z4_a_turn_is_bounded);
         tcase_add_test(tcase, a_marked_letter_comes_into_effect_once);
         tcase_add_test(tcase, a_marked_letter_that_fails_is_kept_with_its_new_reason);
         tcase_add_test(tcase, a_marked_letter_has_its_attempts_and_waits_between_them);

@@ -79,7 +79,7 @@ START_TEST(a_wait_that_is_over_is_no_wait)
 }
 END_TEST
 
-START_TEST(R1_another_epoch_writes_nothing)
+START_TEST(J1_another_epoch_writes_nothing)
 {
         struct weir_position older = position;
         size_t count;
@@ -110,7 +110,7 @@ static void *save_in_thread(void *arg)
         return NULL;
 }
 
-START_TEST(R1_a_taking_under_way_shuts_the_older_holder_out)
+START_TEST(J1_a_taking_under_way_shuts_the_older_holder_out)
 {
         struct other other = { .pg = fixture_connect() };
         int64_t backend = fixture_backend(other.pg);
@@ -130,7 +130,7 @@ START_TEST(R1_a_taking_under_way_shuts_the_older_holder_out)
 }
 END_TEST
 
-START_TEST(R2_passing_removes_what_is_passed_and_no_more)
+START_TEST(J2_passing_removes_what_is_passed_and_no_more)
 {
         size_t count;
         struct weir_attempt *list;
@@ -189,9 +189,9 @@ int main(void)
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, an_attempt_is_counted_and_its_first_failure_stays);
         tcase_add_test(tcase, a_wait_that_is_over_is_no_wait);
-        tcase_add_test(tcase, R1_another_epoch_writes_nothing);
-        tcase_add_test(tcase, R1_a_taking_under_way_shuts_the_older_holder_out);
-        tcase_add_test(tcase, R2_passing_removes_what_is_passed_and_no_more);
+        tcase_add_test(tcase, J1_another_epoch_writes_nothing);
+        tcase_add_test(tcase, J1_a_taking_under_way_shuts_the_older_holder_out);
+        tcase_add_test(tcase, J2_passing_removes_what_is_passed_and_no_more);
         tcase_add_test(tcase, a_position_that_moved_on_has_no_use_for_older_attempts);
         tcase_add_test(tcase, an_operator_who_sets_the_position_gives_all_attempts_back);
         suite_add_tcase(suite, tcase);

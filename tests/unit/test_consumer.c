@@ -288,8 +288,9 @@ START_TEST(a_member_reads_what_was_written_in_order_and_says_how_far)
         ck_assert_int_eq(range.start_offset, 0);
         ck_assert_int_eq(range.end_offset, 100);
         ck_assert_int_eq(weir_partition_end(p), 100);
-        ck_assert_int_eq(weir_partition_offset_at(p, 5000, 5000, &offset, &error), 0);
-        ck_assert_int_eq(offset, 100);
+        /* This broker would say the log's end for every time: all records would be skipped. */
+        ck_assert_int_eq(weir_partition_offset_at(p, 5000, 5000, &offset, &error), WEIR_EUSAGE);
+        ck_assert_ptr_nonnull(strstr(error.text, "knows no times"));
 
         /* Nothing is read before fetch. */
         ck_assert_int_eq(weir_partition_read(p, 0, &record, &error), 0);
@@ -490,8 +491,8 @@ START_TEST(a_lane_goes_back_halts_breaks_and_is_revived)
         produce(5);
         while (weir_partition_end(q) != 205 && weir_clock_us() < deadline_us) {
                 weir_partition_starves(q);
-                weir_partition_read(p, 10, &record, &error);
-                weir_record_release(&record);
+                if (weir_partition_read(p, 10, &record, &error) == 1)
+                        weir_record_release(&record);
         }
         ck_assert_int_eq(weir_partition_end(q), 205);
         while (weir_partition_position(q) < 205)

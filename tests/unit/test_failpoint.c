@@ -63,6 +63,8 @@ START_TEST(what_is_not_understood_is_said)
         ck_assert_int_eq(WEXITSTATUS(passed("a.one")), 99);
         ck_assert_int_eq(WEXITSTATUS(passed("a.one:sleep")), 99);
         ck_assert_int_eq(WEXITSTATUS(passed("a.one:kill:0")), 99);
+        ck_assert_int_eq(WEXITSTATUS(passed("a.one:kill:2x")), 99);
+        ck_assert_int_eq(WEXITSTATUS(passed("a.one:kill2")), 99);
 }
 END_TEST
 

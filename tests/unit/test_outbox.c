@@ -62,7 +62,7 @@ static void drop(struct taken *taken)
                 free(taken->rows[--taken->count]);
 }
 
-static const struct weir_stream both[] = { { 't', "t", 3 }, { 't', "t", 5 } };
+static const struct weir_stream both[] = { { "t", 't', 3 }, { "t", 't', 5 } };
 
 START_TEST(rows_come_whole_and_in_order)
 {
@@ -311,7 +311,7 @@ static void note_share(void *context, const struct weir_stream_share *share)
 START_TEST(only_who_knows_a_sink_counts_for_it)
 {
         static const char *const sinks[] = { "hook" };
-        const struct weir_stream hook = { 's', "hook", 1 };
+        const struct weir_stream hook = { "hook", 's', 1 };
         struct weir_pg *b = fixture_connect();
         int64_t owner, owner_b;
         char text[256] = "";

@@ -125,7 +125,7 @@ static void parks(const char *expected)
                               "record %zu", i);
 }
 
-START_TEST(K3_later_ones_of_a_parked_key_go_there_too)
+START_TEST(V3_later_ones_of_a_parked_key_go_there_too)
 {
         make_batch(100, "abab-a");
         ck_assert_uint_eq(mark(0), SIZE_MAX);
@@ -182,7 +182,7 @@ START_TEST(a_key_is_free_again_when_its_last_event_is_gone)
 }
 END_TEST
 
-START_TEST(K4_the_bounds_are_kept_with_what_is_not_committed_yet)
+START_TEST(V4_the_bounds_are_kept_with_what_is_not_committed_yet)
 {
         worker.retry_park_max_events = 3;
         worker.retry_park_max_keys = 1;
@@ -380,10 +380,10 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tcase, setup, teardown);
-        tcase_add_test(tcase, K3_later_ones_of_a_parked_key_go_there_too);
+        tcase_add_test(tcase, V3_later_ones_of_a_parked_key_go_there_too);
         tcase_add_test(tcase, Z2_only_the_head_of_a_key_is_due);
         tcase_add_test(tcase, a_key_is_free_again_when_its_last_event_is_gone);
-        tcase_add_test(tcase, K4_the_bounds_are_kept_with_what_is_not_committed_yet);
+        tcase_add_test(tcase, V4_the_bounds_are_kept_with_what_is_not_committed_yet);
         tcase_add_test(tcase, an_offset_that_is_parked_already_waits);
         tcase_add_test(tcase, block_parks_nothing_but_lets_what_is_parked_end);
         tcase_add_test(tcase, marks_do_not_outlive_the_table_that_they_were_made_of);

@@ -78,7 +78,7 @@ START_TEST(in_place_they_are_marked_for_another_round)
                 rows("state = 'requeue' AND round = 2 AND attempts = 0 AND marked_by = 'me'"
                      " AND note = 'because' AND marked_at IS NOT NULL"),
                 7);
-        ck_assert_int_eq(rows("state = 'kept' AND round = 3 AND marked_by IS NULL"), 2); /* Q2 */
+        ck_assert_int_eq(rows("state = 'kept' AND round = 3 AND marked_by IS NULL"), 2); /* X2 */
         ck_assert_int_eq(rows("state = 'applied'"), 3);
         ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 0);
 }
@@ -97,7 +97,7 @@ START_TEST(a_chunk_is_no_more_than_was_asked_for)
 }
 END_TEST
 
-START_TEST(Q3_what_fails_again_meanwhile_is_met_once)
+START_TEST(X3_what_fails_again_meanwhile_is_met_once)
 {
         struct weir_requeue requeue = requeue_of(pg, "me");
 
@@ -156,7 +156,7 @@ START_TEST(to_a_topic_they_go_as_they_came)
 }
 END_TEST
 
-START_TEST(Q1_a_chunk_that_fails_has_not_happened)
+START_TEST(X1_a_chunk_that_fails_has_not_happened)
 {
         struct weir_requeue requeue = requeue_of(pg, "me");
         struct weir_error error = { 0 };
@@ -222,7 +222,7 @@ START_TEST(of_two_at_once_one_takes_it)
 }
 END_TEST
 
-START_TEST(V1_who_waits_for_a_lock_goes_on_behind_it)
+START_TEST(X4_who_waits_for_a_lock_goes_on_behind_it)
 {
         struct weir_requeue one = requeue_of(pg, "one"), two = requeue_of(fixture_connect(), "two");
         struct weir_pg *watch = fixture_connect();
@@ -282,13 +282,13 @@ int main(void)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, in_place_they_are_marked_for_another_round);
         tcase_add_test(tcase, a_chunk_is_no_more_than_was_asked_for);
-        tcase_add_test(tcase, Q3_what_fails_again_meanwhile_is_met_once);
+        tcase_add_test(tcase, X3_what_fails_again_meanwhile_is_met_once);
         tcase_add_test(tcase, what_was_to_be_delivered_goes_back_with_its_name);
         tcase_add_test(tcase, to_a_topic_they_go_as_they_came);
-        tcase_add_test(tcase, Q1_a_chunk_that_fails_has_not_happened);
+        tcase_add_test(tcase, X1_a_chunk_that_fails_has_not_happened);
         tcase_add_test(tcase, large_values_make_small_chunks);
         tcase_add_test(tcase, of_two_at_once_one_takes_it);
-        tcase_add_test(tcase, V1_who_waits_for_a_lock_goes_on_behind_it);
+        tcase_add_test(tcase, X4_who_waits_for_a_lock_goes_on_behind_it);
         tcase_add_test(tcase, a_drop_marks_and_a_mark_can_be_taken_back);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);

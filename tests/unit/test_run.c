@@ -21,7 +21,9 @@ static struct {
         bool at_commit[RECORDS];  /* … or only at COMMIT, unless blame is asked for */
         int infra_left;           /* transactions that fail with WEIR_EDB … */
         int infra_after;          /* … behind so many */
+        size_t too_many;          /* records that take longer than a statement may; 0 = none do */
         int commit_lost;          /* transactions whose COMMIT gets no answer */
+        bool waits_for_table;     /* WEIR_ESQL of a record is 42P01 */
         bool commit_happened;     /* … and whether it happened */
         int look_found_epoch;
         int transactions;
@@ -164,7 +166,7 @@ static int fail_at(struct weir_fault *ret, size_t record, bool named, int outcom
         snprintf(ret->error.text, sizeof ret->error.text, "record %zu", record);
         ret->error.sqlstate[0] = '\0';
         if (outcome == WEIR_ESQL)
-                memcpy(ret->error.sqlstate, "22P02", 6);
+                memcpy(ret->error.sqlstate, world.waits_for_table ? "42P01" : "22P02", 6);
         return WEIR_FAULT;
 }
 
@@ -245,9 +247,11 @@ void weir_aside_fini(struct weir_aside *aside)
 {
         (void)aside;
 }
-enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *p)
+enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *p,
+                             int64_t most_us)
 {
         (void)p;
+        ck_assert_int_gt(most_us, 0);
         world.asides++;
         if (world.aside_frees && world.asides >= world.aside_frees)
                 while (aside->applier->park->count)
@@ -283,6 +287,11 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
         if (world.infra_left > 0 && world.transactions > world.infra_after) {
                 world.infra_left--;
                 return fail_at(ret, first, false, WEIR_EDB);
+        }
+        if (world.too_many && count >= world.too_many) {
+                fail_at(ret, first, false, WEIR_ESQL);
+                memcpy(ret->error.sqlstate, "57014", 6);
+                return WEIR_FAULT;
         }
         ck_assert_int_eq(position->next_offset,
                          b->records[first].record.offset); /* always from the front */
@@ -430,7 +439,7 @@ START_TEST(a_named_culprit_alone_is_condemned)
         ck_assert(batch.items[20].dead);
         ck_assert_str_eq(batch.items[20].reason, "handler");
         ck_assert_str_eq(batch.items[20].text, "record 20");
-        ck_assert_int_eq(world.transactions, 5); /* all, before it, it, it as dead, the rest */
+        ck_assert_int_eq(world.transactions, 4); /* all, before it, it, it as dead with the rest */
 }
 END_TEST
 
@@ -480,6 +489,26 @@ START_TEST(infrastructure_never_condemns_and_never_gives_up)
         world.infra_left = 5;
         ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
         assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), 0);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_too_much_for_the_server_is_cut_until_it_passes)
+{
+        world.too_many = 20;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_int_eq(dead_count(), 0);
+}
+END_TEST
+
+START_TEST(good_events_before_one_that_waits_for_its_table_are_not_held_up)
+{
+        world.bad_outcome[20] = WEIR_ESQL;
+        world.waits_for_table = true;
+        world.stop_after = 6;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_STOPPED);
+        ck_assert_int_eq(position.next_offset, 120);
         ck_assert_int_eq(dead_count(), 0);
 }
 END_TEST
@@ -536,7 +565,7 @@ START_TEST(attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept)
 }
 END_TEST
 
-START_TEST(R1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
+START_TEST(J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
 {
         world.bad_outcome[10] = WEIR_RETRY;
         world.save_fails = 2;
@@ -547,7 +576,7 @@ START_TEST(R1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_la
 }
 END_TEST
 
-START_TEST(R1_a_lane_that_lost_its_epoch_counts_nothing)
+START_TEST(J1_a_lane_that_lost_its_epoch_counts_nothing)
 {
         world.bad_outcome[10] = WEIR_RETRY;
         world.save_fenced = 1;
@@ -618,7 +647,7 @@ START_TEST(a_record_without_a_key_is_parked_alone)
 }
 END_TEST
 
-START_TEST(K4_at_the_bound_of_keys_the_event_blocks)
+START_TEST(V4_at_the_bound_of_keys_the_event_blocks)
 {
         worker.retry_order = WEIR_RETRY_PARK;
         worker.retry_park_max_keys = 1;
@@ -634,7 +663,7 @@ START_TEST(K4_at_the_bound_of_keys_the_event_blocks)
 }
 END_TEST
 
-START_TEST(K4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room)
+START_TEST(V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room)
 {
         worker.retry_order = WEIR_RETRY_PARK;
         worker.retry_park_max_events = 2;
@@ -781,19 +810,21 @@ int main(void)
         tcase_add_test(tcase, an_event_for_which_commit_is_refused_is_found_and_condemned);
         tcase_add_test(tcase, culprits_at_both_ends_and_side_by_side_are_all_found);
         tcase_add_test(tcase, infrastructure_never_condemns_and_never_gives_up);
+        tcase_add_test(tcase, a_batch_that_is_too_much_for_the_server_is_cut_until_it_passes);
+        tcase_add_test(tcase, good_events_before_one_that_waits_for_its_table_are_not_held_up);
         tcase_add_test(tcase, a_retry_is_tried_again_in_its_place);
         tcase_add_test(tcase, an_event_that_fails_so_often_is_condemned_with_its_first_failure);
         tcase_add_test(tcase, attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept);
         tcase_add_test(tcase,
-                       R1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
-        tcase_add_test(tcase, R1_a_lane_that_lost_its_epoch_counts_nothing);
+                       J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
+        tcase_add_test(tcase, J1_a_lane_that_lost_its_epoch_counts_nothing);
         tcase_add_test(tcase, infrastructure_failures_between_attempts_use_up_none);
         tcase_add_test(tcase, what_stands_aside_goes_on_while_the_partition_waits);
         tcase_add_test(tcase, a_parked_event_lets_the_partition_flow_and_holds_its_key);
         tcase_add_test(tcase, a_record_without_a_key_is_parked_alone);
-        tcase_add_test(tcase, K4_at_the_bound_of_keys_the_event_blocks);
+        tcase_add_test(tcase, V4_at_the_bound_of_keys_the_event_blocks);
         tcase_add_test(tcase,
-                       K4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room);
+                       V4_at_the_bound_of_events_the_key_waits_in_the_log_until_there_is_room);
         tcase_add_test(tcase, on_dead_halt_stops_at_the_event_and_not_before);
         tcase_add_test(tcase, on_dead_halt_stops_at_a_record_that_is_no_event_too);
         tcase_add_test(tcase, too_many_dead_letters_halt_instead_of_one_more);

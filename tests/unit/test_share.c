@@ -34,7 +34,7 @@ static void push(uint32_t count, bool dead)
                 weir_share_push(&share, dead);
 }
 
-START_TEST(S1_the_next_one_beyond_the_share_is_not_allowed)
+START_TEST(E1_the_next_one_beyond_the_share_is_not_allowed)
 {
         start(100, 50);
         push(49, true);
@@ -59,7 +59,7 @@ START_TEST(a_hundred_percent_is_never_too_many)
 }
 END_TEST
 
-START_TEST(S2_the_first_bad_ones_are_no_mass)
+START_TEST(E2_the_first_bad_ones_are_no_mass)
 {
         start(1000, 50);
         push(499, true);
@@ -146,9 +146,9 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
-        tcase_add_test(tcase, S1_the_next_one_beyond_the_share_is_not_allowed);
+        tcase_add_test(tcase, E1_the_next_one_beyond_the_share_is_not_allowed);
         tcase_add_test(tcase, a_hundred_percent_is_never_too_many);
-        tcase_add_test(tcase, S2_the_first_bad_ones_are_no_mass);
+        tcase_add_test(tcase, E2_the_first_bad_ones_are_no_mass);
         tcase_add_test(tcase, the_ring_counts_what_a_list_counts);
         tcase_add_test(tcase, the_room_of_a_batch_ends_where_pushing_would);
         tcase_add_test(tcase, what_is_parked_is_not_decided);
