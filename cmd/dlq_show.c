@@ -33,7 +33,8 @@ static bool is_text(struct weir_view bytes)
                 uint32_t scalar = 0;
                 size_t size = weir_utf8_next(p, end, &scalar);
 
-                if (!size || scalar == 0x7f || (scalar < 0x20 && !memchr("\t\r\n", (int)scalar, 3)))
+                if (!size || scalar == 0x7f ||
+                    (scalar < 0x20 && scalar != '\t' && scalar != '\n' && scalar != '\r'))
                         return false;
                 p += size;
         }

@@ -152,7 +152,7 @@ int dlq_table_print(FILE *out, struct dlq_table *table, struct weir_error *reter
 {
         size_t widths[COLUMNS_MAX] = { 0 };
 
-        assert(table->column_count <= COLUMNS_MAX);
+        assert(table->column_count > 0 && table->column_count <= COLUMNS_MAX);
         if (!table->failed)
                 print_rows(out, table, widths);
         for (size_t i = 0; i < table->count; i++)
