@@ -22,6 +22,7 @@ static const struct {
           "check the configuration; with --connect also Kafka, PostgreSQL and plugins" },
         { "migrate", cmd_migrate, "create or update the tables of weir and of the plugins" },
         { "position", cmd_position, "show where every partition stands, or set a position" },
+        { "dlq", cmd_dlq, "dead letters: list, show, stats, requeue, drop" },
         { "relay", cmd_relay, "show what waits in the outbox, or open a destination again" },
         { "emit", cmd_emit, "make CloudEvents and send them to a topic" },
         { "tail", cmd_tail, "print the events of a topic; joins no group" },

@@ -19,6 +19,7 @@
 #include "flow/member.h"
 #include "kafka/cluster.h"
 #include "side/relay.h"
+#include "store/position.h"
 #include "store/schema.h"
 
 #define STORE_WAIT_MAX_MS 1000
@@ -34,7 +35,8 @@ struct slot { /* one configured worker */
 struct weir_runtime {
         struct weir_conf *conf;
         char *migrations_path;
-        char owner[96]; /* "host:pid" */
+        char owner[96];   /* "host:pid" */
+        char session[96]; /* the same, as connections are named */
         struct slot *slots;
         size_t count;
         struct weir_pool *pool;
@@ -53,7 +55,9 @@ static void name_owner(struct weir_runtime *runtime)
         char host[64] = "?";
 
         gethostname(host, sizeof host - 1);
-        snprintf(runtime->owner, sizeof runtime->owner, "%s:%ld", host, (long)getpid());
+        snprintf(runtime->owner, sizeof runtime->owner, WEIR_POSITION_OWNER, host, (long)getpid());
+        snprintf(runtime->session, sizeof runtime->session, WEIR_POSITION_SESSION, (long)getpid(),
+                 host);
 }
 
 static int load_plugins(struct weir_runtime *runtime, const char *only, struct weir_error *reterr)
@@ -210,7 +214,7 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 {
         struct weir_pg_conf store = { .url = runtime->conf->store_url,
                                       .password = runtime->conf->store_password,
-                                      .application_name = "weir" };
+                                      .application_name = runtime->session };
         struct weir_pg *pg = NULL;
         int r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
 

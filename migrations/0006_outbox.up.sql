@@ -1,6 +1,6 @@
 -- why       what must leave the database is a row of the transaction that decided it; a relay sends it after
 --           COMMIT and removes it. A stream is what must stay in order: one destination, one shard of keys.
--- lock      none on existing tables (creates new ones)
+-- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN without a default (no rewrite)
 -- duration  milliseconds
 -- old/new   safe with both
 -- Rows live for milliseconds and are removed in sets: vacuum comes early and often.
@@ -18,6 +18,7 @@ CREATE TABLE weir.outbox (
         position      int4,                   -- whose event made it: for the dead letter, and for people
         "offset"      int8,
         attempts      int4 NOT NULL DEFAULT 0,
+        round         int4 NOT NULL DEFAULT 1, -- + 1 each time that an operator sends it again
         next_try_at   timestamptz,            -- NULL: at once
         error         text,                   -- of the last try
         made_at       timestamptz NOT NULL DEFAULT now(),
@@ -50,3 +51,6 @@ CREATE TABLE weir.destination (
         changed_at    timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (kind, name)
 ) WITH (fillfactor = 50);
+
+-- A message that its receiver has refused keeps its name: sent again, it is the same message (O3).
+ALTER TABLE weir.dead_letter ADD COLUMN message_id text; -- class deliver

@@ -308,6 +308,16 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
         return run;
 }
 
+bool weir_aside_hungry(struct weir_aside *aside)
+{
+        int64_t now_us = weir_clock_us();
+
+        if (aside->unsure || now_us < aside->not_before_us)
+                return false;
+        return (aside->env->marks && aside->look_at_us == 0) ||
+               weir_park_due(aside->applier->park, now_us);
+}
+
 enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position,
                              int64_t most_us)
 {

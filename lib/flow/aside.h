@@ -44,5 +44,7 @@ void weir_aside_fini(struct weir_aside *aside);
  * aside->halt. */
 enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_position *position,
                              int64_t most_us);
+/* Its turn ended before its work did: it wants another one at once. */
+bool weir_aside_hungry(struct weir_aside *aside);
 
 #endif

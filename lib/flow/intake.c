@@ -140,9 +140,9 @@ int weir_intake_collect(struct weir_intake *intake, struct weir_partition *parti
                         const struct weir_position *position, struct weir_error *reterr)
 {
         int64_t now_us, linger_until_us;
-        int r = take_one(intake, partition, position, FIRST_WAIT_MS, reterr);
+        int r = take_one(intake, partition, position, intake->hurried ? 0 : FIRST_WAIT_MS, reterr);
 
-        intake->idle = r == 0;
+        intake->idle = r == 0 && !intake->hurried;
         if (r <= 0) {
                 now_us = weir_clock_us();
                 if (!intake->idle_since_us) {

@@ -14,6 +14,7 @@ struct weir_intake {
         struct weir_batch batch;
         const struct weir_conf_worker *worker;
         int64_t idle_since_us; /* 0 = not idle */
+        bool hurried; /* set by the lane: it has something else to do, so it does not wait for a record */
         bool idle;
         bool identity_checked; /* the record before the position was compared, or cannot be */
         bool foreign_log;      /* it was another record: the topic was recreated */

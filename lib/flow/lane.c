@@ -325,6 +325,7 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 int r;
 
                 note_identity(lane);
+                lane->intake.hurried = weir_aside_hungry(&lane->runner.aside);
                 r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
                 if (r < 0 && weir_intake_count(&lane->intake) == 0) {
                         *ret_broken = true;

@@ -19,7 +19,7 @@ struct weir_deadletter {
         struct weir_view key, value; /* as they came; ptr NULL = null */
         const struct weir_header *headers;
         size_t header_count;
-        const char *klass;  /* "decode", "reject", "attempts", later "crash" */
+        const char *klass;  /* "decode", "reject", "attempts", "deliver" */
         const char *reason; /* refusal class, SQLSTATE, or "handler" */
         const char *text;   /* the words */
         int64_t at_byte;    /* -1 = does not apply */

@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "store/wire.h"
 
-enum { COLUMNS = 11, QUIET_US = 10000, KEPT_BYTES = 1024 * 1024 };
+enum { COLUMNS = 12, QUIET_US = 10000, KEPT_BYTES = 1024 * 1024 };
 
 struct weir_outbox_writer {
         struct weir_bytes bytes;
@@ -140,6 +140,8 @@ int weir_outbox_add(struct weir_outbox_writer *writer, const struct weir_outbox_
                 put_field(bytes, NULL, 0);
                 put_field(bytes, NULL, 0);
         }
+        weir_bytes_put32(bytes, 4);
+        weir_bytes_put32(bytes, message->round > 0 ? (uint32_t)message->round : 1);
         if (bytes->failed) {
                 weir_bytes_cut(bytes, before);
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "message for %s, after %zu bytes",
@@ -154,7 +156,7 @@ int weir_outbox_send(struct weir_outbox_writer *writer, struct weir_pg *pg,
 {
         static const char sql[] =
                 "COPY weir.outbox (kind, destination, shard, key, header_names, header_values, body, "
-                "message_id, worker, position, \"offset\") FROM STDIN (FORMAT binary)";
+                "message_id, worker, position, \"offset\", round) FROM STDIN (FORMAT binary)";
         int64_t now_us = weir_clock_us(), last_us = atomic_load(&notified_us);
         int r;
 

@@ -30,6 +30,7 @@ struct weir_outbox_message {
         const char *worker;
         int32_t position; /* weir.position.id of the event that made it; 0 = none */
         int64_t offset;
+        int32_t round; /* how often an operator sent it, and once more; 0 = 1 */
 };
 
 /* ---- lanes: inside the transaction in hand -------------------------------------------------- */

@@ -203,11 +203,11 @@ int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows,
                 "          RETURNING o.*, why.source, why.event_id)"
                 " INSERT INTO weir.dead_letter (position, worker, topic, partition, \"offset\", key,"
                 " value, header_names, header_values, class, reason, text, attempts, plugin_version,"
-                " source, event_id, first_failed_at, destination)"
+                " source, event_id, first_failed_at, round, message_id, destination)"
                 " SELECT coalesce(g.position, 0), g.worker, coalesce(p.topic, ''),"
                 " coalesce(p.partition, -1), coalesce(g.\"offset\", -1), g.key, g.body,"
                 " g.header_names, g.header_values, 'deliver', $4, $5, g.attempts + $6::int8, '',"
-                " g.source, g.event_id, g.made_at,"
+                " g.source, g.event_id, g.made_at, g.round, g.message_id,"
                 " CASE g.kind WHEN 't' THEN 'topic ' ELSE 'sink ' END || g.destination"
                 " FROM gone g LEFT JOIN weir.position p ON p.id = g.position ORDER BY g.id";
         struct weir_param_list list = weir_param_begin(pg);

@@ -10,6 +10,15 @@
  */
 #include "store/pg.h"
 
+/* An owner is "host:pid", and the connections of that process are named "weir PID HOST": so a statement can tell
+ * whether the owner of weir.position p is still there. The server cuts the name at 63 bytes: the pid stands first. */
+#define WEIR_POSITION_OWNER "%s:%ld"
+#define WEIR_POSITION_SESSION "weir %ld %s"
+#define WEIR_POSITION_HELD                                                                         \
+        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database()"   \
+        " AND a.application_name = left('weir ' || regexp_replace(p.owner, '^(.*):([0-9]+)$',"     \
+        " '\\2 \\1'), 63))"
+
 struct weir_position {
         int32_t id;
         int64_t epoch;

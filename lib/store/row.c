@@ -85,6 +85,12 @@ void weir_row_text_view(struct weir_row *row, struct weir_view text)
         done(row, WEIR_OID_TEXT, !text.ptr);
 }
 
+void weir_row_list(struct weir_row *row, const char *list)
+{
+        weir_bytes_put(&row->pg->scratch, list, strlen(list));
+        done(row, WEIR_OID_TEXT, false);
+}
+
 void weir_row_bytea(struct weir_row *row, struct weir_view bytes)
 {
         if (bytes.ptr)

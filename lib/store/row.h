@@ -24,6 +24,7 @@ struct weir_row {
 void weir_row_begin(struct weir_row *row, struct weir_pg *pg);
 void weir_row_text(struct weir_row *row, const char *text); /* NULL = null */
 void weir_row_text_view(struct weir_row *row, struct weir_view text);
+void weir_row_list(struct weir_row *row, const char *list); /* a text of weir's own, as it is */
 void weir_row_bytea(struct weir_row *row, struct weir_view bytes);
 void weir_row_int4(struct weir_row *row, int32_t number);
 void weir_row_int8(struct weir_row *row, int64_t number);

@@ -14,6 +14,8 @@
 #   slow 2                   from now on every transaction takes 2 ms at least: something is left to do at a kill on any machine
 #   weir_dies a NAME [N]                     weir run that is killed when it passes the failpoint NAME (for the N-th time)
 #   weir_halts a NAME [N]                    … that is stopped there; weir_goes_on a
+#   dlq VERB [OPTION..]                      weir dlq; dlq_dies NAME:kill[:N] VERB..: killed at that failpoint
+#   letters ['CONDITION']                    dead letters by state: "applied39 kept1"
 #   gate ID [ANSWER]..  gate_open            the probe's gate: IDs it answers with retry (reject); none any more
 #   when 30s 'CONDITION'                     wait inside PostgreSQL, to 2 ms: for kills in the middle of the work
 #   caught_up                                every partition's position is at its log's end
@@ -179,6 +181,14 @@ weir_goes_on() { kill -CONT "${pid[$1]}"; }
 
 gate() { sql "insert into probe.gate values ('$1', '${2:-retry}') on conflict (id) do update set answer = excluded.answer"; }
 gate_open() { sql 'delete from probe.gate'; }
+dlq() { "$WEIR" dlq "$1" -c "$config" "${@:2}"; }
+dlq_dies() { # FAILPOINT[:kill:N] VERB..
+        status=0
+        WEIR_FAILPOINT=$1 dlq "${@:2}" >>dlq.log 2>&1 || status=$?
+        equal "end at $1" 137 "$status"
+}
+# "applied39 kept1": dead letters by state
+letters() { sql "select state || count(*) from weir.dead_letter ${1:+where $1} group by state order by 1" | xargs; }
 calls() { awk -v id="$1" '$1 == id' calls.txt 2>/dev/null | wc -l; }
 
 # Each of the ids produced came into effect once, or is kept once; none both; claims are effects.

@@ -556,6 +556,28 @@ START_TEST(letters_of_the_relay_are_left_to_it)
 }
 END_TEST
 
+START_TEST(who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that)
+{
+        char id[16];
+
+        for (int i = 0; i < 65; i++) { /* one more than a look finds */
+                snprintf(id, sizeof id, "%d", i);
+                letter(id, 0, "reject");
+        }
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_gt(COUNT("weir.dead_letter WHERE state = 'requeue'"), 0);
+        ck_assert(weir_aside_hungry(&aside));
+        aside.not_before_us = INT64_MAX; /* the database is away: waiting is no hunger */
+        ck_assert(!weir_aside_hungry(&aside));
+        aside.not_before_us = 0;
+        for (int i = 0; i < 65 && weir_aside_hungry(&aside); i++)
+                ck_assert_int_eq(weir_aside_run(&aside, &position, 5000000), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 65);
+        ck_assert(!weir_aside_hungry(&aside));
+        books_balance();
+}
+END_TEST
+
 START_TEST(lanes_share_one_look_a_second)
 {
         struct weir_marks shared;
@@ -600,6 +622,7 @@ int main(void)
         tcase_add_test(tcase, a_record_that_still_is_no_event_is_kept_again);
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);
+        tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
         suite_add_tcase(suite, tcase);
         (void)error;

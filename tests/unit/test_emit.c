@@ -279,6 +279,7 @@ START_TEST(a_key_has_one_shard_and_what_has_none_is_spread)
                 snprintf(id, sizeof id, "%d", i);
                 message.message_id = view(id);
                 message.key = i % 2 ? view("key") : (struct weir_view){ NULL, 0 };
+                message.round = i % 4;
                 OK(weir_outbox_add(writer, &message, reterr));
         }
         OK(weir_pg_begin(pg, reterr));
@@ -291,6 +292,9 @@ START_TEST(a_key_has_one_shard_and_what_has_none_is_spread)
         ck_assert_int_ge(
                 fixture_int(pg, "SELECT count(DISTINCT shard) FROM weir.outbox WHERE key IS NULL"),
                 48);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox WHERE round ="
+                                         " greatest(1, mod(message_id::int, 4))"),
+                         512);
 }
 END_TEST
 

@@ -158,7 +158,7 @@ START_TEST(buried_is_whole_and_gone)
         OK(weir_pg_run(
                 pg,
                 "UPDATE weir.outbox SET attempts = 2, position = (SELECT id FROM weir.position"
-                " WHERE topic = 'origin'), \"offset\" = 88 WHERE id = 1",
+                " WHERE topic = 'origin'), \"offset\" = 88, round = 2 WHERE id = 1",
                 reterr));
         OK(weir_outbox_bury(pg, refused, 2, "http-400", "no\xff", true, reterr));
         ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 1);
@@ -169,7 +169,8 @@ START_TEST(buried_is_whole_and_gone)
                             " topic = 'origin' AND partition = 7 AND \"offset\" = 88 AND attempts ="
                             " 3 AND source = '/s' AND event_id = 'e-1' AND value = 'xxxx' AND"
                             " header_names[1] = 'ce_id' AND header_values[3] IS NULL AND"
-                            " state = 'kept' AND worker = 'w' AND key = 'k'"),
+                            " state = 'kept' AND worker = 'w' AND key = 'k' AND round = 2 AND"
+                            " message_id = 'e-1'"),
                 1);
         ck_assert_int_eq(
                 fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE source IS NULL AND"

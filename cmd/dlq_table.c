@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dlq_table - a table whose columns are as wide as what is in them
+ *
+ * A dead letter's words come from anywhere: a cell is made by weir_text_print(), so none of them moves the cursor or
+ * rings the bell. Width is counted in code points: wrong for wide and combining ones, which then shift their own line.
+ * Without a terminal a line is long, but not endless: --json is for programs.
+ */
+#include "dlq.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "event/print.h"
+
+#define WIDTH_ELSE 200
+#define LAST_LEAST 20
+#define CUT_LEAST 10
+#define COLUMNS_MAX 16
+
+static size_t width_of(FILE *out)
+{
+        struct winsize size;
+        const char *said = getenv("COLUMNS");
+        int64_t number;
+
+        if (said && cmd_read_number(said, 40, 100000, &number))
+                return (size_t)number;
+        if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col)
+                return size.ws_col;
+        return WIDTH_ELSE;
+}
+
+void dlq_table_init(struct dlq_table *table, const struct dlq_column *columns, size_t count)
+{
+        *table = (struct dlq_table){ .columns = columns, .column_count = count };
+}
+
+void dlq_table_add(struct dlq_table *table, struct weir_view text)
+{
+        char *cell = NULL;
+        size_t size, room = table->room ? 2 * table->room : 256;
+        FILE *out;
+
+        if (table->count == table->room) {
+                char **cells = reallocarray(table->cells, room, sizeof *cells);
+
+                table->failed = table->failed || !cells;
+                if (!cells)
+                        return;
+                table->cells = cells;
+                table->room = room;
+        }
+        out = open_memstream(&cell, &size);
+        if (out) {
+                weir_text_print(out, text.ptr ? text : (struct weir_view){ "-", 1 }, false);
+                fclose(out);
+        }
+        table->failed = table->failed || !cell;
+        table->cells[table->count++] = cell;
+}
+
+void dlq_table_addf(struct dlq_table *table, const char *format, ...)
+{
+        char text[512];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(text, sizeof text, format, ap);
+        va_end(ap);
+        dlq_table_add(table, (struct weir_view){ text, strlen(text) });
+}
+
+static size_t characters(const char *text)
+{
+        size_t count = 0;
+
+        for (; *text; text++)
+                count += ((unsigned char)*text & 0xc0) != 0x80;
+        return count;
+}
+
+/* @text in @width characters; what is cut ends in a sign for it. */
+static void print_cell(FILE *out, const char *text, size_t width, bool right, bool last)
+{
+        size_t count = characters(text), shown = count <= width ? count : width - 1;
+        const char *end = text;
+
+        if (right && count < width)
+                fprintf(out, "%*s", (int)(width - count), "");
+        for (size_t i = 0; i < shown; i++)
+                do
+                        end++;
+                while (((unsigned char)*end & 0xc0) == 0x80);
+        fwrite(text, 1, (size_t)(end - text), out);
+        if (count > width)
+                fputs("…", out);
+        if (!right && !last && count < width)
+                fprintf(out, "%*s", (int)(width - count), "");
+        fputs(last ? "\n" : "  ", out);
+}
+
+/* Take a character from the widest of the columns that may be cut. false = none is left. */
+static bool narrow(const struct dlq_table *table, size_t *widths)
+{
+        size_t widest = table->column_count;
+
+        for (size_t k = 0; k + 1 < table->column_count; k++)
+                if (table->columns[k].most && widths[k] > CUT_LEAST &&
+                    (widest == table->column_count || widths[k] > widths[widest]))
+                        widest = k;
+        if (widest == table->column_count)
+                return false;
+        widths[widest]--;
+        return true;
+}
+
+static void print_rows(FILE *out, const struct dlq_table *table, size_t *widths)
+{
+        size_t n = table->column_count, used = 0, line = width_of(out);
+
+        for (size_t k = 0; k < n; k++) {
+                widths[k] = characters(table->columns[k].title);
+                for (size_t i = k; i < table->count; i += n) {
+                        size_t size = characters(table->cells[i]);
+
+                        widths[k] = size > widths[k] ? size : widths[k];
+                }
+                if (table->columns[k].most && widths[k] > table->columns[k].most)
+                        widths[k] = table->columns[k].most;
+                if (k + 1 < n)
+                        used += widths[k] + 2;
+        }
+        while (used + LAST_LEAST > line && narrow(table, widths))
+                used--;
+        if (widths[n - 1] + used > line)
+                widths[n - 1] = used + LAST_LEAST < line ? line - used : LAST_LEAST;
+        for (size_t k = 0; k < n; k++)
+                print_cell(out, table->columns[k].title, widths[k], table->columns[k].right,
+                           k + 1 == n);
+        for (size_t i = 0; i < table->count; i++)
+                print_cell(out, table->cells[i], widths[i % n], table->columns[i % n].right,
+                           i % n + 1 == n);
+}
+
+int dlq_table_print(FILE *out, struct dlq_table *table, struct weir_error *reterr)
+{
+        size_t widths[COLUMNS_MAX] = { 0 };
+
+        assert(table->column_count > 0 && table->column_count <= COLUMNS_MAX);
+        if (!table->failed)
+                print_rows(out, table, widths);
+        for (size_t i = 0; i < table->count; i++)
+                free(table->cells[i]);
+        free(table->cells);
+        table->cells = NULL;
+        return table->failed
+                       ? weir_fail(reterr, WEIR_ENOMEM, 0, "a table of %zu cells", table->count)
+                       : 0;
+}
