@@ -41,7 +41,7 @@ while read -r word; do words[$word]=1; done < <(cat "${sources[@]}" | grep -oE '
 
 declare -A events=() # "lane.waits", and "lane." for the family
 while read -r word; do events[$word]=1 events[${word%%.*}.]=1; done < <(cat "${sources[@]}" |
-        grep -oE '"[a-z]+\.[a-z_]+"' | tr -d '"' | grep -vE '^weir\.|\.(c|h|so|cfg|sql|json)$' | sort -u)
+        grep -oE '"[a-z]+\.[a-z_]+"' | tr -d '"' | grep -vE '^(weir|ssl|sasl)\.|\.(c|h|so|cfg|sql|json)$' | sort -u)
 declare -A unit_tests=()
 while read -r word; do unit_tests[$word]=1; done < <(grep -rhoE '^START_TEST\([A-Za-z0-9_]+' tests/unit 2>/dev/null | cut -d'(' -f2)
 

@@ -13,7 +13,7 @@
  *                   an array of small and large numbers has one type.
  *               CS3 a line of @flat holds tokens of one line of one file, in their order, but
  *                   for the punctuation after a string (scan.c). Lines without tokens have none.
- *               S4  no group of it has two settings of one name (trail.c).
+ *               CS4 no group of it has two settings of one name (trail.c).
  * Includes      relative to the directory of the main file and inside it, links resolved; 10
  *               deep, 1000 in number, all together at most 1 MiB: ten files that include each
  *               other twenty times over would otherwise be 20^10.

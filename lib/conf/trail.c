@@ -8,7 +8,7 @@
  * to libconfig as "*N*name", which no file can hold (a name begins with a letter, scan.c): the tree
  * is read to its end, with the value of the second one checked too.
  *
- * Always true   T1  no group of the flat text has two settings of one name.
+ * Always true   TR1 no group of the flat text has two settings of one name.
  * Relies on     grammar no further than that: what is not well-formed leaves a wrong path at worst,
  *               and libconfig's own verdict on the line.
  * Not chosen    comparing each name with those before it: 1 MiB of names would take half a minute.

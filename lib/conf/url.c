@@ -9,10 +9,10 @@
  * forms, into pairs of a known option and a decoded value, and each value must be of the kind that
  * its option has. What is left then is a host, a number, a word of a short list, a name or a path.
  *
- * Always true   U1  an accepted text means to libpq what it meant here: same splitting, same
+ * Always true   UR1 an accepted text means to libpq what it meant here: same splitting, same
  *                   decoding. An option that an older libpq does not know is its to refuse
  *                   (weir_conf_checks).
- *               U2  no answer repeats a byte of the text.
+ *               UR2 no answer repeats a byte of the text.
  * Stricter      than libpq: user and database hold no = and no :, the database no / and @ either;
  *               no "://" and no "password=" in any value; hosts are names, addresses or paths.
  * Known weak    a password that is all digits and at most 65535, behind a user without a host

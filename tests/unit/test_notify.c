@@ -87,7 +87,7 @@ static int open_with(const char *options, struct weir_error *reterr)
 
         memset(&world, 0, sizeof world);
         snprintf(text, room, "%s%s\n}; } );\n", head, options);
-        ck_assert_msg(weir_conf_parse("n.cfg", text, strlen(text), &world.conf, &problems,
+        ck_assert_msg(weir_conf_parse("n.cfg", text, strlen(text), NULL, &world.conf, &problems,
                                       &error) == 0,
                       "%s", error.text);
         weir_conf_problems_fini(&problems);
