@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# run - the integration tests, one after the other, on one Apache Kafka and one PostgreSQL
+# run - the integration tests, in two rows side by side
 #
 #   run.sh [PATTERN...]     t3 or t3*: all that begin so; none: all
 #
-# One after the other, because some of them stop the broker or the database that all share. Each test has its
-# own topic, group, database and directory, so none sees another's rows. A test that hangs is ended after
+# Each row (ROWS of them) has an Apache Kafka and a PostgreSQL of its own and takes the next test when it is done with
+# one: inside a row they run one after the other, because some of them stop the broker or the database. Each test has its
+# own topic, group, database and directory, so none sees another's records. A test that hangs is ended after
 # TEST_SECONDS. Whatever happens here, by failure or by Ctrl-C, the servers are stopped and only logs are
 # left, in $B/integration/logs, of the tests that failed.
 set -euo pipefail
@@ -18,7 +19,6 @@ B=$(directory "${B:-$root/build}")
 export B
 work=$B/integration/$$
 logs=$B/integration/logs
-passed=0 failed=0 failures=()
 
 tests=()
 for file in "$here"/t[0-9]*.sh; do
@@ -34,63 +34,104 @@ for file in "$here"/t[0-9]*.sh; do
 done
 [ ${#tests[@]} -gt 0 ] || die "no test begins with: $*"
 
+rows=${ROWS:-2}
+[ "$rows" -le ${#tests[@]} ] || rows=${#tests[@]}
 up() { [ -e "$1/pid" ] && alive "$(cat "$1/pid")"; }
+
+# ---- one row: a process of its own -------------------------------------------------------------------------------
+
 running=
-finish() {
+row_finish() {
         trap '' INT TERM
         if [ -n "$running" ]; then
                 kill -TERM "$running" 2>/dev/null || true
                 wait "$running" 2>/dev/null || true
         fi
-        "$support/kafka.sh" kill "$work/kafka" || true
-        "$support/pg.sh" stop "$work/pg" immediate || true
+        "$support/kafka.sh" kill "$home/kafka" || true
+        "$support/pg.sh" stop "$home/pg" immediate || true
+}
+
+report() { # NAME SECONDS STATUS: what goes to standard output, in one piece
+        local name=$1 log
+        if [ "$3" = 0 ]; then
+                printf 'ok      %-48s %3d s\n' "$name" "$2"
+                return
+        fi
+        printf 'not ok  %-48s %3d s  %s\n' "$name" "$2" "$([ "$3" = 124 ] && echo 'out of time' || echo "exit $3")"
+        for log in "$home/$name/out" "$home/$name"/*.log; do
+                [ -s "$log" ] || continue
+                printf '        --- %s\n' "${log##*/}"
+                tail -n "${TAIL:-25}" "$log" | cut -c1-400 | sed 's/^/        /'
+        done
+}
+
+run_test() { # FILE
+        local name began=$SECONDS status=0
+        name=$(basename "$1" .sh)
+        mkdir -p "$home/$name"
+        TEST=$name TEST_DIR=$home/$name timeout --kill-after=10 "$((${TEST_SECONDS:-180} * ${TIMEOUT_FACTOR:-1}))" \
+                bash "$1" </dev/null >"$home/$name/out" 2>&1 &
+        running=$!
+        wait "$running" || status=$?
+        running=
+        report "$name" $((SECONDS - began)) "$status" >"$home/report"
+        cat "$home/report" # one write: lines of two rows do not mix
+        if [ "$status" = 0 ]; then
+                touch "$work/passed/$name"
+        else
+                mkdir -p "$logs"
+                cp -R "$home/$name" "$logs/"
+                tail -n 100 "$home/pg/log" >"$logs/$name/postgres.log"
+                tail -n 100 "$home/kafka/log" >"$logs/$name/kafka.log"
+        fi
+        rm -rf "${home:?}/$name"
+        # a test may have left a server down; the next one finds both
+        up "$home/kafka" || "$support/kafka.sh" start "$home/kafka" >/dev/null
+        up "$home/pg" || "$support/pg.sh" start "$home/pg" >/dev/null
+}
+
+row() { # its directory
+        local file P=$B
+        home=$1
+        trap row_finish EXIT
+        trap 'exit 130' INT TERM
+        mkdir -p "$home"
+        KAFKA=$("$support/kafka.sh" start "$home/kafka")
+        PG=$("$support/pg.sh" start "$home/pg")
+        [ "${VARIANT:-release}" = release ] || P=$B/obj/$VARIANT
+        export KAFKA PG SUPPORT=$support KAFKA_DIR=$home/kafka PG_DIR=$home/pg KAFKACTL=$B/kafkactl WEIR=$P/weir
+        export WEIR_MIGRATIONS=$root/migrations WEIR_TEST_PLUGINS=$B/obj/${VARIANT:-release}/plugins ROOT=$root
+        unset WEIR_CONFIG
+        for file in "${tests[@]}"; do
+                mkdir "$work/taken/$(basename "$file" .sh)" 2>/dev/null || continue # the other row has it
+                run_test "$file"
+        done
+}
+
+# ---- all of them -------------------------------------------------------------------------------------------------
+
+finish() {
+        local job
+        trap '' INT TERM
+        for job in $(jobs -p); do kill -TERM "$job" 2>/dev/null || true; done
+        wait
         rm -rf "$work"
         rmdir "$B/integration" 2>/dev/null || true
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-mkdir -p "$work"
+mkdir -p "$work/taken" "$work/passed"
 rm -rf "$logs"
-KAFKA=$("$support/kafka.sh" start "$work/kafka")
-PG=$("$support/pg.sh" start "$work/pg")
-P=$B
-[ "${VARIANT:-release}" = release ] || P=$B/obj/$VARIANT
-export KAFKA PG SUPPORT=$support KAFKA_DIR=$work/kafka PG_DIR=$work/pg KAFKACTL=$B/kafkactl WEIR=$P/weir
-export WEIR_MIGRATIONS=$root/migrations WEIR_TEST_PLUGINS=$B/obj/${VARIANT:-release}/plugins ROOT=$root
-unset WEIR_CONFIG
-
-for file in "${tests[@]}"; do
-        name=$(basename "$file" .sh)
-        began=$SECONDS status=0
-        mkdir -p "$work/$name"
-        TEST=$name TEST_DIR=$work/$name timeout --kill-after=10 "$((${TEST_SECONDS:-180} * ${TIMEOUT_FACTOR:-1}))" \
-                bash "$file" </dev/null >"$work/$name/out" 2>&1 &
-        running=$!
-        wait "$running" || status=$?
-        running=
-        if [ "$status" = 0 ]; then
-                passed=$((passed + 1))
-                printf 'ok      %-48s %3d s\n' "$name" $((SECONDS - began))
-        else
-                failed=$((failed + 1)) failures+=("$name")
-                printf 'not ok  %-48s %3d s  %s\n' "$name" $((SECONDS - began)) \
-                        "$([ "$status" = 124 ] && echo 'out of time' || echo "exit $status")"
-                for log in "$work/$name/out" "$work/$name"/*.log; do
-                        [ -s "$log" ] || continue
-                        printf '        --- %s\n' "${log##*/}"
-                        tail -n "${TAIL:-25}" "$log" | cut -c1-400 | sed 's/^/        /'
-                done
-                mkdir -p "$logs"
-                cp -R "$work/$name" "$logs/"
-                tail -n 100 "$work/pg/log" >"$logs/$name/postgres.log"
-                tail -n 100 "$work/kafka/log" >"$logs/$name/kafka.log"
-        fi
-        rm -rf "${work:?}/$name"
-        # a test may have left a server down; the next one finds both
-        up "$work/kafka" || "$support/kafka.sh" start "$work/kafka" >/dev/null
-        up "$work/pg" || "$support/pg.sh" start "$work/pg" >/dev/null
+for ((i = 1; i <= rows; i++)); do
+        (row "$work/$i") &
 done
-[ "$failed" = 0 ] || printf 'failed: %s (logs in %s)\n' "${failures[*]}" "$logs"
-printf 'integration: %d passed, %d failed\n' "$passed" "$failed" | tee -a "$B/summary"
-[ "$failed" = 0 ]
+wait
+failures=()
+for file in "${tests[@]}"; do # one that no row came to has failed too
+        name=$(basename "$file" .sh)
+        [ -e "$work/passed/$name" ] || failures+=("$name")
+done
+[ ${#failures[@]} = 0 ] || printf 'failed: %s (logs in %s)\n' "${failures[*]}" "$logs"
+printf 'integration: %d passed, %d failed\n' $((${#tests[@]} - ${#failures[@]})) ${#failures[@]} | tee -a "$B/summary"
+[ ${#failures[@]} = 0 ]
