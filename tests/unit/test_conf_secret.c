@@ -89,6 +89,35 @@ START_TEST(a_secret_among_the_properties_is_refused_and_not_repeated)
 END_TEST
 
 static const struct {
+        const char *properties, *sandbox;
+        bool good;
+} programs[] = {
+        { "\"security.protocol=SASL_SSL\"", "", false }, /* GSSAPI is librdkafka's default */
+        { "\"security.protocol=sasl_plaintext\", \"sasl.mechanism=GSSAPI\"", "", false },
+        { "\"security.protocol=sasl_plaintext\", \"sasl.mechanism=GSSAPI\"", "exec = true;", true },
+        { "\"security.protocol=SASL_SSL\"", "seccomp = false; landlock = false;", true },
+        { "\"security.protocol=SASL_SSL\"", "seccomp = false;", false },
+        { "\"security.protocol=SASL_SSL\", \"sasl.kerberos.min.time.before.relogin=0\"", "", true },
+        { "\"security.protocol=SASL_SSL\", \"sasl.mechanisms=PLAIN\"", "", true },
+        { "\"security.protocol=SSL\"", "", true },
+        { "\"sasl.mechanisms=GSSAPI\"", "", true },
+};
+
+START_TEST(kerberos_needs_a_program_that_the_sandbox_refuses)
+{
+        char text[500];
+
+        snprintf(text, sizeof text, PROPERTIES("%s") "sandbox = { %s };\n", programs[_i].properties,
+                 programs[_i].sandbox);
+        if (programs[_i].good)
+                accept_text(text);
+        else
+                refuse(text, "t.cfg:3: kafka.properties: sasl.mechanisms=GSSAPI",
+                       "set sandbox.exec = true");
+}
+END_TEST
+
+static const struct {
         const char *name, *value;
         bool good;
 } values[] = {
@@ -519,6 +548,8 @@ int main(void)
         tcase_add_loop_test(tcase,
                             a_value_that_a_shell_would_run_or_a_url_with_a_password_is_refused, 0,
                             WEIR_COUNT_OF(values));
+        tcase_add_loop_test(tcase, kerberos_needs_a_program_that_the_sandbox_refuses, 0,
+                            WEIR_COUNT_OF(programs));
         tcase_add_loop_test(tcase, any_other_property_passes_through, 0,
                             WEIR_COUNT_OF(free_properties));
         tcase_add_test(tcase, a_property_given_twice_is_refused_under_either_name);
