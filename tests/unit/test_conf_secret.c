@@ -287,6 +287,34 @@ START_TEST(a_secret_file_that_others_can_read_is_refused)
 }
 END_TEST
 
+START_TEST(a_credential_of_systemd_may_show_the_mask_of_its_acl)
+{
+        struct reading reading;
+
+        put_bytes("pw", 0440, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("pw", "chmod 600");
+        setenv("CREDENTIALS_DIRECTORY", scratch, 1);
+        if (geteuid() != 0) { /* systemd's are root's; anybody else's is refused */
+                refuse_secret_file("pw", "chmod 600");
+                return;
+        }
+        reading = with_secret_file("pw");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+        put_bytes("pw", 0444, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("pw", "chmod 600");
+        put_bytes("pw", 0440, CANARY "\n", sizeof CANARY);
+        ck_assert_int_eq(chown(in_scratch("pw"), 0, 12345), 0);
+        refuse_secret_file("pw", "chmod 600");
+        ck_assert_int_eq(mkdir(in_scratch("below"), 0755), 0);
+        put_bytes("below/pw", 0440, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("below/pw", "chmod 600");
+        setenv("CREDENTIALS_DIRECTORY", in_scratch("bel"),
+               1); /* the beginning of a name is no directory */
+        refuse_secret_file("below/pw", "chmod 600");
+}
+END_TEST
+
 START_TEST(what_is_not_a_small_regular_file_is_no_secret)
 {
         WEIR_FREE char *large = malloc(65537);
@@ -556,6 +584,7 @@ int main(void)
         tcase_add_test(tcase, a_malformed_property_is_not_repeated);
         tcase_add_test(tcase, a_secret_comes_from_a_private_file_without_its_last_newline);
         tcase_add_test(tcase, a_secret_file_that_others_can_read_is_refused);
+        tcase_add_test(tcase, a_credential_of_systemd_may_show_the_mask_of_its_acl);
         tcase_add_test(tcase, what_is_not_a_small_regular_file_is_no_secret);
         tcase_add_test(tcase, a_secret_comes_from_the_environment);
         tcase_add_test(tcase, a_password_in_the_place_of_the_variables_name_is_not_repeated);
