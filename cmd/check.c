@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "cmd.h"
+#include "guard/sandbox.h"
 #include "kafka/cluster.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
@@ -22,9 +23,9 @@
 
 static const char help[] =
         "usage: weir check [-c FILE] [--connect] [--json]\n\n"
-        "Checks the configuration and the plugins; with --connect also Kafka (reachable, topics there, group\n"
-        "readable) and PostgreSQL (reachable, version, schema, rights), and opens the plugins with their options.\n"
-        "Prints a line for each thing looked at. Changes nothing.\n\n"
+        "Checks the configuration, the fence around worker processes, and the plugins; with --connect also Kafka\n"
+        "(reachable, topics there, group readable) and PostgreSQL (reachable, version, schema, rights), and opens the\n"
+        "plugins with their options. Prints a line for each thing looked at. Changes nothing.\n\n"
         "  -c, --config FILE   configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "      --connect       ask the servers too\n"
         "  -j, --json          a JSON array: {\"ok\", \"what\", \"detail\"} for each thing\n"
@@ -88,6 +89,27 @@ static void check_plugins(struct checking *checking)
                          weir_plugin_worker(checking->plugins[i])->version,
                          weir_plugin_path(checking->plugins[i]));
                 good(checking, what, detail);
+        }
+}
+
+/* A child process puts up the fence that a worker process gets. */
+static void check_sandbox(struct checking *checking)
+{
+        struct weir_sandbox_report report;
+        struct weir_error error;
+        char what[96], detail[300];
+
+        if (weir_sandbox_try(checking->conf, &report, &error) == WEIR_ESYS) {
+                bad(checking, "sandbox", error.text);
+                return;
+        }
+        for (int i = 0; i < WEIR_SANDBOX_PARTS; i++) {
+                const struct weir_guard_part *part = &report.parts[i];
+
+                snprintf(what, sizeof what, "sandbox %s", weir_sandbox_part_name(i));
+                snprintf(detail, sizeof detail, "%s: %s", weir_guard_state_name(part->state),
+                         part->text);
+                (part->state == WEIR_GUARD_FAILED ? bad : good)(checking, what, detail);
         }
 }
 
@@ -295,6 +317,7 @@ static int check(struct checking *checking, bool connect)
         good(checking, "configuration", conf->path);
         snprintf(detail, sizeof detail, "librdkafka %s takes them", weir_kafka_version());
         good(checking, "kafka properties", detail); /* else loading had named each at its line */
+        check_sandbox(checking);
         check_plugins(checking);
         if (connect) {
                 check_kafka(checking);
