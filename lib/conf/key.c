@@ -70,7 +70,7 @@ const struct weir_key weir_keys[] = {
           .min = KIB(256), .max = MIB(1024),
           .help = "Records fetched ahead, per lane (one lane for each assigned partition)." },
         { "memory.limit", WEIR_KEY_SIZE, 0, CONF(memory_limit_bytes), .fallback = "0", .min = 0,
-          .max = MIB(16 << 20), .allowed = "0, or 128MiB and more",
+          .max = MIB(16 << 20), .allowed = "0, or 256MiB and more",
           .help = "What a worker process may reserve: all that is allocated, and the stack of each "
                   "thread, 8MiB a lane. A plugin that leaks then fails by itself instead of taking "
                   "the machine with it. 0: three quarters of the memory of the machine or of the "

@@ -17,7 +17,8 @@
 #include "conf/property.h"
 #include "conf/trail.h"
 
-#define LIMIT_BYTES_MIN ((uint64_t)128 << 20) /* of memory.limit */
+#define LIMIT_BYTES_MIN                                                                            \
+        ((uint64_t)256 << 20) /* of memory.limit: a dozen stacks of 8 MiB, and some */
 
 struct scope {
         struct weir_reading *reading;
@@ -374,7 +375,7 @@ static void check_sandbox(const struct scope *scope)
                 weir_size_write(a, (int64_t)conf->memory_limit_bytes);
                 weir_problem_add(reading->problems, &place, "memory.limit",
                                  "%s is less than the program needs by itself; allowed: 0, or "
-                                 "128MiB and more",
+                                 "256MiB and more",
                                  a);
         }
         setting = seen(scope, "kafka.properties");

@@ -77,7 +77,7 @@ START_TEST(every_key_is_read)
                 "restart = { first_delay = \"1s\"; max_delay = \"1h\"; limit = 5; };\n"
                 "sandbox = { seccomp = false; landlock = false; exec = true; write = [ \"/w\", "
                 "\"v\" ]; };\n"
-                "memory = { queue = 1048576; limit = \"128MiB\"; }; stop = { deadline = \"1min\"; drain = \"59s\"; };\n"
+                "memory = { queue = 1048576; limit = \"256MiB\"; }; stop = { deadline = \"1min\"; drain = \"59s\"; };\n"
                 "log = { level = \"debug\"; form = \"json\"; }; plugin_path = [ \"/p\", \"q\" ];\n"
                 "workers = ( { name = \"a_1\"; plugin = \"./p.so\"; group = \"g\"; topics = ( "
                 "\"t.1\", \"T-2_\" );\n"
@@ -99,7 +99,7 @@ START_TEST(every_key_is_read)
         ck_assert(!conf->properties[0].secret);
         ck_assert_uint_eq(conf->memory_queue_bytes, 1 << 20);
         ck_assert_int_eq(conf->stop_drain_ms, 59000);
-        ck_assert_uint_eq(conf->memory_limit_bytes, 128 << 20);
+        ck_assert_uint_eq(conf->memory_limit_bytes, 256 << 20);
         ck_assert_uint_eq(conf->crash_attempts, 4);
         ck_assert(conf->crash_core);
         ck_assert_int_eq(conf->handler_deadline_ms, 1000);
@@ -182,8 +182,8 @@ static const struct {
         { TOP("stop = { deadline = \"3s\"; };"), false },
         { TOP("memory = { limit = 0; };"), true },
         { TOP("memory = { limit = 1; };"), false },
-        { TOP("memory = { limit = \"128MiB\"; };"), true },
-        { TOP("memory = { limit = \"131071KiB\"; };"), false },
+        { TOP("memory = { limit = \"256MiB\"; };"), true },
+        { TOP("memory = { limit = \"262143KiB\"; };"), false },
         { TOP("crash = { attempts = 1; }; restart = { limit = 2; };"), true },
         { TOP("crash = { attempts = 0; };"), false },
         { TOP("crash = { attempts = 100; }; restart = { limit = 101; };"), true },
@@ -272,7 +272,7 @@ static const struct {
         { TOP("restart = { first_delay = \"2s\"; max_delay = \"1s\"; };"),
           "t.cfg:4: restart.max_delay: ", "must not be shorter" },
         { TOP("memory = { limit = \"64MiB\"; };"), "t.cfg:4: memory.limit: 64MiB is less",
-          "128MiB" },
+          "256MiB" },
         { TOP("sandbox = { write = [ \"\" ]; };"), "t.cfg:4: sandbox.write: is empty", "exist" },
         { TOP("sandbox = { seccomp = 0; };"), "t.cfg:4: sandbox.seccomp: is a whole number",
           "true or false" },
