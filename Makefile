@@ -165,16 +165,18 @@ lint: deps-lint ## clang-tidy and shellcheck
 tidy: $(TIDY)
 hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shipped
 	@bash $(S)/hardening.sh $(P)/weir $(P)/libweir.so.0 $(PLUGINS)
+service: deps-lint $(P)/weir ## config/weir@.service, by systemd-analyze
+	@bash tests/service.sh $(P)/weir
 docs-sync: $(P)/weir ## generated documents equal their source; what documents name exists
 	@$(P)/weir config reference | diff -u config/reference.cfg - >&2
 	@$(P)/weir config markdown | diff -u docs/CONFIGURATION.md - >&2
 	@sh docs/man.sh $(P)/weir | diff -u docs/weir.1 - >&2
 	@echo "docs-sync: config/reference.cfg, docs/CONFIGURATION.md and docs/weir.1 equal what weir says"
 	@bash tests/docs.sh . && bash tests/docs-test.sh
-check: deps-test format-check layers headers lint clang hardening docs-sync asan tsan test ## all that CI runs
+check: deps-test format-check layers headers lint clang hardening service docs-sync asan tsan test ## all that CI runs
 
 install: all ## PREFIX=/usr/local DESTDIR=
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins include/weir share/weir/migrations share/man/man1)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/weir/plugins lib/systemd/system include/weir share/weir/migrations share/man/man1)
 	install -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(B)/libweir.so.0 $(DESTDIR)$(PREFIX)/lib/
 	ln -sf libweir.so.0 $(DESTDIR)$(PREFIX)/lib/libweir.so
@@ -184,10 +186,12 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 755 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/weir/plugins/
 	for d in $(B)/plugins/*.migrations; do [ ! -d $$d ] || cp -R $$d $(DESTDIR)$(PREFIX)/lib/weir/plugins/; done
 	install -m 644 config/reference.cfg $(DESTDIR)$(PREFIX)/share/weir/
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' config/weir@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/weir@.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/weir@.service
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
-	tsan clang tests-build layers headers format format-check lint tidy hardening docs-sync check install clean
+	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -14,6 +14,7 @@ set -eu
 table='
 build  command:gcc                  gcc                      gcc                build-base          gcc
 build  header:stdio.h               libc6-dev                glibc-devel        musl-dev            -
+build  header:linux/seccomp.h       linux-libc-dev           kernel-headers     linux-headers       -
 build  header:librdkafka/rdkafka.h  librdkafka-dev           librdkafka-devel   librdkafka-dev      librdkafka
 build  header:cjson/cJSON.h         libcjson-dev             cjson-devel        cjson-dev           cjson
 build  header:libconfig.h           libconfig-dev            libconfig-devel    libconfig-dev       libconfig
@@ -36,6 +37,7 @@ lint   command:clang-14             clang-14                 clang              
 lint   command:clang-format-14      clang-format-14          clang-tools-extra  clang-extra-tools   clang-format
 lint   command:clang-tidy-14        clang-tidy-14            clang-tools-extra  clang-extra-tools   llvm
 lint   command:shellcheck           shellcheck               ShellCheck         shellcheck          shellcheck
+lint   command:systemd-analyze      systemd                  systemd            -                   -
 '
 
 present() {
@@ -65,7 +67,7 @@ missing() { # column of the table that holds the wanted names
                 case $1 in
                         debian) echo "$debian" ;;
                         fedora) echo "$fedora" ;;
-                        alpine) echo "$alpine" ;;
+                        alpine) [ "$alpine" = - ] || echo "$alpine" ;;
                         brew) [ "$brew" = - ] || echo "$brew" ;;
                 esac
         done | sort -u | tr '\n' ' ' | sed 's/ $//'
