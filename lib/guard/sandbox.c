@@ -178,6 +178,11 @@ int weir_sandbox_try(const struct weir_conf *conf, struct weir_sandbox_report *r
         while (waited < 0 && errno == EINTR);
         if (reported)
                 return judge(ret, reterr);
+        if (waited == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+                return weir_fail(reterr, WEIR_ESYS, 0,
+                                 "sandbox: what surrounds weir ends a process for a system call "
+                                 "instead of refusing it; in a unit file: "
+                                 "SystemCallErrorNumber=EPERM");
         if (waited == child && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
                 return weir_fail(reterr, WEIR_ESYS, 0,
                                  "sandbox: the trial was ended by signal %d; set sandbox.seccomp = "

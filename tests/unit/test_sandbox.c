@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* test_sandbox - all of the fence together: proved, reported, inherited, and livable for the libraries */
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -10,6 +13,7 @@
 #include "guard/sandbox.h"
 #include "guard_fixture.h"
 #include "kafka/cluster.h"
+#include "plugin_fixture.h"
 #include "store_fixture.h"
 
 static struct weir_sandbox_report report;
@@ -160,6 +164,31 @@ START_TEST(SB2_what_cannot_be_put_up_stops_the_start_with_words)
 }
 END_TEST
 
+/* A filter that ends who calls setns, as a unit file without SystemCallErrorNumber= sets one up. */
+static void be_inside_a_deadly_filter(void)
+{
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setns, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog filter = { .len = 4, .filter = code };
+        struct weir_conf *conf = conf_of(MINIMAL);
+
+        EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+        EXPECT(weir_sandbox_try(conf, &report, &error) == WEIR_ESYS);
+        EXPECT(strstr(error.text, "SystemCallErrorNumber=EPERM"));
+}
+
+START_TEST(a_filter_around_weir_that_kills_is_named)
+{
+        if (!TSAN)
+                in_process(be_inside_a_deadly_filter);
+}
+END_TEST
+
 static void lose_the_supervisor(void)
 {
         struct weir_conf *conf = conf_of(MINIMAL);
@@ -217,6 +246,23 @@ START_TEST(SE3_kafka_is_reached_from_inside)
 }
 END_TEST
 
+static void use_a_plugin(void)
+{
+        struct weir_plugin *plugin;
+
+        apply(MINIMAL);
+        plugin = must_load("probe"); /* through /proc/self/fd, of a process that is not dumpable */
+        EXPECT(!strcmp(weir_plugin_worker(plugin)->name, "probe"));
+        weir_plugin_unload(plugin);
+}
+
+START_TEST(SE3_a_plugin_is_loaded_from_inside)
+{
+        if (!TSAN)
+                in_process(use_a_plugin);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("sandbox");
@@ -229,9 +275,11 @@ int main(void)
         tcase_add_loop_test(tcase, a_trial_reports_each_part_and_leaves_the_caller_free, 0,
                             WEIR_COUNT_OF(switches));
         tcase_add_test(tcase, SB2_what_cannot_be_put_up_stops_the_start_with_words);
+        tcase_add_test(tcase, a_filter_around_weir_that_kills_is_named);
         tcase_add_test(tcase, a_worker_without_its_supervisor_does_not_start);
         tcase_add_test(tcase, SE3_postgresql_is_reached_from_inside);
         tcase_add_test(tcase, SE3_kafka_is_reached_from_inside);
+        tcase_add_test(tcase, SE3_a_plugin_is_loaded_from_inside);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
