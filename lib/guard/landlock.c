@@ -179,9 +179,9 @@ static bool allow_sink(struct fence *fence, const char *path)
         if (good && (fd < 0 || !realpath(path, real)))
                 good = (size_t)snprintf(real, sizeof real, "%s", path) < sizeof real;
         if (good && !strchr(real, '/'))
-                strcpy(real, "./x"); /* a bare name lies in the working directory */
+                memcpy(real, "./x", sizeof "./x"); /* a bare name lies in the working directory */
         if (good && !cut_name(real))
-                strcpy(real, "/");
+                memcpy(real, "/", sizeof "/");
         if (good && allow_path(fence, real, rights))
                 return true;
         if (good && errno == ENOENT && cut_name(real) && allow_path(fence, real, rights))
@@ -236,7 +236,7 @@ static void say_active(const struct weir_landlock_conf *conf, int version,
                                                  ? conf->write[i]
                                                  : conf->files[i - conf->write_count]);
         if (used >= sizeof places)
-                strcpy(places + sizeof places - sizeof "…, ", "…, ");
+                memcpy(places + sizeof places - sizeof "…, ", "…, ", sizeof "…, ");
         weir_guard_say(ret, WEIR_GUARD_ACTIVE, "version %d; writes to %s/dev/null%s", version,
                        places, used ? "" : " only");
 }

@@ -130,7 +130,8 @@ uint64_t weir_limits_cgroup_bytes(const char *root)
                                        old ? "/memory" : "");
                 if (top >= sizeof directory || strlen(path) >= sizeof directory - top)
                         continue;
-                strcpy(directory + top, strcmp(path, "/") ? path : "");
+                snprintf(directory + top, sizeof directory - top, "%s",
+                         strcmp(path, "/") ? path : "");
                 bytes = least_upwards(directory, top, old ? "memory.limit_in_bytes" : "memory.max");
                 if (bytes < least)
                         least = bytes;

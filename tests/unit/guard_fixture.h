@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,15 @@
 
 #include "guard/part.h"
 
-#if defined(__SANITIZE_THREAD__)
+#ifndef __has_feature /* gcc has names for them instead */
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #define TSAN true /* has a thread of its own from the start */
 #else
 #define TSAN false
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if TSAN || defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define SHADOW true
 #else
 #define SHADOW false
