@@ -91,6 +91,7 @@ new_db() {
 
 configure() {
         local plugin=audit topics="\"$topic\"" start=earliest batch='' retry='' more='' options='' second='' file=weir.cfg sinks=''
+        local sandbox="write = [ \"$TEST_DIR\" ];" # test plugins write down what they were called for
         local properties='"session.timeout.ms=3000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=20"'
         local name=audit group=$group arg plugins # of a sanitizer's build both are one directory
         plugins=$(dirname "$WEIR")/plugins
@@ -106,6 +107,7 @@ workers = ( {
   $more
 }$second );
 sinks = ( $sinks );
+sandbox = { $sandbox };
 TXT
 }
 

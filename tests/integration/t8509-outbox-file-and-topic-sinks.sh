@@ -8,7 +8,7 @@ new_topic 2
 out=$topic-out
 kafkactl create "$out" 2
 new_db
-configure plugin=sender options='sinks = [ "stuck", "paper", "bus" ];' sinks="
+configure sandbox= plugin=sender options='sinks = [ "stuck", "paper", "bus" ];' sinks="
   { name = \"stuck\"; file = \"$TEST_DIR/missing/lines\"; }, { name = \"paper\"; file = \"$TEST_DIR/lines\"; },
   { name = \"bus\"; topic = \"$out\"; }"
 migrate

@@ -7,7 +7,7 @@
 new_topic 1
 new_db
 receiver_start r
-configure plugin=sender options='sinks = [ "hook", "paper" ];' sinks="
+configure sandbox= plugin=sender options='sinks = [ "hook", "paper" ];' sinks="
   { name = \"hook\"; url = \"http://127.0.0.1:${port[r]}/\"; allow_plain = true; allow_private = true; },
   { name = \"paper\"; file = \"$TEST_DIR/lines\"; }"
 migrate

@@ -11,7 +11,7 @@ chmod 600 first.secret next.secret token
 new_topic 1
 out=$topic
 receiver_start r
-prepare 2 plugin=notify "sinks=
+prepare 2 sandbox= plugin=notify "sinks=
   { name = \"bin\"; url = \"http://127.0.0.1:${port[r]}/bin?q=1\"; allow_plain = true; allow_private = true;
     secret_file = \"first.secret\"; secret_next_file = \"next.secret\"; token_file = \"token\"; },
   { name = \"str\"; url = \"http://127.0.0.1:${port[r]}/str\"; mode = \"structured\"; allow_plain = true; allow_private = true; },
