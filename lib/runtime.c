@@ -34,6 +34,7 @@ struct slot { /* one configured worker */
 
 struct weir_runtime {
         struct weir_conf *conf;
+        enum weir_runtime_parts parts;
         char *migrations_path;
         char owner[96];   /* "host:pid" */
         char session[96]; /* the same, as connections are named */
@@ -99,7 +100,8 @@ int weir_runtime_load(const char *path, struct weir_conf **ret,
 }
 
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
-                      struct weir_runtime **ret, struct weir_error *reterr)
+                      enum weir_runtime_parts parts, struct weir_runtime **ret,
+                      struct weir_error *reterr)
 {
         struct weir_runtime *runtime = calloc(1, sizeof *runtime);
         int r = 0;
@@ -109,6 +111,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         }
         runtime->conf = conf;
+        runtime->parts = parts;
         runtime->stop.fd = -1;
         name_owner(runtime);
         if (options->migrations_path &&
@@ -116,7 +119,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         if (r == 0 && weir_latch_init(&runtime->stop) < 0)
                 r = weir_fail(reterr, WEIR_ESYS, 0, "eventfd");
-        if (r == 0)
+        if (r == 0 && parts != WEIR_RUNTIME_RELAY)
                 r = load_plugins(runtime, options->worker, reterr);
         if (r < 0) {
                 weir_runtime_free(runtime);
@@ -144,7 +147,7 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
                                  "weir_runtime_options without config_path");
         r = weir_runtime_load(options->config_path, &conf, &problems, reterr);
         weir_conf_problems_fini(&problems);
-        return r < 0 ? r : weir_runtime_with(conf, options, ret, reterr);
+        return r < 0 ? r : weir_runtime_with(conf, options, WEIR_RUNTIME_ALL, ret, reterr);
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -226,7 +229,7 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 weir_pool_release(runtime->pool, pg);
         for (size_t i = 0; r == 0 && i < runtime->count; i++)
                 r = open_slot(runtime, &runtime->slots[i], reterr);
-        if (r == 0)
+        if (r == 0 && runtime->parts != WEIR_RUNTIME_WORKERS)
                 r = weir_relay_start(runtime->conf, runtime->owner, &runtime->relay, reterr);
         for (size_t i = 0; r == 0 && i < runtime->count; i++) {
                 struct slot *slot = &runtime->slots[i];
@@ -254,6 +257,8 @@ static bool relay_runs(struct weir_runtime *runtime, int timeout_ms)
 
         if (!runtime->relay)
                 return false;
+        if (runtime->parts == WEIR_RUNTIME_RELAY && !runtime->stopping)
+                return weir_relay_wait(runtime->relay, timeout_ms) == 1;
         if (!runtime->relay_stopping)
                 weir_relay_stop(runtime->relay,
                                 runtime->deadline_us > 0 ? runtime->deadline_us : now_us);

@@ -11,8 +11,15 @@
 int weir_runtime_load(const char *path, struct weir_conf **ret,
                       struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 
+enum weir_runtime_parts {
+        WEIR_RUNTIME_ALL = 0,
+        WEIR_RUNTIME_WORKERS, /* the relay runs elsewhere */
+        WEIR_RUNTIME_RELAY    /* no worker, no plugin */
+};
+
 /* Takes over @conf, also on failure. */
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
-                      struct weir_runtime **ret, struct weir_error *reterr);
+                      enum weir_runtime_parts parts, struct weir_runtime **ret,
+                      struct weir_error *reterr);
 
 #endif

@@ -11,7 +11,7 @@ cd "${1:-.}"
 find lib cmd include workers examples -name '*.[ch]' -o -name '*.inc' 2>/dev/null | LC_ALL=C sort | xargs grep -nE '^([^"]*[*]/)?[[:space:]]*(#|%:|[?][?]=)[[:space:]]*(/[*].*[*]/)?[[:space:]]*(include|import|[a-z]*\\\\$)' /dev/null |
 awk -v runtime="$(find lib -maxdepth 1 -name '*.h' | tr '\n' ' ')" '
 BEGIN {
-        split("base 1 conf 2 event 3 kafka 4 store 4 flow 5 side 5 plugin 5 admin 6 runtime 7 cmd 8", pair, " ")
+        split("base 1 conf 2 event 3 kafka 4 store 4 flow 5 side 5 plugin 5 guard 5 admin 6 runtime 7 cmd 8", pair, " ")
         for (i = 1; i in pair; i += 2)
                 rank[pair[i]] = pair[i + 1]
         split("librdkafka kafka rdkafka kafka libpq store postgresql store pg_config store postgres store internal store pgtypes store ecpg store ecpglib store " \

@@ -16,6 +16,7 @@
 
 struct weir_lane;
 struct weir_marks;
+struct weir_gate;
 
 /* What all lanes of a worker share. Outlives them. */
 struct weir_lane_env {
@@ -24,6 +25,7 @@ struct weir_lane_env {
         struct weir_pool *pool;
         const char *owner;        /* "host:pid", shown in weir.position */
         struct weir_marks *marks; /* dead letters to be run again; NULL = nobody looks */
+        struct weir_gate *gate;   /* NULL = suspects need not be alone */
 };
 
 /* Start the thread. Takes over the reference to @partition. */
