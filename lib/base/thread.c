@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* thread - start with a role, latch on an eventfd, monotonic condition waits */
+/* thread - start with a role, latch on an eventfd, monotonic condition waits
+ *
+ * A thread names itself: another one's name is written through /proc/self/task, and a worker process that is fenced
+ * in (Landlock) writes no file there. */
 #include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +21,7 @@ __thread enum weir_role weir_role_here = WEIR_ROLE_ANY;
 
 struct start {
         enum weir_role role;
+        char name[16]; /* what the kernel keeps */
         void *(*run)(void *);
         void *arg;
 };
@@ -28,6 +33,7 @@ static void *begin(void *p)
 
         free(p);
         weir_role_here = start.role;
+        pthread_setname_np(pthread_self(), start.name);
         weir_crash_thread_begin();
         result = start.run(start.arg);
         weir_crash_thread_end();
@@ -44,16 +50,14 @@ int weir_thread_start(pthread_t *ret, enum weir_role role, const char *name, voi
         if (!start)
                 return ENOMEM;
         *start = (struct start){ .role = role, .run = run, .arg = arg };
+        snprintf(start->name, sizeof start->name, "%s", name);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before); /* signals belong to main */
         r = pthread_create(ret, NULL, begin, start);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (r) {
+        if (r)
                 free(start);
-                return r;
-        }
-        pthread_setname_np(*ret, name);
-        return 0;
+        return r;
 }
 
 int weir_latch_init(struct weir_latch *latch)

@@ -58,7 +58,9 @@ struct weir_conf_worker {
         const char *group;
         const char *const *topics;
         size_t topic_count;
-        int start; /* enum weir_start: only where no position exists */
+        uint32_t processes;
+        bool static_membership; /* a group.instance.id for each process */
+        int start;              /* enum weir_start: only where no position exists */
         int64_t start_time_ms;
         uint32_t batch_max_events;
         uint64_t batch_max_bytes;
@@ -90,7 +92,16 @@ struct weir_conf {
         const char *store_password; /* from file or environment, NULL = none; never print */
         uint32_t store_connections;
         uint64_t memory_queue_bytes; /* prefetch per lane */
+        uint64_t memory_limit_bytes; /* of a worker process; 0 = chosen by the machine's memory */
         int64_t stop_deadline_ms, stop_drain_ms;
+        uint32_t crash_attempts; /* processes that an event may end before it is dead */
+        bool crash_core;
+        int64_t handler_deadline_ms; /* for one event */
+        int64_t restart_first_delay_ms, restart_max_delay_ms;
+        uint32_t restart_limit; /* deaths in a row without a COMMIT; > crash_attempts */
+        bool sandbox_seccomp, sandbox_landlock, sandbox_exec;
+        const char *const *sandbox_write; /* directories and files */
+        size_t sandbox_write_count;
         const char *log_level, *log_form;
         const char *const *plugin_path; /* directories searched for plugins */
         size_t plugin_path_count;

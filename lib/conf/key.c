@@ -69,6 +69,12 @@ const struct weir_key weir_keys[] = {
         { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "4MiB",
           .min = KIB(256), .max = MIB(1024),
           .help = "Records fetched ahead, per lane (one lane for each assigned partition)." },
+        { "memory.limit", WEIR_KEY_SIZE, 0, CONF(memory_limit_bytes), .fallback = "0", .min = 0,
+          .max = MIB(16 << 20), .allowed = "0, or 128MiB and more",
+          .help = "What a worker process may reserve: all that is allocated, and the stack of each "
+                  "thread, 8MiB a lane. A plugin that leaks then fails by itself instead of taking "
+                  "the machine with it. 0: three quarters of the memory of the machine or of the "
+                  "container, and at least 1GiB." },
 
         { "stop", WEIR_KEY_GROUP, .help = "What happens on SIGTERM." },
         { "stop.deadline", WEIR_KEY_DURATION, 0, CONF(stop_deadline_ms), .fallback = "5s",
@@ -81,6 +87,55 @@ const struct weir_key weir_keys[] = {
           .help = "How long lanes may take to finish the batch in hand before it is rolled back, "
                   "at a stop and when "
                   "the group takes partitions away." },
+
+        { "crash", WEIR_KEY_GROUP,
+          .help = "What happens when a worker process is ended by a signal inside a handler." },
+        { "crash.attempts", WEIR_KEY_COUNT, 0, CONF(crash_attempts), .fallback = "3", .min = 1,
+          .max = 100,
+          .help = "Processes that an event may end, the first included, before it becomes a dead "
+                  "letter. From the second on it is run alone." },
+        { "crash.core", WEIR_KEY_BOOL, 0, CONF(crash_core), .fallback = "false",
+          .help = "Let the kernel write a core, for a debugger. It holds every secret and every "
+                  "event in memory. Where cores go to a file, its directory has to be in "
+                  "sandbox.write." },
+
+        { "handler", WEIR_KEY_GROUP, .help = "How long a handler may take." },
+        { "handler.deadline", WEIR_KEY_DURATION, 0, CONF(handler_deadline_ms), .fallback = "5min",
+          .min = SEC(1), .max = SEC(86400), .unit_us = 1000,
+          .help = "For one event. Past it the stack of the lane is logged, the process is ended and "
+                  "started again, and the event counts as one that crashed it." },
+
+        { "restart", WEIR_KEY_GROUP, .help = "How a worker process that ended is started again." },
+        { "restart.first_delay", WEIR_KEY_DURATION, 0, CONF(restart_first_delay_ms),
+          .fallback = "200ms", .min = MS(1), .max = SEC(3600), .unit_us = 1000,
+          .help = "Wait before the first restart; each wait is twice the one before." },
+        { "restart.max_delay", WEIR_KEY_DURATION, 0, CONF(restart_max_delay_ms), .fallback = "30s",
+          .min = MS(1), .max = SEC(86400), .unit_us = 1000,
+          .allowed = "not shorter than first_delay", .help = "Longest wait before a restart." },
+        { "restart.limit", WEIR_KEY_COUNT, 0, CONF(restart_limit), .fallback = "10", .min = 2,
+          .max = 10000,
+          .help = "Deaths in a row, without a committed transaction between them, after which the "
+                  "worker is given up: it is marked as failed, the others go on. Greater than "
+                  "crash.attempts, so that an event which crashes the plugin is found first." },
+
+        { "sandbox", WEIR_KEY_GROUP,
+          .help = "What a worker process gives up before it loads its plugin. It proves at the "
+                  "start that what is refused is refused; `weir check` prints what is in force." },
+        { "sandbox.seccomp", WEIR_KEY_BOOL, 0, CONF(sandbox_seccomp), .fallback = "true",
+          .help = "Refuse system calls that no handler needs: other processes' memory, mounts, "
+                  "namespaces, kernel modules, keyrings, the clock, io_uring and the like. They "
+                  "fail with EPERM." },
+        { "sandbox.landlock", WEIR_KEY_BOOL, 0, CONF(sandbox_landlock), .fallback = "true",
+          .help = "Refuse to create, write or remove files anywhere but in sandbox.write, in the "
+                  "directories of file sinks and /dev/null. Reading stays as it is. Nothing on a "
+                  "kernel without Landlock." },
+        { "sandbox.write", WEIR_KEY_TEXTS, WEIR_KEY_PATH, CONF(sandbox_write),
+          .count_offset = offsetof(struct weir_conf, sandbox_write_count), .max = 64,
+          .check = weir_check_plain, .allowed = "directories or files that exist",
+          .help = "Where a handler may write." },
+        { "sandbox.exec", WEIR_KEY_BOOL, 0, CONF(sandbox_exec), .fallback = "false",
+          .help = "Let worker processes run programs. Kerberos needs it (librdkafka runs kinit), "
+                  "and the directory of its credential cache in sandbox.write." },
 
         { "log", WEIR_KEY_GROUP, .help = "What weir writes to standard error." },
         { "log.level", WEIR_KEY_CHOICE, 0, CONF(log_level), .fallback = "info",
@@ -113,6 +168,14 @@ const struct weir_key weir_keys[] = {
           .min = 1, .max = 1024, .check = weir_check_topic,
           .allowed = "letters, digits, dot, _ and -, up to 249",
           .help = "Topics to handle, each by its name." },
+        { "workers.processes", WEIR_KEY_COUNT, 0, WORKER(processes), .fallback = "1", .min = 1,
+          .max = 64,
+          .help = "Processes of this worker, each a member of its group. More than partitions are "
+                  "of no use." },
+        { "workers.static_membership", WEIR_KEY_BOOL, 0, WORKER(static_membership),
+          .fallback = "false",
+          .help = "Each process keeps a group.instance.id over its restarts, so that they make no "
+                  "rebalance: its partitions wait for it for the session timeout." },
         { "workers.start", WEIR_KEY_START, 0, .fallback = "earliest",
           .allowed = "earliest, latest, or a time such as 2026-01-31T08:00:00Z",
           .help = "Where a partition begins that has no position yet. Afterwards the position "

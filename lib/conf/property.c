@@ -13,6 +13,7 @@
 #include "conf/property.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "conf/conf.h"
@@ -120,6 +121,26 @@ const char *weir_property_wrong(const char *name, const char *value)
                                  "0123456789._/@:+-")])
                 return NULL;
         return "goes into a command of a shell; allowed: letters, digits and . _ / @ : + -";
+}
+
+/* librdkafka: GSSAPI is the mechanism where none is named, and kinit is run at the start and then by a timer,
+ * unless that is 0. */
+bool weir_property_runs_kinit(const struct weir_conf_property *list, size_t count)
+{
+        bool sasl = false, kerberos = true, timer = true;
+
+        for (size_t i = 0; i < count; i++) {
+                const char *name = weir_property_canonical(list[i].name);
+                const char *value = list[i].value;
+
+                if (!strcmp(name, "security.protocol"))
+                        sasl = !strncasecmp(value, "sasl_", 5);
+                else if (!strcmp(name, "sasl.mechanisms"))
+                        kerberos = !strcasecmp(value, "GSSAPI");
+                else if (!strcmp(name, "sasl.kerberos.min.time.before.relogin"))
+                        timer = strcmp(value, "0") != 0;
+        }
+        return sasl && kerberos && timer;
 }
 
 /* scheme://user:password@host */

@@ -11,6 +11,9 @@ const char *weir_property_owned(const char *name);
 bool weir_property_secret(const char *name);
 /* What is wrong with a value that librdkafka would take, and must not get; NULL = nothing. */
 const char *weir_property_wrong(const char *name, const char *value);
+/* Do these make librdkafka run a program (kinit, for Kerberos)? */
+struct weir_conf_property;
+bool weir_property_runs_kinit(const struct weir_conf_property *list, size_t count);
 /* Is the value a url with a password in it? */
 bool weir_property_holds_password(const char *value);
 /* A name that librdkafka could know: small letters, digits, dot, _ and -. */

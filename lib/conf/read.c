@@ -14,7 +14,10 @@
 #include <libconfig.h>
 #include <string.h>
 
+#include "conf/property.h"
 #include "conf/trail.h"
+
+#define LIMIT_BYTES_MIN ((uint64_t)128 << 20) /* of memory.limit */
 
 struct scope {
         struct weir_reading *reading;
@@ -332,6 +335,59 @@ static void check_url(const struct scope *scope)
                 weir_problem_add(reading->problems, &place, weir_keys[i].path, "%s", error.text);
 }
 
+/* What the supervisor counts and waits by. */
+static void check_restart(const struct scope *scope)
+{
+        struct weir_reading *reading = scope->reading;
+        const struct weir_conf *conf = &reading->base->conf;
+        struct weir_place place;
+        const char *key;
+        char a[32], b[32];
+
+        if (comparable(scope, "restart.max_delay", "restart.first_delay", &place, &key) &&
+            conf->restart_max_delay_ms < conf->restart_first_delay_ms) {
+                weir_duration_write(a, conf->restart_first_delay_ms * 1000);
+                weir_duration_write(b, conf->restart_max_delay_ms * 1000);
+                weir_problem_add(
+                        reading->problems, &place, key,
+                        "first_delay is %s and max_delay %s; max_delay must not be shorter", a, b);
+        }
+        if (comparable(scope, "restart.limit", "crash.attempts", &place, &key) &&
+            conf->restart_limit <= conf->crash_attempts)
+                weir_problem_add(reading->problems, &place, key,
+                                 "restart.limit is %u and crash.attempts %u; restart.limit must be "
+                                 "greater, or one event ends the worker before it is found",
+                                 conf->restart_limit, conf->crash_attempts);
+}
+
+/* What a worker process could not live with. */
+static void check_sandbox(const struct scope *scope)
+{
+        struct weir_reading *reading = scope->reading;
+        const struct weir_conf *conf = &reading->base->conf;
+        config_setting_t *setting = seen(scope, "memory.limit");
+        struct weir_place place;
+        char a[32];
+
+        if (setting && conf->memory_limit_bytes > 0 && conf->memory_limit_bytes < LIMIT_BYTES_MIN) {
+                place = weir_read_place(reading, setting);
+                weir_size_write(a, (int64_t)conf->memory_limit_bytes);
+                weir_problem_add(reading->problems, &place, "memory.limit",
+                                 "%s is less than the program needs by itself; allowed: 0, or "
+                                 "128MiB and more",
+                                 a);
+        }
+        setting = seen(scope, "kafka.properties");
+        if (setting && !conf->sandbox_exec && (conf->sandbox_seccomp || conf->sandbox_landlock) &&
+            weir_property_runs_kinit(conf->properties, conf->property_count)) {
+                place = weir_read_place(reading, setting);
+                weir_problem_add(reading->problems, &place, "kafka.properties",
+                                 "sasl.mechanisms=GSSAPI: librdkafka runs kinit for it, which "
+                                 "sandbox.exec = false refuses; set sandbox.exec = true, and the "
+                                 "directory of the credential cache in sandbox.write");
+        }
+}
+
 void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
 {
         struct scope scope = { .reading = reading, .fields = reading->base, .root = root };
@@ -350,6 +406,8 @@ void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
                                  "drain is %s and deadline %s; drain must be shorter than deadline",
                                  a, b);
         }
+        check_restart(&scope);
+        check_sandbox(&scope);
         check_url(&scope);
         reading->base->conf.store_password = weir_read_secret(
                 reading,

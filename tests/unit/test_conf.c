@@ -22,6 +22,15 @@ START_TEST(a_minimal_file_gets_the_defaults)
         ck_assert_uint_eq(conf->memory_queue_bytes, 4 << 20);
         ck_assert_int_eq(conf->stop_deadline_ms, 5000);
         ck_assert_int_eq(conf->stop_drain_ms, 3000);
+        ck_assert_uint_eq(conf->memory_limit_bytes, 0);
+        ck_assert_uint_eq(conf->crash_attempts, 3);
+        ck_assert(!conf->crash_core);
+        ck_assert_int_eq(conf->handler_deadline_ms, 300000);
+        ck_assert_int_eq(conf->restart_first_delay_ms, 200);
+        ck_assert_int_eq(conf->restart_max_delay_ms, 30000);
+        ck_assert_uint_eq(conf->restart_limit, 10);
+        ck_assert(conf->sandbox_seccomp && conf->sandbox_landlock && !conf->sandbox_exec);
+        ck_assert_uint_eq(conf->sandbox_write_count, 0);
         ck_assert_str_eq(conf->log_level, "info");
         ck_assert_str_eq(conf->log_form, "text");
         ck_assert_uint_eq(conf->plugin_path_count, 0);
@@ -33,6 +42,8 @@ START_TEST(a_minimal_file_gets_the_defaults)
         ck_assert_uint_eq(worker->topic_count, 1);
         ck_assert_str_eq(worker->topics[0], "t");
         ck_assert_int_eq(worker->start, WEIR_START_EARLIEST);
+        ck_assert_uint_eq(worker->processes, 1);
+        ck_assert(!worker->static_membership);
         ck_assert_uint_eq(worker->batch_max_events, 1000);
         ck_assert_uint_eq(worker->batch_max_bytes, 4 << 20);
         ck_assert_int_eq(worker->batch_linger_us, 5000);
@@ -62,7 +73,11 @@ START_TEST(every_key_is_read)
                 "\"client.id=x=y\", \"debug=\" ); };\n"
                 "store = { url = \"host=h dbname=d user='a b'\"; connections = 256; password_file "
                 "= \"\"; };\n"
-                "memory = { queue = 1048576; }; stop = { deadline = \"1min\"; drain = \"59s\"; };\n"
+                "crash = { attempts = 4; core = true; }; handler = { deadline = \"1s\"; };\n"
+                "restart = { first_delay = \"1s\"; max_delay = \"1h\"; limit = 5; };\n"
+                "sandbox = { seccomp = false; landlock = false; exec = true; write = [ \"/w\", "
+                "\"v\" ]; };\n"
+                "memory = { queue = 1048576; limit = \"128MiB\"; }; stop = { deadline = \"1min\"; drain = \"59s\"; };\n"
                 "log = { level = \"debug\"; form = \"json\"; }; plugin_path = [ \"/p\", \"q\" ];\n"
                 "workers = ( { name = \"a_1\"; plugin = \"./p.so\"; group = \"g\"; topics = ( "
                 "\"t.1\", \"T-2_\" );\n"
@@ -72,7 +87,7 @@ START_TEST(every_key_is_read)
                 "jitter = 0; order = \"park\"; park_max_keys = 7; park_max_events = 8; }; "
                 "accept_json_batch = true; options = { }; on_dead = \"publish\"; "
                 "dead_letter_topic = \"t.dead\"; dead = { max_share = 100; window = 10; }; },\n"
-                " { on_dead = \"halt\"; name = \"b\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; start = "
+                " { processes = 64; static_membership = true; on_dead = \"halt\"; name = \"b\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; start = "
                 "\"latest\"; } );\n");
         const struct weir_conf *conf = reading.conf;
 
@@ -84,6 +99,18 @@ START_TEST(every_key_is_read)
         ck_assert(!conf->properties[0].secret);
         ck_assert_uint_eq(conf->memory_queue_bytes, 1 << 20);
         ck_assert_int_eq(conf->stop_drain_ms, 59000);
+        ck_assert_uint_eq(conf->memory_limit_bytes, 128 << 20);
+        ck_assert_uint_eq(conf->crash_attempts, 4);
+        ck_assert(conf->crash_core);
+        ck_assert_int_eq(conf->handler_deadline_ms, 1000);
+        ck_assert_int_eq(conf->restart_first_delay_ms, 1000);
+        ck_assert_int_eq(conf->restart_max_delay_ms, 3600000);
+        ck_assert_uint_eq(conf->restart_limit, 5);
+        ck_assert(!conf->sandbox_seccomp && !conf->sandbox_landlock && conf->sandbox_exec);
+        ck_assert_uint_eq(conf->sandbox_write_count, 2);
+        ck_assert_str_eq(conf->sandbox_write[1], "v");
+        ck_assert_uint_eq(conf->workers[1].processes, 64);
+        ck_assert(conf->workers[1].static_membership && !conf->workers[0].static_membership);
         ck_assert_uint_eq(conf->plugin_path_count, 2);
         ck_assert_str_eq(conf->plugin_path[1], "q");
         ck_assert_int_eq(conf->workers[0].start, WEIR_START_TIME);
@@ -153,6 +180,31 @@ static const struct {
         { TOP("stop = { drain = \"4999ms\"; };"), true },
         { TOP("stop = { drain = \"5s\"; };"), false },
         { TOP("stop = { deadline = \"3s\"; };"), false },
+        { TOP("memory = { limit = 0; };"), true },
+        { TOP("memory = { limit = 1; };"), false },
+        { TOP("memory = { limit = \"128MiB\"; };"), true },
+        { TOP("memory = { limit = \"131071KiB\"; };"), false },
+        { TOP("crash = { attempts = 1; }; restart = { limit = 2; };"), true },
+        { TOP("crash = { attempts = 0; };"), false },
+        { TOP("crash = { attempts = 100; }; restart = { limit = 101; };"), true },
+        { TOP("crash = { attempts = 101; }; restart = { limit = 1000; };"), false },
+        { TOP("crash = { attempts = 9; };"), true },
+        { TOP("crash = { attempts = 10; };"), false },
+        { TOP("restart = { limit = 4; };"), true },
+        { TOP("restart = { limit = 3; };"), false },
+        { TOP("restart = { limit = 1; };"), false },
+        { TOP("restart = { first_delay = \"0ms\"; };"), false },
+        { TOP("restart = { max_delay = \"200ms\"; };"), true },
+        { TOP("restart = { max_delay = \"199ms\"; };"), false },
+        { TOP("restart = { max_delay = \"25h\"; };"), false },
+        { TOP("handler = { deadline = \"1s\"; };"), true },
+        { TOP("handler = { deadline = \"999ms\"; };"), false },
+        { TOP("handler = { deadline = \"24h\"; };"), true },
+        { TOP("handler = { deadline = \"86401s\"; };"), false },
+        { WORKER("processes = 1;"), true },
+        { WORKER("processes = 0;"), false },
+        { WORKER("processes = 64;"), true },
+        { WORKER("processes = 65;"), false },
         { WORKER("batch = { max_events = 1; };"), true },
         { WORKER("batch = { max_events = 0; };"), false },
         { WORKER("batch = { max_events = 100000; };"), true },
@@ -213,6 +265,17 @@ static const struct {
         { TOP("plugin_path = [ \"/a\", \"/a\" ];"), "t.cfg:4: plugin_path:", "twice" },
         { TOP("plugin_path = \"/a\";"), "t.cfg:4: plugin_path: is a string", "list" },
         { TOP("plugin_path = [ 1 ];"), "t.cfg:4: plugin_path:", "whole number" },
+        { TOP("restart = {\n limit = 3; };"), "t.cfg:5: restart.limit: restart.limit is 3 and",
+          "crash.attempts 3; restart.limit must be greater" },
+        { TOP("crash = {\n attempts = 12; };"), "t.cfg:5: crash.attempts: restart.limit is 10 and",
+          "crash.attempts 12" },
+        { TOP("restart = { first_delay = \"2s\"; max_delay = \"1s\"; };"),
+          "t.cfg:4: restart.max_delay: ", "must not be shorter" },
+        { TOP("memory = { limit = \"64MiB\"; };"), "t.cfg:4: memory.limit: 64MiB is less",
+          "128MiB" },
+        { TOP("sandbox = { write = [ \"\" ]; };"), "t.cfg:4: sandbox.write: is empty", "exist" },
+        { TOP("sandbox = { seccomp = 0; };"), "t.cfg:4: sandbox.seccomp: is a whole number",
+          "true or false" },
         { TOP("brokers = \"x\";"), "t.cfg:4: brokers: unknown key", "kafka.brokers" },
         { TOP("zzzzzz = \"x\";"), "t.cfg:4: zzzzzz: unknown key; see", "reference" },
         { STORE WORKERS "kafka = { brokers = \"\"; };", "t.cfg:3: kafka.brokers: is empty",

@@ -89,6 +89,35 @@ START_TEST(a_secret_among_the_properties_is_refused_and_not_repeated)
 END_TEST
 
 static const struct {
+        const char *properties, *sandbox;
+        bool good;
+} programs[] = {
+        { "\"security.protocol=SASL_SSL\"", "", false }, /* GSSAPI is librdkafka's default */
+        { "\"security.protocol=sasl_plaintext\", \"sasl.mechanism=GSSAPI\"", "", false },
+        { "\"security.protocol=sasl_plaintext\", \"sasl.mechanism=GSSAPI\"", "exec = true;", true },
+        { "\"security.protocol=SASL_SSL\"", "seccomp = false; landlock = false;", true },
+        { "\"security.protocol=SASL_SSL\"", "seccomp = false;", false },
+        { "\"security.protocol=SASL_SSL\", \"sasl.kerberos.min.time.before.relogin=0\"", "", true },
+        { "\"security.protocol=SASL_SSL\", \"sasl.mechanisms=PLAIN\"", "", true },
+        { "\"security.protocol=SSL\"", "", true },
+        { "\"sasl.mechanisms=GSSAPI\"", "", true },
+};
+
+START_TEST(kerberos_needs_a_program_that_the_sandbox_refuses)
+{
+        char text[500];
+
+        snprintf(text, sizeof text, PROPERTIES("%s") "sandbox = { %s };\n", programs[_i].properties,
+                 programs[_i].sandbox);
+        if (programs[_i].good)
+                accept_text(text);
+        else
+                refuse(text, "t.cfg:3: kafka.properties: sasl.mechanisms=GSSAPI",
+                       "set sandbox.exec = true");
+}
+END_TEST
+
+static const struct {
         const char *name, *value;
         bool good;
 } values[] = {
@@ -255,6 +284,34 @@ START_TEST(a_secret_file_that_others_can_read_is_refused)
                 ck_assert_int_eq(chown(in_scratch("pw"), 12345, 0), 0);
                 refuse_secret_file("pw", "must belong to root");
         }
+}
+END_TEST
+
+START_TEST(a_credential_of_systemd_may_show_the_mask_of_its_acl)
+{
+        struct reading reading;
+
+        put_bytes("pw", 0440, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("pw", "chmod 600");
+        setenv("CREDENTIALS_DIRECTORY", scratch, 1);
+        if (geteuid() != 0) { /* systemd's are root's; anybody else's is refused */
+                refuse_secret_file("pw", "chmod 600");
+                return;
+        }
+        reading = with_secret_file("pw");
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        done(&reading);
+        put_bytes("pw", 0444, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("pw", "chmod 600");
+        put_bytes("pw", 0440, CANARY "\n", sizeof CANARY);
+        ck_assert_int_eq(chown(in_scratch("pw"), 0, 12345), 0);
+        refuse_secret_file("pw", "chmod 600");
+        ck_assert_int_eq(mkdir(in_scratch("below"), 0755), 0);
+        put_bytes("below/pw", 0440, CANARY "\n", sizeof CANARY);
+        refuse_secret_file("below/pw", "chmod 600");
+        setenv("CREDENTIALS_DIRECTORY", in_scratch("bel"),
+               1); /* the beginning of a name is no directory */
+        refuse_secret_file("below/pw", "chmod 600");
 }
 END_TEST
 
@@ -519,12 +576,15 @@ int main(void)
         tcase_add_loop_test(tcase,
                             a_value_that_a_shell_would_run_or_a_url_with_a_password_is_refused, 0,
                             WEIR_COUNT_OF(values));
+        tcase_add_loop_test(tcase, kerberos_needs_a_program_that_the_sandbox_refuses, 0,
+                            WEIR_COUNT_OF(programs));
         tcase_add_loop_test(tcase, any_other_property_passes_through, 0,
                             WEIR_COUNT_OF(free_properties));
         tcase_add_test(tcase, a_property_given_twice_is_refused_under_either_name);
         tcase_add_test(tcase, a_malformed_property_is_not_repeated);
         tcase_add_test(tcase, a_secret_comes_from_a_private_file_without_its_last_newline);
         tcase_add_test(tcase, a_secret_file_that_others_can_read_is_refused);
+        tcase_add_test(tcase, a_credential_of_systemd_may_show_the_mask_of_its_acl);
         tcase_add_test(tcase, what_is_not_a_small_regular_file_is_no_secret);
         tcase_add_test(tcase, a_secret_comes_from_the_environment);
         tcase_add_test(tcase, a_password_in_the_place_of_the_variables_name_is_not_repeated);
