@@ -77,8 +77,8 @@ static bool parse_who(char *text, struct run_worker *how)
                 return false;
         *colon = '\0';
         how->worker = *text ? text : NULL;
-        how->index = (uint32_t)strtoul(colon + 1, NULL, 10);
-        how->parts = *text ? WEIR_RUNTIME_WORKERS : WEIR_RUNTIME_RELAY;
+        how->role.process = (uint32_t)strtoul(colon + 1, NULL, 10);
+        how->role.parts = *text ? WEIR_RUNTIME_WORKERS : WEIR_RUNTIME_RELAY;
         return true;
 }
 

@@ -143,7 +143,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
                 weir_conf_free(conf);
                 return r == WEIR_ESTOP ? CMD_DONE : cmd_fail("run", &error);
         }
-        r = weir_runtime_with(conf, &options, how->parts, &runtime, &error);
+        r = weir_runtime_with(conf, &options, how->role, &runtime, &error);
         if (r < 0)
                 return cmd_fail("run", &error);
         weir_crash_learn_modules();

@@ -2,12 +2,13 @@
 #ifndef WEIR_CMD_RUN_WORKER_H
 #define WEIR_CMD_RUN_WORKER_H
 /* run_worker - workers in this very process, until a signal ends them */
+#include <sys/types.h>
+
 #include "runtime.h"
 
 struct run_worker {
         const char *worker; /* only this one; NULL = all */
-        uint32_t index;     /* which of the worker's processes this is */
-        enum weir_runtime_parts parts;
+        struct weir_runtime_role role;
         int board_fd;     /* -1: nobody supervises */
         pid_t supervisor; /* 0 = none */
 };

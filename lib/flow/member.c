@@ -115,6 +115,7 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
                 .brokers = conf->kafka_brokers,
                 .group = env->worker->group,
                 .client_id = env->owner,
+                .instance_id = env->instance,
                 .properties = conf->properties,
                 .property_count = conf->property_count,
                 .topics = env->worker->topics,
