@@ -30,10 +30,12 @@ struct slot { /* one configured worker */
         struct weir_handler *handler;
         struct weir_lane_env env;
         struct weir_member *member;
+        char instance[256]; /* group.instance.id; "" = none */
 };
 
 struct weir_runtime {
         struct weir_conf *conf;
+        struct weir_runtime_role role;
         char *migrations_path;
         char owner[96];   /* "host:pid" */
         char session[96]; /* the same, as connections are named */
@@ -99,7 +101,8 @@ int weir_runtime_load(const char *path, struct weir_conf **ret,
 }
 
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
-                      struct weir_runtime **ret, struct weir_error *reterr)
+                      struct weir_runtime_role role, struct weir_runtime **ret,
+                      struct weir_error *reterr)
 {
         struct weir_runtime *runtime = calloc(1, sizeof *runtime);
         int r = 0;
@@ -109,6 +112,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         }
         runtime->conf = conf;
+        runtime->role = role;
         runtime->stop.fd = -1;
         name_owner(runtime);
         if (options->migrations_path &&
@@ -116,7 +120,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         if (r == 0 && weir_latch_init(&runtime->stop) < 0)
                 r = weir_fail(reterr, WEIR_ESYS, 0, "eventfd");
-        if (r == 0)
+        if (r == 0 && role.parts != WEIR_RUNTIME_RELAY)
                 r = load_plugins(runtime, options->worker, reterr);
         if (r < 0) {
                 weir_runtime_free(runtime);
@@ -144,7 +148,8 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
                                  "weir_runtime_options without config_path");
         r = weir_runtime_load(options->config_path, &conf, &problems, reterr);
         weir_conf_problems_fini(&problems);
-        return r < 0 ? r : weir_runtime_with(conf, options, ret, reterr);
+        return r < 0 ? r : weir_runtime_with(conf, options, (struct weir_runtime_role){ .process = 0 },
+                                                  ret, reterr);
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -195,6 +200,16 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
         return r;
 }
 
+/* The same after each start on this machine, and no other's. */
+static void name_instance(const struct weir_runtime *runtime, struct slot *slot)
+{
+        char host[64] = "?";
+
+        gethostname(host, sizeof host - 1);
+        snprintf(slot->instance, sizeof slot->instance, "weir-%s-%s-%u", slot->worker->name, host,
+                 runtime->role.process);
+}
+
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
         int r = weir_handler_open(slot->plugin, slot->worker, runtime->pool, &slot->handler,
@@ -207,6 +222,10 @@ static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct wei
                                             .handler = slot->handler,
                                             .pool = runtime->pool,
                                             .owner = runtime->owner };
+        if (slot->worker->static_membership) {
+                name_instance(runtime, slot);
+                slot->env.instance = slot->instance;
+        }
         return weir_member_new(runtime->conf, &slot->env, &slot->member, reterr);
 }
 
@@ -226,7 +245,7 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 weir_pool_release(runtime->pool, pg);
         for (size_t i = 0; r == 0 && i < runtime->count; i++)
                 r = open_slot(runtime, &runtime->slots[i], reterr);
-        if (r == 0)
+        if (r == 0 && runtime->role.parts != WEIR_RUNTIME_WORKERS)
                 r = weir_relay_start(runtime->conf, runtime->owner, &runtime->relay, reterr);
         for (size_t i = 0; r == 0 && i < runtime->count; i++) {
                 struct slot *slot = &runtime->slots[i];
@@ -254,6 +273,8 @@ static bool relay_runs(struct weir_runtime *runtime, int timeout_ms)
 
         if (!runtime->relay)
                 return false;
+        if (runtime->role.parts == WEIR_RUNTIME_RELAY && !runtime->stopping)
+                return weir_relay_wait(runtime->relay, timeout_ms) == 1;
         if (!runtime->relay_stopping)
                 weir_relay_stop(runtime->relay,
                                 runtime->deadline_us > 0 ? runtime->deadline_us : now_us);

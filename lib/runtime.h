@@ -11,8 +11,15 @@
 int weir_runtime_load(const char *path, struct weir_conf **ret,
                       struct weir_conf_problems *ret_problems, struct weir_error *reterr);
 
+/* What of it all runs in this process. */
+struct weir_runtime_role {
+        enum { WEIR_RUNTIME_ALL = 0, WEIR_RUNTIME_WORKERS, WEIR_RUNTIME_RELAY } parts;
+        uint32_t process; /* which of its worker's processes this is, from 0 */
+};
+
 /* Takes over @conf, also on failure. */
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
-                      struct weir_runtime **ret, struct weir_error *reterr);
+                      struct weir_runtime_role role, struct weir_runtime **ret,
+                      struct weir_error *reterr);
 
 #endif

@@ -166,12 +166,25 @@ void weir_board_do(enum weir_board_doing doing)
         atomic_store_explicit(&slot->doing, doing, memory_order_release);
 }
 
-void weir_board_moved(int64_t next_offset)
+void weir_board_at(int64_t next_offset)
 {
         if (!weir_board_here)
                 return;
         weir_board_here->next_offset = next_offset;
         weir_board_here->moved_us = weir_clock_us();
+}
+
+void weir_board_log_end(int64_t end_offset)
+{
+        if (weir_board_here)
+                weir_board_here->end_offset = end_offset;
+}
+
+void weir_board_moved(int64_t next_offset)
+{
+        if (!weir_board_here)
+                return;
+        weir_board_at(next_offset);
         atomic_fetch_add_explicit(&used->commits, 1, memory_order_relaxed);
 }
 

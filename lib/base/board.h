@@ -90,7 +90,9 @@ void weir_board_claim(const char *topic, int32_t partition);
 void weir_board_release(void);
 
 void weir_board_do(enum weir_board_doing doing);
+void weir_board_at(int64_t next_offset);    /* where the lane begins */
 void weir_board_moved(int64_t next_offset); /* COMMIT succeeded */
+void weir_board_log_end(int64_t end_offset);
 /* What the next call is about, where it is not a record in the partition's order. */
 void weir_board_aside(enum weir_board_kind kind, int64_t row);
 /* BD1, around each call of a handler. */

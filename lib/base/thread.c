@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 
 __thread enum weir_role weir_role_here = WEIR_ROLE_ANY;
 
@@ -28,11 +29,15 @@ struct start {
 static void *begin(void *p)
 {
         struct start start = *(struct start *)p;
+        void *result;
 
         free(p);
         weir_role_here = start.role;
         pthread_setname_np(pthread_self(), start.name);
-        return start.run(start.arg);
+        weir_crash_thread_begin();
+        result = start.run(start.arg);
+        weir_crash_thread_end();
+        return result;
 }
 
 int weir_thread_start(pthread_t *ret, enum weir_role role, const char *name, void *(*run)(void *),

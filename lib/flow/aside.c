@@ -17,6 +17,7 @@
 #include <string.h>
 #include <weir/worker.h>
 
+#include "base/board.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -231,7 +232,9 @@ static enum weir_run run_one(struct weir_aside *aside, struct weir_park_entry *e
                 return world_failed(aside, &fault);
         if (r > 0)
                 return failed(aside, entry, position, &fault);
+        weir_board_aside(entry ? WEIR_BOARD_PARKED : WEIR_BOARD_LETTER, id);
         step = weir_rerun_apply(rerun, position, &fresh, &fault);
+        weir_board_aside(WEIR_BOARD_RECORD, 0);
         if (step == WEIR_RERUN_FAILED)
                 return failed(aside, entry, position, &fault);
         if (step == WEIR_RERUN_DONE) {

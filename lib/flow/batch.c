@@ -91,7 +91,8 @@ static int take_event(void *context, const struct weir_event *event)
         item->event.attempt = 1;
         item->event.replay = NULL;
         item->record = (uint32_t)batch->record_count;
-        item->attempts = 0;
+        item->attempts = item->deaths = 0;
+        item->death = NULL;
         item->first_failed_us = item->try_at_us = item->parked_id = 0;
         item->dead = false;
         item->parked = WEIR_PARKED_NOT;

@@ -24,13 +24,15 @@ struct weir_item {
         struct weir_key key;
         uint32_t record;         /* index into records */
         int32_t attempts;        /* calls of the handler that asked for a retry */
+        int32_t deaths;          /* of the process, with this event inside the handler */
+        const char *death;       /* the last one; owned by flow/retry */
         int64_t first_failed_us; /* wall clock; 0 = it did not */
         int64_t try_at_us;       /* weir_clock_us: not before; 0 = now */
         bool dead;               /* condemned: goes to the dead letters, not to the handler */
         int parked;              /* enum weir_parking */
         int64_t parked_id;       /* row of weir.parked, once it is written */
         const char *klass;       /* of the dead letter */
-        char reason[8];          /* SQLSTATE, or "handler" */
+        char reason[8];          /* SQLSTATE, "handler", or a signal */
         char *text;              /* the handler's words; in the arena */
 };
 

@@ -23,7 +23,7 @@ static size_t next_tried(const struct weir_batch *batch, const struct weir_retry
         for (size_t i = batch->records[from].first_item; i < batch->item_count; i++) {
                 const struct weir_item *item = &batch->items[i];
 
-                if (item->attempts && !item->dead && !item->parked)
+                if ((item->attempts || item->deaths) && !item->dead && !item->parked)
                         return item->record;
         }
         return SIZE_MAX;

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/board.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -114,6 +115,7 @@ static bool take(struct weir_lane *lane)
 {
         struct weir_error error;
 
+        weir_board_do(WEIR_BOARD_TAKES);
         for (uint32_t attempt = 1;; attempt++) {
                 int64_t wait_ms = weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt);
 
@@ -153,6 +155,7 @@ enum next { NEXT_TAKE, NEXT_LOCATE, NEXT_CONSUME, NEXT_STAND, NEXT_STOP };
 static void halt(struct weir_lane *lane, const struct weir_error *why)
 {
         weir_partition_halt(lane->partition);
+        weir_board_do(WEIR_BOARD_HALTS);
         if (strcmp(lane->halt_text, why->text)) {
                 weir_log(WEIR_LOG_ERROR, "lane.halted", LANE_FIELDS(lane),
                          LOG_I("offset", lane->position.next_offset), LOG_S("error", why->text),
@@ -325,6 +328,8 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 int r;
 
                 note_identity(lane);
+                weir_board_do(WEIR_BOARD_READS);
+                weir_board_log_end(weir_partition_end(lane->partition));
                 lane->intake.hurried = weir_aside_hungry(&lane->runner.aside);
                 r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);
                 if (r < 0 && weir_intake_count(&lane->intake) == 0) {
@@ -358,6 +363,7 @@ static enum next live_once(struct weir_lane *lane, enum next step)
         switch (step) {
         case NEXT_TAKE: return take(lane) ? NEXT_LOCATE : NEXT_STOP;
         case NEXT_LOCATE:
+                weir_board_do(WEIR_BOARD_LOCATES);
                 switch (weir_locate_start(&locate, &lane->position, &error)) {
                 case WEIR_LOCATED:
                         if (!lane->halt_text[0])
@@ -366,6 +372,7 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                                          LOG_I("epoch", lane->position.epoch));
                         /* What Kafka believes may be older (a kill before the commit) or not ours (a reset). */
                         weir_partition_store(lane->partition, lane->position.next_offset); /* I7 */
+                        weir_board_at(lane->position.next_offset);
                         weir_intake_restart(&lane->intake);
                         weir_anchor_reset(&lane->anchor, &lane->position);
                         return NEXT_CONSUME;
@@ -409,8 +416,11 @@ static void *lane_main(void *arg)
         enum next step = NEXT_TAKE;
 
         WEIR_ON(WEIR_ROLE_LANE);
+        weir_board_claim(weir_partition_topic(lane->partition),
+                         weir_partition_number(lane->partition));
         while (step != NEXT_STOP)
                 step = live_once(lane, step);
+        weir_board_release();
         weir_intake_drop(
                 &lane->intake); /* no record in hand when we are out: the client could not close */
         weir_log(WEIR_LOG_INFO, "lane.stopped", LANE_FIELDS(lane),

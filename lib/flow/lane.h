@@ -16,6 +16,7 @@
 
 struct weir_lane;
 struct weir_marks;
+struct weir_gate;
 
 /* What all lanes of a worker share. Outlives them. */
 struct weir_lane_env {
@@ -23,7 +24,9 @@ struct weir_lane_env {
         struct weir_handler *handler;
         struct weir_pool *pool;
         const char *owner;        /* "host:pid", shown in weir.position */
+        const char *instance;     /* group.instance.id; NULL = none */
         struct weir_marks *marks; /* dead letters to be run again; NULL = nobody looks */
+        struct weir_gate *gate;   /* NULL = suspects need not be alone */
 };
 
 /* Start the thread. Takes over the reference to @partition. */

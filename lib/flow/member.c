@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "flow/gate.h"
 #include "flow/marks.h"
 
 #define SERVE_MS 500
@@ -30,6 +31,7 @@ struct weir_member {
         struct weir_lane_env own_env; /* the caller's, and what its lanes share */
         const struct weir_lane_env *env;
         struct weir_marks marks;
+        struct weir_gate gate;
         struct weir_consumer *consumer;
         pthread_t thread;
         bool started;
@@ -113,6 +115,7 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
                 .brokers = conf->kafka_brokers,
                 .group = env->worker->group,
                 .client_id = env->owner,
+                .instance_id = env->instance,
                 .properties = conf->properties,
                 .property_count = conf->property_count,
                 .topics = env->worker->topics,
@@ -129,6 +132,8 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
         member->conf = conf;
         member->own_env = *env;
         member->own_env.marks = &member->marks;
+        weir_gate_init(&member->gate);
+        member->own_env.gate = &member->gate;
         member->env = &member->own_env;
         weir_marks_init(&member->marks);
         member->end = WEIR_MEMBER_RUNS;
@@ -240,6 +245,7 @@ void weir_member_free(struct weir_member *member)
                 weir_consumer_close(member->consumer, weir_clock_us() + UNSTARTED_CLOSE_US);
         weir_consumer_free(member->consumer);
         weir_marks_fini(&member->marks);
+        weir_gate_fini(&member->gate);
         pthread_cond_destroy(&member->cond);
         pthread_mutex_destroy(&member->mutex);
         free(member);

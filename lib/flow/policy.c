@@ -70,6 +70,11 @@ bool weir_policy_again(const struct weir_conf_worker *worker, int32_t failures)
         return failures < (int64_t)worker->retry_attempts;
 }
 
+bool weir_policy_deadly(const struct weir_conf_worker *worker, int32_t deaths)
+{
+        return deaths >= (int64_t)worker->conf->crash_attempts;
+}
+
 int64_t weir_policy_delay_ms(const struct weir_conf_worker *worker, int32_t failures)
 {
         int64_t delay_ms = worker->retry_first_delay_ms, spread_ms;

@@ -20,6 +20,7 @@ enum weir_action {
 /* Classes of dead letters, as they stand in weir.dead_letter.class and in weir_class. */
 #define WEIR_CLASS_DECODE "decode"     /* not a CloudEvent: at once */
 #define WEIR_CLASS_REJECT "reject"     /* the handler or the database refused the event: at once */
+#define WEIR_CLASS_CRASH "crash"       /* its process died too often with it in hand */
 #define WEIR_CLASS_ATTEMPTS "attempts" /* the handler asked for a retry once too often */
 
 /* @outcome of a handler (enum weir_outcome), or a failure < 0 with its @error. Not for DONE and SKIP. */
@@ -32,6 +33,8 @@ const char *weir_policy_reason(const struct weir_error *error);
 
 /* May the handler be called again after @failures failed calls of it? */
 bool weir_policy_again(const struct weir_conf_worker *worker, int32_t failures);
+/* Has its process died often enough of an event? */
+bool weir_policy_deadly(const struct weir_conf_worker *worker, int32_t deaths);
 /* How long to wait after failure number @failures (1 = the first). */
 int64_t weir_policy_delay_ms(const struct weir_conf_worker *worker, int32_t failures);
 

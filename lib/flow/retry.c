@@ -15,9 +15,13 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 
+#define ARENA_BLOCK_BYTES (16 * 1024)
+
 void weir_retry_fini(struct weir_retry *retry)
 {
         free(retry->rows);
+        if (retry->arena_ready)
+                weir_arena_fini(&retry->arena);
         *retry = (struct weir_retry){ .rows = NULL };
 }
 
@@ -26,14 +30,20 @@ int weir_retry_load(struct weir_retry *retry, struct weir_pg *pg,
 {
         struct weir_attempt *rows;
         size_t count;
-        int r = weir_attempt_load(pg, position, &rows, &count, reterr);
+        int r;
 
+        if (!retry->arena_ready)
+                weir_arena_init(&retry->arena, ARENA_BLOCK_BYTES);
+        retry->arena_ready = true;
+        retry->count = 0; /* their words go with the arena */
+        weir_arena_reset(&retry->arena);
+        r = weir_attempt_load(pg, position, &retry->arena, &rows, &count, reterr);
         if (r < 0)
                 return r;
         free(retry->rows);
-        *retry = (struct weir_retry){
-                .rows = rows, .count = count, .room = count, .loaded_us = weir_clock_us()
-        };
+        retry->rows = rows;
+        retry->count = retry->room = count;
+        retry->loaded_us = weir_clock_us();
         return 0;
 }
 
@@ -55,6 +65,20 @@ static const struct weir_batch_record *record_at(const struct weir_batch *batch,
                        : NULL;
 }
 
+/* Deaths of the record as a whole hold for each of its events. */
+static void meet_deaths(const struct weir_attempt *row, const struct weir_batch_record *entry,
+                        struct weir_batch *batch)
+{
+        for (uint32_t i = 0; row->deaths && i < entry->item_count; i++) {
+                struct weir_item *item = &batch->items[entry->first_item + i];
+
+                if (row->item >= 0 && (uint32_t)row->item != i)
+                        continue;
+                item->deaths += row->deaths;
+                item->death = row->death;
+        }
+}
+
 void weir_retry_meet(const struct weir_retry *retry, struct weir_batch *batch)
 {
         for (size_t i = 0; i < retry->count; i++) {
@@ -62,7 +86,10 @@ void weir_retry_meet(const struct weir_retry *retry, struct weir_batch *batch)
                 const struct weir_batch_record *entry = record_at(batch, row->offset);
                 struct weir_item *item;
 
-                if (!entry || row->item < 0 || (uint32_t)row->item >= entry->item_count)
+                if (!entry)
+                        continue;
+                meet_deaths(row, entry, batch);
+                if (row->item < 0 || (uint32_t)row->item >= entry->item_count || !row->attempts)
                         continue;
                 item = &batch->items[entry->first_item + (uint32_t)row->item];
                 item->attempts = row->attempts;
@@ -124,6 +151,8 @@ int weir_retry_note(struct weir_retry *retry, struct weir_pg *pg,
         known = find(retry, row.offset, row.item);
         if (!known)
                 known = &retry->rows[retry->count++];
+        row.deaths = item->deaths; /* the statement left them as they are */
+        row.death = item->death;
         *known = row;
         return WEIR_KEPT_DONE;
 }

@@ -14,6 +14,8 @@ struct weir_retry {
                 *rows; /* as they stand in the table; wait_ms is of the moment of loading */
         size_t count, room;
         int64_t loaded_us;
+        struct weir_arena arena; /* the words of deaths */
+        bool arena_ready;
 };
 
 void weir_retry_fini(struct weir_retry *retry);

@@ -24,13 +24,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/board.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "flow/cut.h"
+#include "flow/gate.h"
 #include "flow/policy.h"
 #include "flow/spare.h"
+#include "flow/suspect.h"
 #include "store/reason.h"
 
 #define WAIT_FIRST_MS 50
@@ -135,6 +138,7 @@ static bool wait_for_world(struct weir_runner *runner, const struct weir_positio
                          LOG_I("offset", position->next_offset), LOG_S("for", "database"),
                          LOG_S("sqlstate", error->sqlstate), LOG_S("error", error->text),
                          LOG_I("attempt", attempt), LOG_S("action", "retry"));
+        weir_board_do(WEIR_BOARD_WAITS);
         return rest(runner, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt));
 }
 
@@ -183,6 +187,7 @@ static enum look look(struct weir_runner *runner, const struct weir_position *po
 
 static enum weir_run passed(struct weir_runner *runner, const struct weir_position *position)
 {
+        weir_board_moved(position->next_offset);
         world_is_back(runner, position);
         runner->applier.blame = false;
         weir_partition_store(runner->partition, position->next_offset); /* I7 */
@@ -367,6 +372,29 @@ static enum weir_run commit_done(struct weir_runner *runner, struct weir_batch *
         return passed(runner, position);
 }
 
+/* weir_applier_run(), with the gate around it. */
+static int apply(struct weir_runner *runner, struct weir_batch *batch, size_t first, size_t count,
+                 struct weir_position *position, struct weir_fault *ret)
+{
+        struct weir_gate *gate = runner->env->gate;
+        bool alone = weir_suspect_at(&runner->retry, batch, first);
+        int r;
+
+        if (gate && !weir_gate_enter(gate, alone, runner->stopping, runner->context)) {
+                ret->outcome = weir_fail(&ret->error, WEIR_ESTOP, 0, "stopped at the gate");
+                return WEIR_FAULT;
+        }
+        if (alone)
+                weir_log(WEIR_LOG_WARN, "event.suspected", RUN_FIELDS(runner),
+                         LOG_I("offset", batch->records[first].record.offset),
+                         LOG_S("action", "alone"));
+        r = weir_applier_run(&runner->applier, runner->pg, batch, first, count, position,
+                             &runner->counts, ret);
+        if (gate)
+                weir_gate_leave(gate);
+        return r;
+}
+
 static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *batch,
                                struct weir_cut *cut, struct weir_position *position)
 {
@@ -383,8 +411,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
         r = connect_for(runner, &fault.error);
         fault.outcome = r;
         if (r == 0) {
-                r = weir_applier_run(&runner->applier, runner->pg, batch, cut->done, count,
-                                     position, &runner->counts, &fault);
+                r = apply(runner, batch, cut->done, count, position, &fault);
                 if (r == WEIR_FENCED)
                         return WEIR_RUN_FENCED;
                 if (r == WEIR_APPLIED)
@@ -431,6 +458,7 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
         enum weir_run run;
 
         while (turn) {
+                weir_board_do(WEIR_BOARD_RETRIES);
                 left_ms = (turn - weir_clock_us() + 999) / 1000;
                 if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
                         return WEIR_RUN_STOPPED;
@@ -464,6 +492,7 @@ enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *bat
 
         WEIR_ON(WEIR_ROLE_LANE);
         weir_retry_meet(&runner->retry, batch);
+        weir_suspect_condemn(runner->env->worker, &runner->retry, batch);
         weir_cut_begin(&cut, batch, &runner->retry);
         mark(runner, batch, &cut);
         while (r == WEIR_RUN_DONE && cut.done < batch->record_count) {

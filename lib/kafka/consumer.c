@@ -91,6 +91,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         const struct weir_client_setting fixed[] = {
                 { "bootstrap.servers", conf->brokers, false },
                 { "group.id", conf->group, false },
+                { "group.instance.id", conf->instance_id, false },
                 { "enable.auto.commit", "true", false },
                 { "enable.auto.offset.store", "false", false },
                 { "auto.offset.reset", "error", false },

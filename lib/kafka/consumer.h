@@ -60,6 +60,7 @@ struct weir_consumer_events {
 
 struct weir_consumer_conf {
         const char *brokers, *group, *client_id;
+        const char *instance_id; /* group.instance.id; NULL = as the properties say */
         const struct weir_conf_property *properties; /* pass-through, from conf/conf.h */
         size_t property_count;
         const char *const *topics;

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/board.h"
 #include "base/thread.h"
 #include "event/json.h"
 #include "plugin/emit.h"
@@ -327,6 +328,7 @@ static void begin_call(struct weir_handler_tx *tx, const struct weir_event *cons
         tx->event_hint = 0;
         tx->emitted = 0;
         tx->guarded = false;
+        weir_board_enter(events[0]->offset, events[count - 1]->offset, (int32_t)count);
 }
 
 static void end_call(struct weir_handler_tx *tx)
@@ -369,6 +371,7 @@ static int call_together(struct weir_handler_tx *tx, const struct weir_event *co
                 outcomes[i] = WEIR_DONE;
         begin_call(tx, events, count);
         all = tx->worker->handle_batch(tx->self, &tx->public, events, count, outcomes, &said);
+        weir_board_leave();
         r = settle_outcomes(all, outcomes, count);
         named = !weir_verdict_good(r);
         r = weir_verdict_judge(tx, r, &said, reterr);
@@ -391,6 +394,7 @@ int weir_handler_tx_call(struct weir_handler_tx *tx, const struct weir_event *ev
         }
         begin_call(tx, &event, 1);
         r = tx->worker->handle(tx->self, &tx->public, event, &said);
+        weir_board_leave();
         r = weir_verdict_judge(tx, r, &said, reterr);
         end_call(tx);
         return r;

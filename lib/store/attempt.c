@@ -15,14 +15,29 @@
 
 #include "store/row.h"
 
+/* The words of a death, for the dead letter. False = no memory. */
+static bool get_death(const PGresult *result, int line, struct weir_arena *arena,
+                      struct weir_attempt *attempt)
+{
+        struct weir_view death;
+
+        if (PQgetisnull(result, line, 6))
+                return true;
+        if (!weir_row_get_view(result, line, 6, arena, &death))
+                return false;
+        attempt->death = death.ptr;
+        return true;
+}
+
 int weir_attempt_load(struct weir_pg *pg, const struct weir_position *position,
-                      struct weir_attempt **ret, size_t *ret_count, struct weir_error *reterr)
+                      struct weir_arena *arena, struct weir_attempt **ret, size_t *ret_count,
+                      struct weir_error *reterr)
 {
         static const char clear[] =
                 "DELETE FROM weir.attempt WHERE position = $1 AND \"offset\" < $2";
         static const char read[] =
                 "SELECT \"offset\", item, attempts, first_failed_at,"
-                " greatest(0, extract(epoch FROM next_try_at - now()) * 1000)::int8"
+                " greatest(0, extract(epoch FROM next_try_at - now()) * 1000)::int8, deaths, death"
                 " FROM weir.attempt WHERE position = $1 ORDER BY \"offset\", item";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_attempt *list;
@@ -44,14 +59,20 @@ int weir_attempt_load(struct weir_pg *pg, const struct weir_position *position,
         list = calloc((size_t)count + 1, sizeof *list);
         if (!list)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "attempts of %d events", count);
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
                 list[i] = (struct weir_attempt){
                         .offset = weir_row_get_int(result, i, 0, 0),
                         .item = (int32_t)weir_row_get_int(result, i, 1, 0),
                         .attempts = (int32_t)weir_row_get_int(result, i, 2, 0),
                         .first_failed_us = weir_row_get_time_us(result, i, 3, 0),
                         .wait_ms = weir_row_get_int(result, i, 4, 0),
+                        .deaths = (int32_t)weir_row_get_int(result, i, 5, 0),
                 };
+                if (get_death(result, i, arena, &list[i]))
+                        continue;
+                free(list);
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "attempts of %d events", count);
+        }
         *ret = list;
         *ret_count = (size_t)count;
         return 0;

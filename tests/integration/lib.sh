@@ -155,8 +155,12 @@ weir_start() {
         pid[$name]=$!
 }
 
-weir_stop() {
-        kill -"${2:-TERM}" "${pid[$1]}" 2>/dev/null || true
+children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+weir_stop() { # KILL means all of its processes: what is left to die by itself is another test
+        local family="${pid[$1]}"
+        [ "${2:-TERM}" != KILL ] || family="$family $(children "${pid[$1]}")"
+        # shellcheck disable=SC2086 # several
+        kill -"${2:-TERM}" $family 2>/dev/null || true
         status=0
         wait "${pid[$1]}" 2>/dev/null || status=$?
         unset "pid[$1]"

@@ -7,6 +7,7 @@
 
 static struct weir_pg *pg;
 static struct weir_position position;
+static struct weir_arena arena;
 
 static void setup(void)
 {
@@ -17,17 +18,21 @@ static void setup(void)
         snprintf(topic, sizeof topic, "t-%d-%d", (int)getpid(), count++);
         OK(weir_position_take(pg, "w", topic, 0, "host:1", &position, reterr));
         OK(weir_position_begin(pg, &position, 10, reterr));
+        weir_arena_init(&arena, 4096);
 }
 
 static void teardown(void)
 {
+        weir_arena_fini(&arena);
         weir_pg_close(pg);
 }
 
 static int save(const struct weir_position *holder, int64_t offset, int32_t item, int32_t attempts,
                 int64_t wait_ms)
 {
-        struct weir_attempt attempt = { offset, item, attempts, 0, wait_ms };
+        struct weir_attempt attempt = {
+                .offset = offset, .item = item, .attempts = attempts, .wait_ms = wait_ms
+        };
         struct weir_error error = { 0 };
         int r = weir_attempt_save(pg, holder, &attempt, "handler", "not now", &error);
 
@@ -39,13 +44,14 @@ static struct weir_attempt *load(size_t *ret_count)
 {
         struct weir_attempt *list;
 
-        OK(weir_attempt_load(pg, &position, &list, ret_count, reterr));
+        OK(weir_attempt_load(pg, &position, &arena, &list, ret_count, reterr));
         return list;
 }
 
 START_TEST(an_attempt_is_counted_and_its_first_failure_stays)
 {
-        struct weir_attempt attempt = { 12, 3, 1, 0, 60000 }, *list;
+        struct weir_attempt attempt = { .offset = 12, .item = 3, .attempts = 1, .wait_ms = 60000 },
+                            *list;
         int64_t first_us;
         size_t count;
 
@@ -104,7 +110,7 @@ struct other {
 static void *save_in_thread(void *arg)
 {
         struct other *other = arg;
-        struct weir_attempt attempt = { 10, 0, 1, 0, 0 };
+        struct weir_attempt attempt = { .offset = 10, .attempts = 1 };
 
         other->outcome = weir_attempt_save(other->pg, &position, &attempt, "handler", "late", NULL);
         return NULL;

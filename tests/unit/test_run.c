@@ -50,6 +50,7 @@ static struct {
 
 static struct weir_batch batch;
 static struct weir_lane_env env;
+static const struct weir_conf conf = { .crash_attempts = 3 };
 static struct weir_conf_worker worker;
 static struct weir_latch abort_latch, waker;
 
@@ -170,10 +171,11 @@ static int fail_at(struct weir_fault *ret, size_t record, bool named, int outcom
         return WEIR_FAULT;
 }
 
-int weir_attempt_load(struct weir_pg *pg, const struct weir_position *p, struct weir_attempt **ret,
-                      size_t *ret_count, struct weir_error *e)
+int weir_attempt_load(struct weir_pg *pg, const struct weir_position *p, struct weir_arena *arena,
+                      struct weir_attempt **ret, size_t *ret_count, struct weir_error *e)
 {
         (void)pg;
+        (void)arena;
         (void)p;
         (void)e;
         *ret = calloc(RECORDS, sizeof **ret);
@@ -351,6 +353,7 @@ static void setup(void)
                                             .retry_park_max_events = 10,
                                             .dead_max_percent = 100,
                                             .dead_window = 100 };
+        worker.conf = &conf;
         env = (struct weir_lane_env){ .worker = &worker };
         weir_arena_init(&batch.arena, 4096);
         batch.records = calloc(RECORDS, sizeof *batch.records);
@@ -551,8 +554,9 @@ START_TEST(attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept)
         worker.retry_attempts = 4;
         worker.retry_first_delay_ms = worker.retry_max_delay_ms = 1;
         world.bad_outcome[20] = WEIR_RETRY;
-        world.attempts[0] = (struct weir_attempt){ 120, 0, 2, 99,
-                                                   60 }; /* another process left it */
+        world.attempts[0] = (struct weir_attempt){
+                .offset = 120, .attempts = 2, .first_failed_us = 99, .wait_ms = 60
+        }; /* another process left it */
         world.attempt_count = 1;
         start_again();
         ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
@@ -562,6 +566,42 @@ START_TEST(attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept)
         ck_assert_int_ge(world.called_us[20][0] - began_us, 60000);
         ck_assert_int_eq(dead_count(), 0);
         ck_assert_int_eq(batch.items[20].event.attempt, 4);
+}
+END_TEST
+
+START_TEST(SS1_a_suspect_is_run_alone_and_is_good)
+{
+        world.attempts[0] = (struct weir_attempt){ .offset = 120,
+                                                   .deaths = 1,
+                                                   .death = "SIGSEGV\nx" };
+        world.attempt_count = 1;
+        start_again();
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        assert_all_passed_in_order();
+        ck_assert_uint_eq(world.ranges[0][1], 20);
+        ck_assert_uint_eq(world.ranges[1][1], 1);
+        ck_assert_int_eq(dead_count(), 0);
+}
+END_TEST
+
+START_TEST(SS2_an_event_that_was_deadly_often_enough_is_not_called_again)
+{
+        world.attempts[0] = (struct weir_attempt){ .offset = 120,
+                                                   .deaths = 3,
+                                                   .death = "SIGSEGV\nx" };
+        world.attempts[1] = (struct weir_attempt){
+                .offset = 121, .item = -1, .deaths = 2, .death = "stuck"
+        };
+        world.attempt_count = 2;
+        start_again();
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        ck_assert_uint_eq(world.ranges[0][1], 21); /* nobody asks it: it needs not be alone */
+        ck_assert_uint_eq(world.ranges[1][1], 1);
+        ck_assert_int_eq(dead_count(), 1);
+        ck_assert_str_eq(batch.items[20].klass, "crash");
+        ck_assert_str_eq(batch.items[20].reason, "SIGSEGV");
+        ck_assert_str_eq(batch.items[20].text, "SIGSEGV\nx");
+        ck_assert_int_eq(batch.items[20].attempts, 3);
 }
 END_TEST
 
@@ -835,6 +875,8 @@ int main(void)
         tcase_add_test(tcase, a_stop_leaves_the_rest_of_the_batch_untouched);
         tcase_add_test(tcase, a_stop_ends_the_waiting_for_the_database);
         tcase_add_test(tcase, trailing_markers_move_the_position_without_a_record);
+        tcase_add_test(tcase, SS1_a_suspect_is_run_alone_and_is_good);
+        tcase_add_test(tcase, SS2_an_event_that_was_deadly_often_enough_is_not_called_again);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner_, CK_NORMAL);
         failed = srunner_ntests_failed(runner_);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run_worker - signals become orders
+ *
+ * Signals are blocked everywhere and taken by one thread with sigwait, so that an order is ordinary code: the first
+ * SIGTERM or SIGINT drains, the second hurries, the third ends at once. Nothing is lost by any of
+ * them: what is not committed rolls back.
+ */
+#include "run_worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/board.h"
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "cmd.h"
+
+#define HURRY_MS 1000
+/* Workers get nine tenths of the deadline; half a tenth later the process ends, whatever hangs, and has the rest
+ * for it. */
+#define LAST_PART 10
+
+struct orders {
+        struct weir_runtime *runtime;
+        int64_t deadline_ms;
+        _Atomic int64_t end_at_ms; /* the process is gone by then; 0 = no order yet */
+        atomic_int count;
+        sigset_t signals;
+};
+
+static void stop_within(struct orders *orders, int64_t ms)
+{
+        orders->end_at_ms = weir_clock_ms() +
+                            ms; /* also for a worker that leaves already, too slowly */
+        weir_runtime_stop(orders->runtime, ms - ms / LAST_PART);
+}
+
+static void *take_orders(void *arg)
+{
+        struct orders *orders = arg;
+
+        for (;;) {
+                int signal_number = 0;
+
+                if (sigwait(&orders->signals, &signal_number))
+                        continue;
+                switch (++orders->count) {
+                case 1:
+                        weir_log(WEIR_LOG_INFO, "stop.asked",
+                                 LOG_S("signal", strsignal(signal_number)),
+                                 LOG_I("deadline_ms", orders->deadline_ms));
+                        stop_within(orders, orders->deadline_ms);
+                        break;
+                case 2:
+                        weir_log(WEIR_LOG_WARN, "stop.hurried",
+                                 LOG_S("signal", strsignal(signal_number)));
+                        stop_within(orders, orders->deadline_ms < HURRY_MS ? orders->deadline_ms
+                                                                           : HURRY_MS);
+                        break;
+                default:
+                        weir_log(WEIR_LOG_WARN, "stop.forced",
+                                 LOG_S("signal", strsignal(signal_number)));
+                        _exit(CMD_FAILED);
+                }
+        }
+        return NULL;
+}
+
+/* Wait until all workers ended, or a stop has taken too long: 2. */
+static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
+                        struct weir_error *reterr)
+{
+        for (;;) {
+                int r = weir_runtime_wait(runtime, orders->end_at_ms ? 20 : 200, reterr);
+
+                if (r != 1)
+                        return r;
+                if (orders->end_at_ms && weir_clock_ms() >= orders->end_at_ms)
+                        return 2;
+        }
+}
+
+/* Somebody watches: what the lanes do, and how they die, is written where he sees it. */
+static int show(const struct run_worker *how, struct weir_error *reterr)
+{
+        struct weir_board *board;
+
+        if (how->board_fd < 0)
+                return 0;
+        board = weir_board_open(how->board_fd);
+        if (!board)
+                return weir_fail(reterr, WEIR_ESYS, errno, "board %d: %s", how->board_fd,
+                                 strerror(errno));
+        close(how->board_fd);
+        weir_board_use(board);
+        if (weir_crash_arm() < 0)
+                return weir_fail(reterr, WEIR_ESYS, errno, "signal handlers: %s", strerror(errno));
+        weir_crash_thread_begin();
+        return 0;
+}
+
+/* SV2. The kernel tells us of the supervisor's death; if it died before it was asked to, nobody will. */
+static int outlive(const struct run_worker *how, struct weir_error *reterr)
+{
+        if (!how->supervisor)
+                return 0;
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+                return weir_fail(reterr, WEIR_ESYS, errno, "PR_SET_PDEATHSIG: %s", strerror(errno));
+        if (getppid() != how->supervisor)
+                return weir_fail(reterr, WEIR_ESTOP, 0, "the supervisor, process %ld, is gone",
+                                 (long)how->supervisor);
+        return 0;
+}
+
+int run_worker(struct weir_conf *conf, const struct run_worker *how)
+{
+        struct orders orders = { .deadline_ms = conf->stop_deadline_ms };
+        const struct weir_runtime_options options = { .size = sizeof options,
+                                                      .worker = how->worker,
+                                                      .migrations_path = cmd_migrations_path() };
+        struct weir_runtime *runtime;
+        struct weir_error error;
+        pthread_t thread;
+        int r;
+
+        sigemptyset(&orders.signals);
+        sigaddset(&orders.signals, SIGTERM);
+        sigaddset(&orders.signals, SIGINT);
+        pthread_sigmask(SIG_BLOCK, &orders.signals, NULL);
+        r = outlive(how, &error);
+        if (r == 0)
+                r = show(how, &error);
+        if (r < 0) {
+                weir_conf_free(conf);
+                return r == WEIR_ESTOP ? CMD_DONE : cmd_fail("run", &error);
+        }
+        r = weir_runtime_with(conf, &options, how->role, &runtime, &error);
+        if (r < 0)
+                return cmd_fail("run", &error);
+        weir_crash_learn_modules();
+        orders.runtime = runtime;
+        r = weir_thread_start(&thread, WEIR_ROLE_MAIN, "signals", take_orders, &orders);
+        if (r)
+                return cmd_say(CMD_FAILED, "run", "signal thread: %s", strerror(r));
+        r = weir_runtime_start(runtime, &error);
+        if (r < 0 && r != WEIR_ESTOP) {
+                weir_runtime_stop(runtime, HURRY_MS);
+                cmd_fail("run", &error);
+                _exit(r == WEIR_ECONF
+                              ? CMD_CONFIG
+                              : CMD_FAILED); /* members that did start end with the process */
+        }
+        if (weir_board_used())
+                weir_board_used()->ready = 1;
+        r = r == WEIR_ESTOP ? 0 : wait_for_end(runtime, &orders, &error);
+        if (r < 0) {
+                cmd_fail("run", &error);
+                _exit(CMD_FAILED);
+        }
+        weir_log(r == 0 ? WEIR_LOG_INFO : WEIR_LOG_WARN, "stopped",
+                 LOG_S("clean", r == 0 ? "yes" : "no"));
+        if (r != 0)
+                _exit(CMD_DONE); /* what hangs holds no committed work: PostgreSQL rolls it back */
+        weir_runtime_free(runtime);
+        return CMD_DONE;
+}

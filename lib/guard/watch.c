@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch - seen from outside, because who is stuck cannot say so
+ *
+ * max.poll.interval.ms does not help: in librdkafka before 2.1 each poll of any queue resets it, so one busy lane hides
+ * a stuck one. So the supervisor looks at what the lanes wrote.
+ *
+ * Deadline      first the stack of the stuck thread is asked for, by a signal to that thread; half a second later, with
+ *               or without an answer, the process has to end: a thread cannot be ended alone, it may hold any lock.
+ * Stall         work is known to be there and the position has not moved for STALL_US. What the lane waits for is
+ *               its own word on the board. Nothing is ended: waiting for PostgreSQL is no reason to die.
+ * Always true   WT1 WT2, see watch.h.
+ */
+#include "guard/watch.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/crash.h"
+#include "base/log.h"
+#include "guard/death.h"
+
+#define STACK_WAIT_US 500000
+#define STALL_US (8 * 1000000ll)
+
+void weir_watch_begin(struct weir_watch *watch, int64_t deadline_us)
+{
+        *watch = (struct weir_watch){ .deadline_us = deadline_us };
+}
+
+/* WT1. The state stands behind the name, which is in ( ) and may hold anything. */
+static bool is_stopped(pid_t pid)
+{
+        char path[64], text[512], *state;
+        ssize_t size;
+        int fd;
+
+        snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (fd >= 0)
+                close(fd);
+        if (size <= 0)
+                return false;
+        text[size] = '\0';
+        state = strrchr(text, ')');
+        return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+}
+
+static int doing(const struct weir_board_slot *slot)
+{
+        return atomic_load_explicit(&slot->doing, memory_order_acquire);
+}
+
+static const struct weir_board_slot *overdue(const struct weir_watch *watch,
+                                             const struct weir_board *board, int64_t now_us)
+{
+        for (int i = 0; i < WEIR_BOARD_LANES; i++) {
+                const struct weir_board_slot *slot = &board->slots[i];
+
+                if (doing(slot) == WEIR_BOARD_HANDLES &&
+                    now_us - slot->since_us > watch->deadline_us)
+                        return slot;
+        }
+        return NULL;
+}
+
+static void ask(struct weir_watch *watch, pid_t pid, struct weir_board *board, int32_t thread,
+                int64_t now_us)
+{
+        watch->asked = thread;
+        watch->asked_at_us = now_us;
+        board->stack_given = 0;
+        board->stack_asked = thread;
+        syscall(SYS_tgkill, pid, thread, weir_crash_stack_signal());
+}
+
+static void tell_stuck(const struct weir_watch *watch, const char *worker,
+                       const struct weir_board *board, const struct weir_board_slot *slot,
+                       int64_t now_us)
+{
+        char trace[WEIR_DEATH_TEXT_BYTES];
+        const char *stack = "";
+
+        if (board->stack_given == watch->asked) {
+                weir_death_trace(board, trace, sizeof trace);
+                stack = trace;
+        }
+        weir_log(WEIR_LOG_ERROR, "handler.stuck", LOG_S("worker", worker),
+                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                 LOG_I("offset", slot->offset), LOG_I("ms", (now_us - slot->since_us) / 1000),
+                 LOG_I("deadline_ms", watch->deadline_us / 1000), LOG_S("stack", stack),
+                 LOG_S("action", "restart"));
+}
+
+/* Is there something to do that is not done? */
+static bool stalls(const struct weir_board_slot *slot, int64_t now_us)
+{
+        bool waiting = slot->end_offset > slot->next_offset;
+
+        if (now_us - slot->moved_us <= STALL_US)
+                return false;
+        switch (doing(slot)) {
+        case WEIR_BOARD_FREE: return false;
+        case WEIR_BOARD_READS: return waiting;
+        default: return true;
+        }
+}
+
+static void tell_stalls(struct weir_watch *watch, const char *worker,
+                        const struct weir_board *board, int64_t now_us)
+{
+        for (int i = 0; i < WEIR_BOARD_LANES; i++) {
+                const struct weir_board_slot *slot = &board->slots[i];
+                bool stalled = stalls(slot, now_us);
+
+                if (stalled && watch->told[i] != slot->moved_us)
+                        weir_log(WEIR_LOG_WARN, "lane.stalls", LOG_S("worker", worker),
+                                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                                 LOG_I("offset", slot->next_offset),
+                                 LOG_I("ms", (now_us - slot->moved_us) / 1000),
+                                 LOG_S("because", weir_board_doing_name(doing(slot))));
+                else if (!stalled && watch->told[i] && doing(slot) != WEIR_BOARD_FREE)
+                        weir_log(WEIR_LOG_INFO, "lane.moves", LOG_S("worker", worker),
+                                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                                 LOG_I("offset", slot->next_offset));
+                watch->told[i] = stalled ? slot->moved_us : 0;
+        }
+}
+
+int32_t weir_watch_look(struct weir_watch *watch, pid_t pid, const char *worker,
+                        struct weir_board *board, int64_t now_us)
+{
+        const struct weir_board_slot *slot = overdue(watch, board, now_us);
+
+        tell_stalls(watch, worker, board, now_us);
+        if (!slot || is_stopped(pid)) {
+                watch->asked = 0;
+                return 0;
+        }
+        if (watch->asked != slot->thread) {
+                ask(watch, pid, board, slot->thread, now_us);
+                return 0;
+        }
+        if (board->stack_given != watch->asked && now_us - watch->asked_at_us < STACK_WAIT_US)
+                return 0;
+        tell_stuck(watch, worker, board, slot, now_us);
+        return slot->thread;
+}

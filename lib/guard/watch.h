@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_GUARD_WATCH_H
+#define WEIR_GUARD_WATCH_H
+/*
+ * watch - a look at a living process's board: who is past the deadline, who does not move
+ *
+ * Thread   supervisor.
+ *  WT1 a process that is stopped (SIGSTOP, a debugger) is not past anything.
+ *  WT2 one stall is one line of the log, and one when it is over.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/board.h"
+
+struct weir_watch {
+        int64_t deadline_us; /* of a handler */
+        int32_t asked;       /* the thread whose stack was asked for; 0 = none */
+        int64_t asked_at_us;
+        int64_t told[WEIR_BOARD_LANES]; /* moved_us of the stall that was told; 0 = none */
+};
+
+void weir_watch_begin(struct weir_watch *watch, int64_t deadline_us);
+/* The thread for whose handler the process must end, its stack is on the board if it could be had; 0 = none. @worker
+ * for the log. */
+int32_t weir_watch_look(struct weir_watch *watch, pid_t pid, const char *worker,
+                        struct weir_board *board, int64_t now_us);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* suspicion: a death, written for each event that may have caused it */
+#include "store/attempt.h"
+#include "store/suspicion.h"
+#include "store_fixture.h"
+
+static struct weir_pg *pg;
+static struct weir_position position;
+static struct weir_arena arena;
+static char topic[32];
+
+static void setup(void)
+{
+        static int count;
+
+        pg = fixture_connect();
+        snprintf(topic, sizeof topic, "t-%d-%d", (int)getpid(), count++);
+        OK(weir_position_take(pg, "w", topic, 0, "host:1", &position, reterr));
+        OK(weir_position_begin(pg, &position, 10, reterr));
+        weir_arena_init(&arena, 4096);
+}
+
+static void teardown(void)
+{
+        weir_arena_fini(&arena);
+        weir_pg_close(pg);
+}
+
+static int64_t blame(int64_t first, int64_t last, int32_t item)
+{
+        const struct weir_suspicion suspicion = { .kind = WEIR_SUSPECT_RECORD,
+                                                  .topic = topic,
+                                                  .first = first,
+                                                  .last = last,
+                                                  .item = item,
+                                                  .death = "SIGSEGV\nprobe.so+0x1\xff" };
+        int64_t written = -1;
+
+        OK(weir_suspicion_write(pg, "w", &suspicion, 1, &written, reterr));
+        return written;
+}
+
+static struct weir_attempt *load(size_t *ret_count)
+{
+        struct weir_attempt *list;
+
+        OK(weir_attempt_load(pg, &position, &arena, &list, ret_count, reterr));
+        return list;
+}
+
+START_TEST(deaths_add_up_beside_the_attempts)
+{
+        struct weir_attempt attempt = { .offset = 12, .item = 0, .attempts = 2 }, *list;
+        size_t count;
+
+        ck_assert_int_eq(blame(12, 12, 0), 1);
+        OK(weir_attempt_save(pg, &position, &attempt, "handler", "later", reterr));
+        ck_assert_int_eq(blame(12, 12, 0), 1);
+        list = load(&count);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(list[0].attempts, 2);
+        ck_assert_int_eq(list[0].deaths, 2);
+        ck_assert_ptr_nonnull(strstr(list[0].death, "SIGSEGV\nprobe.so+0x1"));
+        free(list);
+}
+END_TEST
+
+START_TEST(SU1_what_was_passed_is_not_suspected)
+{
+        size_t count;
+        struct weir_attempt *list;
+
+        ck_assert_int_eq(blame(9, 9, 0), 0);
+        ck_assert_int_eq(blame(8, 11, -1), 2);
+        list = load(&count);
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(list[0].offset, 10);
+        ck_assert_int_eq(list[0].item, -1);
+        ck_assert_int_eq(list[1].offset, 11);
+        free(list);
+}
+END_TEST
+
+START_TEST(a_partition_that_nobody_has_taken_has_no_suspects)
+{
+        const struct weir_suspicion suspicion = {
+                .topic = "nowhere", .first = 1, .last = 1, .death = "exit"
+        };
+        int64_t written = -1;
+
+        OK(weir_suspicion_write(pg, "w", &suspicion, 1, &written, reterr));
+        ck_assert_int_eq(written, 0);
+}
+END_TEST
+
+START_TEST(SU2_all_of_a_death_or_nothing)
+{
+        const struct weir_suspicion suspicions[] = {
+                { .topic = topic, .first = 20, .last = 20, .death = "exit" },
+                { .topic = topic, .first = 21, .last = 21, .item = INT32_MIN, .death = "exit" },
+        };
+        struct weir_attempt *list;
+        struct weir_error error;
+        int64_t written;
+        size_t count;
+
+        OK(weir_pg_run(pg,
+                       "ALTER TABLE weir.attempt ADD CONSTRAINT test CHECK (item >= -1) NOT VALID",
+                       reterr));
+        ck_assert_int_lt(weir_suspicion_write(pg, "w", suspicions, 2, &written, &error), 0);
+        OK(weir_pg_run(pg, "ALTER TABLE weir.attempt DROP CONSTRAINT test", reterr));
+        list = load(&count);
+        ck_assert_uint_eq(count, 0);
+        free(list);
+}
+END_TEST
+
+START_TEST(a_call_for_very_many_is_bounded)
+{
+        ck_assert_int_eq(blame(100, INT64_MAX / 2, -1), 10001);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("suspicion");
+        TCase *tcase = tcase_create("suspicion");
+
+        fixture_start("suspicion", true);
+        tcase_set_timeout(tcase, 60);
+        tcase_add_checked_fixture(tcase, setup, teardown);
+        tcase_add_test(tcase, deaths_add_up_beside_the_attempts);
+        tcase_add_test(tcase, SU1_what_was_passed_is_not_suspected);
+        tcase_add_test(tcase, a_partition_that_nobody_has_taken_has_no_suspects);
+        tcase_add_test(tcase, SU2_all_of_a_death_or_nothing);
+        tcase_add_test(tcase, a_call_for_very_many_is_bounded);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}
