@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/board.h"
@@ -23,6 +22,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cmd.h"
+#include "guard/sandbox.h"
 
 #define HURRY_MS 1000
 /* Workers get nine tenths of the deadline; half a tenth later the process ends, whatever hangs, and has the rest
@@ -108,17 +108,22 @@ static int show(const struct run_worker *how, struct weir_error *reterr)
         return 0;
 }
 
-/* SV2. The kernel tells us of the supervisor's death; if it died before it was asked to, nobody will. */
-static int outlive(const struct run_worker *how, struct weir_error *reterr)
+/* What this process gives up for good, before it loads anything: SV2, limits, the fence. 1 = there is nobody left to
+ * work for. */
+static int fence_in(const struct weir_conf *conf, const struct run_worker *how,
+                    struct weir_error *reterr)
 {
+        struct weir_sandbox_report report;
+        int r;
+
         if (!how->supervisor)
                 return 0;
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-                return weir_fail(reterr, WEIR_ESYS, errno, "PR_SET_PDEATHSIG: %s", strerror(errno));
-        if (getppid() != how->supervisor)
-                return weir_fail(reterr, WEIR_ESTOP, 0, "the supervisor, process %ld, is gone",
-                                 (long)how->supervisor);
-        return 0;
+        r = weir_sandbox_apply(conf, how->supervisor, &report, reterr);
+        if (r == WEIR_ESYS && report.parts[WEIR_LIMITS_PARENT].state == WEIR_GUARD_FAILED)
+                return 1;
+        if (r == 0)
+                weir_sandbox_log(&report);
+        return r;
 }
 
 int run_worker(struct weir_conf *conf, const struct run_worker *how)
@@ -136,12 +141,12 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         sigaddset(&orders.signals, SIGTERM);
         sigaddset(&orders.signals, SIGINT);
         pthread_sigmask(SIG_BLOCK, &orders.signals, NULL);
-        r = outlive(how, &error);
+        r = fence_in(conf, how, &error);
         if (r == 0)
                 r = show(how, &error);
-        if (r < 0) {
+        if (r != 0) {
                 weir_conf_free(conf);
-                return r == WEIR_ESTOP ? CMD_DONE : cmd_fail("run", &error);
+                return r > 0 ? CMD_DONE : cmd_fail("run", &error);
         }
         r = weir_runtime_with(conf, &options, how->role, &runtime, &error);
         if (r < 0)
