@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "guard/child.h"
 #include "guard/death.h"
+#include "guard/herald.h"
 #include "guard/watch.h"
 #include "store/pg.h"
 
@@ -57,6 +58,7 @@ struct supervisor {
         sigset_t signals, before;
         int orders; /* signals to stop */
         bool relay_told;
+        struct weir_herald herald;
         int64_t end_at_us;
         int status;
 };
@@ -127,13 +129,15 @@ static void start(struct supervisor *all, struct member *member)
         }
         if (pid < 0) {
                 child->start_at_us = weir_clock_us() + all->policy.max_delay_ms * 1000;
-                weir_log(WEIR_LOG_ERROR, "process.no_fork", LOG_S("worker", (const char *)member->name),
+                weir_log(WEIR_LOG_ERROR, "process.no_fork",
+                         LOG_S("worker", (const char *)member->name),
                          LOG_S("error", strerror(errno)), LOG_S("action", "retry"));
                 return;
         }
         if (child->starts > 0)
-                weir_log(WEIR_LOG_INFO, "process.started", LOG_S("worker", (const char *)member->name),
-                         LOG_I("pid", pid), LOG_I("start", child->starts + 1));
+                weir_log(WEIR_LOG_INFO, "process.started",
+                         LOG_S("worker", (const char *)member->name), LOG_I("pid", pid),
+                         LOG_I("start", child->starts + 1));
         weir_child_started(child, pid, weir_clock_us());
 }
 
@@ -166,9 +170,9 @@ static int write_suspicions(const struct supervisor *all, const struct member *m
                          LOG_S("death", weir_death_name(&member->death)),
                          LOG_I("suspects", written), LOG_S("action", "alone"));
         else if (member->notes % NOTE_EVERY == 1)
-                weir_log(WEIR_LOG_WARN, "event.not_blamed", LOG_S("worker", (const char *)member->name),
-                         LOG_S("error", error.text), LOG_I("attempt", member->notes),
-                         LOG_S("action", "retry"));
+                weir_log(WEIR_LOG_WARN, "event.not_blamed",
+                         LOG_S("worker", (const char *)member->name), LOG_S("error", error.text),
+                         LOG_I("attempt", member->notes), LOG_S("action", "retry"));
         return r == 0 ? 0 : 1;
 }
 
@@ -347,6 +351,24 @@ static bool is_over(struct supervisor *all)
         return !any_left(all, true);
 }
 
+static void tell_manager(struct supervisor *all, int64_t now_us)
+{
+        struct weir_herald_news news = { .processes = (uint32_t)all->count,
+                                         .stopping = all->orders > 0 };
+
+        for (size_t i = 0; i < all->count; i++) {
+                const struct member *member = &all->members[i];
+
+                news.running += member->child.state == WEIR_CHILD_RUNS;
+                news.ready += member->child.was_ready;
+                if (member->child.state == WEIR_CHILD_FAILED) {
+                        news.failed++;
+                        news.failed_name = member->name;
+                }
+        }
+        weir_herald_tell(&all->herald, &news, now_us);
+}
+
 static void obey(struct supervisor *all, int signal_number)
 {
         switch (++all->orders) {
@@ -403,12 +425,14 @@ int weir_supervisor_run(const struct weir_conf *conf, const char *only,
                 free_family(&all);
                 return 1;
         }
+        weir_herald_open(&all.herald);
         while (!is_over(&all)) {
                 int64_t now_us = weir_clock_us();
                 int signal_number;
 
                 for (size_t i = 0; i < all.count; i++)
                         look_after(&all, &all.members[i], now_us);
+                tell_manager(&all, now_us);
                 signal_number = sigtimedwait(&all.signals, NULL, &tick);
                 if (signal_number == SIGTERM || signal_number == SIGINT)
                         obey(&all, signal_number);
@@ -417,6 +441,7 @@ int weir_supervisor_run(const struct weir_conf *conf, const char *only,
         }
         weir_log(all.status ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status ? "no" : "yes"));
+        weir_herald_close(&all.herald);
         free_family(&all);
         return all.status;
 }

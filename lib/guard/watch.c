@@ -120,13 +120,15 @@ static void tell_stalls(struct weir_watch *watch, const char *worker,
 
                 if (stalled && watch->told[i] != slot->moved_us)
                         weir_log(WEIR_LOG_WARN, "lane.stalls", LOG_S("worker", worker),
-                                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                                 LOG_S("topic", (const char *)slot->topic),
+                                 LOG_I("partition", slot->partition),
                                  LOG_I("offset", slot->next_offset),
                                  LOG_I("ms", (now_us - slot->moved_us) / 1000),
                                  LOG_S("because", weir_board_doing_name(doing(slot))));
                 else if (!stalled && watch->told[i] && doing(slot) != WEIR_BOARD_FREE)
                         weir_log(WEIR_LOG_INFO, "lane.moves", LOG_S("worker", worker),
-                                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                                 LOG_S("topic", (const char *)slot->topic),
+                                 LOG_I("partition", slot->partition),
                                  LOG_I("offset", slot->next_offset));
                 watch->told[i] = stalled ? slot->moved_us : 0;
         }
