@@ -7,6 +7,8 @@
  * Always true   Z2  of one key only the first parked event is tried (V3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
+ * Connections   one at most in the hand of a lane. The look for marks takes one of its own, so ours goes back first: with
+ *               store.connections = 1 it would wait for itself, with n workers on n connections all for all.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
  *               waited for (look locks the position), then the table is read anew.
  * Not chosen    a thread or a worker of its own: it would need a fence of its own against the lane.
@@ -51,6 +53,12 @@ void weir_aside_fini(struct weir_aside *aside)
                 LOG_I("offset", (aside)->rerun.kept.offset),                                       \
                 LOG_S((aside)->rerun.parked ? "parked" : "requeued", "yes"),                       \
                 LOG_I("row", (aside)->rerun.kept.id)
+
+static void give_back(struct weir_aside *aside)
+{
+        if (aside->pg)
+                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+}
 
 static int connect_for(struct weir_aside *aside, struct weir_error *reterr)
 {
@@ -287,6 +295,7 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
         if (!aside->env->marks || weir_clock_us() < aside->look_at_us)
                 return WEIR_RUN_DONE;
         aside->look_at_us = weir_clock_us() + LOOK_EVERY_US;
+        give_back(aside);
         if (!weir_marks_has(aside->env->marks, aside->env->pool, aside->abort, position->id))
                 return WEIR_RUN_DONE;
         r = connect_for(aside, &fault.error);
@@ -335,8 +344,7 @@ enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_positio
                 run = run_one(aside, entry, entry->id, position);
         if (run == WEIR_RUN_DONE && may_go_on(aside, until_us))
                 run = run_letters(aside, position, until_us);
-        if (aside->pg)
-                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+        give_back(aside);
         weir_batch_reset(&aside->rerun.batch);
         return run;
 }

@@ -578,6 +578,23 @@ START_TEST(who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that)
 }
 END_TEST
 
+/* The look for marks takes a connection too: with one in hand already, a pool of one would wait for itself. */
+START_TEST(one_connection_is_enough)
+{
+        const struct weir_pg_conf conf = { .url = fixture.url, .application_name = "weir test" };
+
+        weir_pool_free(env.pool);
+        OK(weir_pool_new(&conf, 1, &env.pool, reterr));
+        parked(90, 0, "a", "k", 1);
+        letter("b", 0, "reject");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "ab");
+        ck_assert_int_eq(COUNT("weir.parked"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(lanes_share_one_look_a_second)
 {
         struct weir_marks shared;
@@ -623,6 +640,7 @@ int main(void)
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);
         tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
+        tcase_add_test(tcase, one_connection_is_enough);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
         suite_add_tcase(suite, tcase);
         (void)error;
