@@ -440,6 +440,22 @@ START_TEST(too_many_dead_parked_events_halt_and_stay_parked)
 }
 END_TEST
 
+START_TEST(what_was_parked_before_halt_was_configured_halts_and_says_so)
+{
+        worker.on_dead = WEIR_DEAD_HALT;
+        weir_share_fini(&share);
+        OK(weir_share_init(&share, &worker, reterr));
+        said.answer = WEIR_REJECT;
+        parked(80, 0, "a", NULL, 1);
+        ck_assert_int_eq(run(), WEIR_RUN_HALTED);
+        ck_assert_int_eq(COUNT("weir.dead_letter"), 0);
+        ck_assert_int_eq(COUNT("weir.parked"), 1);
+        ck_assert_ptr_nonnull(strstr(aside.halt.text, "on_dead is \"halt\""));
+        ck_assert_ptr_null(strstr(aside.halt.text, "max_share"));
+        books_balance();
+}
+END_TEST
+
 START_TEST(Z4_a_turn_is_bounded)
 {
         said.sql = "SELECT pg_sleep(0.05)";
@@ -631,6 +647,7 @@ int main(void)
         tcase_add_test(tcase, another_epoch_runs_nothing);
         tcase_add_test(tcase, a_row_that_somebody_removed_meanwhile_takes_its_effects_with_it);
         tcase_add_test(tcase, too_many_dead_parked_events_halt_and_stay_parked);
+        tcase_add_test(tcase, what_was_parked_before_halt_was_configured_halts_and_says_so);
         tcase_add_test(tcase, Z4_a_turn_is_bounded);
         tcase_add_test(tcase, a_marked_letter_comes_into_effect_once);
         tcase_add_test(tcase, a_marked_letter_that_fails_is_kept_with_its_new_reason);
