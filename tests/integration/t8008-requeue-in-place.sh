@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 2 plugin=probe "options=gate = true; calls = \"$TEST_DIR/calls.txt\";" 'more=dead = { max_share = 100; };' \
+prepare 2 member=one plugin=probe "options=gate = true; calls = \"$TEST_DIR/calls.txt\";" 'more=dead = { max_share = 100; };' \
         'retry=attempts = 3; first_delay = "20ms"; max_delay = "20ms";'
 mark() { sql "update weir.dead_letter set state = 'requeue', round = round + 1, attempts = 0, marked_at = now() where $1"; }
 states() { sql 'select state || count(*) from weir.dead_letter group by state order by 1' | xargs; }

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 count=1200
-prepare 3 plugin=probe 'options=gate = true;' 'more=dead = { max_share = 100; };'
+prepare 3 member=one plugin=probe 'options=gate = true;' 'more=dead = { max_share = 100; };'
 sql "insert into probe.gate select 'bad-' || i, 'reject' from generate_series(1, $count) i"
 bad() { seq 1 "$count" | while read -r i; do event "bad-$i" test.made "s$i"; done; }
 bad >bad.jsonl
