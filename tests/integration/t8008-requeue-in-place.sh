@@ -18,7 +18,11 @@ wait_caught_up
 equal 'after the first round' 'kept41' "$(states)"
 equal 'effects' 200 "$(rows probe.event)"
 
-mark true # nothing has changed: they fail again
+weir_kill a
+mark true # nothing has changed: they fail again; and once nothing of it is written down
+weir_dies a aside.failed 5
+[ "$(rows "weir.dead_letter where state = 'kept'")" -le 4 ] || fail "kept before it was counted: $(states)"
+weir_start a
 settled() { [ "$(rows "weir.dead_letter where state = 'requeue'")" = 0 ]; }
 within 30s settled || fail "not settled: $(states)"
 equal 'after the second round' 'kept41' "$(states)"

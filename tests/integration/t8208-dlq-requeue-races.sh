@@ -88,6 +88,7 @@ weir_start y
 within 60s settled || fail "nobody else runs them: $(letters)"
 weir_goes_on z
 within 30s logged z 'event=(lane.fenced|aside.waits)' || fail 'it does not notice'
+logged y 'event=position.held .*session ended' || fail 'its session was not ended'
 weir_stop z
 weir_stop y
 equal 'states' applied4 "$(letters "event_id in ('bad-4', 'bad-5', 'bad-6', 'bad-7')")"
