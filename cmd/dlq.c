@@ -19,7 +19,7 @@
 
 static const char name[] = "dlq";
 
-#define ASK_TIMEOUT_MS 10000
+#define ASK_TIMEOUT_MS 5000
 
 static int fix_times(struct weir_pg *pg, struct dlq_order *order, struct weir_error *reterr)
 {
