@@ -59,6 +59,9 @@ int dlq_warn_lonely(struct weir_pg *pg, const struct weir_deadletter_filter *fil
 int dlq_wait_outcome(struct weir_pg *pg, const char *by, int64_t first_id, int64_t last_id,
                      int64_t marked, bool json, struct weir_error *reterr);
 
+/* What to do about a letter of this kind before it is sent round again; NULL: it waits for nobody. */
+const char *dlq_next(const char *state, const char *klass, const char *reason);
+
 /* Of the columns of weir_deadletter_list(): JSON's names, and which are numbers. */
 extern const char *const dlq_names[WEIR_LETTER_COLUMNS];
 extern const bool dlq_numbers[WEIR_LETTER_COLUMNS];

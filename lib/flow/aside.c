@@ -7,6 +7,8 @@
  * Always true   Z2  of one key only the first parked event is tried (V3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
+ * Connections   one at most in the hand of a lane. The look for marks takes one of its own, so ours goes back first: with
+ *               store.connections = 1 it would wait for itself, with n workers on n connections all for all.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
  *               waited for (look locks the position), then the table is read anew.
  * Not chosen    a thread or a worker of its own: it would need a fence of its own against the lane.
@@ -52,6 +54,12 @@ void weir_aside_fini(struct weir_aside *aside)
                 LOG_S((aside)->rerun.parked ? "parked" : "requeued", "yes"),                       \
                 LOG_I("row", (aside)->rerun.kept.id)
 
+static void give_back(struct weir_aside *aside)
+{
+        if (aside->pg)
+                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+}
+
 static int connect_for(struct weir_aside *aside, struct weir_error *reterr)
 {
         return aside->pg ? 0
@@ -80,16 +88,31 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
         const struct weir_conf_worker *worker = aside->env->worker;
         const char *topic = weir_partition_topic(aside->partition);
         int32_t partition = weir_partition_number(aside->partition);
+        char why[120];
 
-        weir_fail(
-                &aside->halt, WEIR_EHANDLER, 0,
-                "%s/%d offset %lld, parked: %.100s; more than dead.max_share, %u %% of the last %u, "
-                "failed: is it the plugin? It stays parked. To go on: a restart, or "
-                "weir position set %s %s/%d %lld --reason again",
-                topic, partition, (long long)aside->rerun.kept.offset, error->text,
-                worker->dead_max_percent, worker->dead_window, worker->name, topic, partition,
-                (long long)position->next_offset);
+        /* Parked before the configuration said "halt": the two are refused together. */
+        if (worker->on_dead == WEIR_DEAD_HALT)
+                snprintf(why, sizeof why,
+                         "on_dead is \"halt\", with \"keep\" it would be a dead letter.");
+        else
+                snprintf(
+                        why, sizeof why,
+                        "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
+                        worker->dead_max_percent, worker->dead_window);
+        weir_fail(&aside->halt, WEIR_EHANDLER, 0,
+                  "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on: a restart, or "
+                  "weir position set %s %s/%d %lld --reason again",
+                  topic, partition, (long long)aside->rerun.kept.offset, error->text, why,
+                  worker->name, topic, partition, (long long)position->next_offset);
         return WEIR_RUN_HALTED;
+}
+
+/* A record that still is no event has no SQLSTATE and no handler. */
+static const char *reason_of(const struct weir_aside *aside, const struct weir_error *error)
+{
+        const struct weir_refusal *refusal = aside->rerun.batch.records[0].refusal;
+
+        return refusal ? weir_refusal_name(refusal->klass) : weir_policy_reason(error);
 }
 
 static void log_failure(const struct weir_aside *aside, const struct weir_error *error,
@@ -97,9 +120,9 @@ static void log_failure(const struct weir_aside *aside, const struct weir_error 
 {
         weir_log(WEIR_LOG_WARN, last ? "event.dead" : "event.retries", ASIDE_FIELDS(aside),
                  LOG_I("attempt", aside->rerun.kept.attempts + 1), LOG_S("class", klass),
-                 LOG_S("reason", weir_policy_reason(error)), LOG_S("error", error->text),
+                 LOG_S("reason", reason_of(aside, error)), LOG_S("error", error->text),
                  LOG_S("action", last ? "dead" : "retry"),
-                 LOG_S("next", last ? weir_reason_next(klass, weir_policy_reason(error)) : ""));
+                 LOG_S("next", last ? weir_reason_next(klass, reason_of(aside, error)) : ""));
 }
 
 /* Count the failure in the row and let it wait, or (a dead letter, @last) be kept for a person. */
@@ -107,7 +130,7 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
                                   const struct weir_position *position, const char *klass,
                                   bool last, struct weir_fault *fault)
 {
-        const char *reason = weir_policy_reason(&fault->error), *text = fault->error.text;
+        const char *reason = reason_of(aside, &fault->error), *text = fault->error.text;
         struct weir_parked parked = {
                 .id = aside->rerun.kept.id,
                 .attempts = aside->rerun.kept.attempts + 1,
@@ -119,7 +142,7 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
                 .attempts = parked.attempts,
                 .last = last,
                 .klass = klass,
-                .reason = refusal ? weir_refusal_name(refusal->klass) : reason,
+                .reason = reason,
                 .text = text,
                 .at_byte = refusal ? (int64_t)refusal->at : -1,
                 .plugin_version = aside->applier->version,
@@ -287,6 +310,7 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
         if (!aside->env->marks || weir_clock_us() < aside->look_at_us)
                 return WEIR_RUN_DONE;
         aside->look_at_us = weir_clock_us() + LOOK_EVERY_US;
+        give_back(aside);
         if (!weir_marks_has(aside->env->marks, aside->env->pool, aside->abort, position->id))
                 return WEIR_RUN_DONE;
         r = connect_for(aside, &fault.error);
@@ -335,8 +359,7 @@ enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_positio
                 run = run_one(aside, entry, entry->id, position);
         if (run == WEIR_RUN_DONE && may_go_on(aside, until_us))
                 run = run_letters(aside, position, until_us);
-        if (aside->pg)
-                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+        give_back(aside);
         weir_batch_reset(&aside->rerun.batch);
         return run;
 }

@@ -415,9 +415,10 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
                                 bool idle)
 {
-        enum weir_run run = weir_aside_run(&runner->aside, position,
-                                           idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
+        enum weir_run run;
 
+        give_back(runner); /* aside takes its own: never two in one hand */
+        run = weir_aside_run(&runner->aside, position, idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
         if (run == WEIR_RUN_HALTED)
                 runner->halt = runner->aside.halt;
         return run;
@@ -493,8 +494,6 @@ enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_p
         give_back(runner);
         if (r == 0)
                 return passed(runner, position);
-        if (r > 0)
-                return WEIR_RUN_FENCED;
-        /* Nothing is lost by passing them later; the next idle moment tries again. */
-        return WEIR_RUN_DONE;
+        /* A failure loses nothing: they are passed later, the next idle moment tries again. */
+        return r > 0 ? WEIR_RUN_FENCED : WEIR_RUN_DONE;
 }

@@ -56,6 +56,8 @@ says 0 dlq requeue --state dropped --max-rounds 10 --wait # by mistake
 has out 'applied 1'
 says 1 dlq requeue --class decode --wait # it is still no event
 has out 'kept 1'
+logged a 'event=event.dead .*requeued=yes .*class=decode reason=not-a-cloudevent .*next="see who else writes to this topic' ||
+        fail 'the log does not say why it was kept again'
 sql "delete from weir.dead_letter where class = 'decode'" # no event: not among those produced
 check_decided_once
 weir_stop a

@@ -440,6 +440,22 @@ START_TEST(too_many_dead_parked_events_halt_and_stay_parked)
 }
 END_TEST
 
+START_TEST(what_was_parked_before_halt_was_configured_halts_and_says_so)
+{
+        worker.on_dead = WEIR_DEAD_HALT;
+        weir_share_fini(&share);
+        OK(weir_share_init(&share, &worker, reterr));
+        said.answer = WEIR_REJECT;
+        parked(80, 0, "a", NULL, 1);
+        ck_assert_int_eq(run(), WEIR_RUN_HALTED);
+        ck_assert_int_eq(COUNT("weir.dead_letter"), 0);
+        ck_assert_int_eq(COUNT("weir.parked"), 1);
+        ck_assert_ptr_nonnull(strstr(aside.halt.text, "on_dead is \"halt\""));
+        ck_assert_ptr_null(strstr(aside.halt.text, "max_share"));
+        books_balance();
+}
+END_TEST
+
 START_TEST(Z4_a_turn_is_bounded)
 {
         said.sql = "SELECT pg_sleep(0.05)";
@@ -578,6 +594,23 @@ START_TEST(who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that)
 }
 END_TEST
 
+/* The look for marks takes a connection too: with one in hand already, a pool of one would wait for itself. */
+START_TEST(one_connection_is_enough)
+{
+        const struct weir_pg_conf conf = { .url = fixture.url, .application_name = "weir test" };
+
+        weir_pool_free(env.pool);
+        OK(weir_pool_new(&conf, 1, &env.pool, reterr));
+        parked(90, 0, "a", "k", 1);
+        letter("b", 0, "reject");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "ab");
+        ck_assert_int_eq(COUNT("weir.parked"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(lanes_share_one_look_a_second)
 {
         struct weir_marks shared;
@@ -614,6 +647,7 @@ int main(void)
         tcase_add_test(tcase, another_epoch_runs_nothing);
         tcase_add_test(tcase, a_row_that_somebody_removed_meanwhile_takes_its_effects_with_it);
         tcase_add_test(tcase, too_many_dead_parked_events_halt_and_stay_parked);
+        tcase_add_test(tcase, what_was_parked_before_halt_was_configured_halts_and_says_so);
         tcase_add_test(tcase, Z4_a_turn_is_bounded);
         tcase_add_test(tcase, a_marked_letter_comes_into_effect_once);
         tcase_add_test(tcase, a_marked_letter_that_fails_is_kept_with_its_new_reason);
@@ -623,6 +657,7 @@ int main(void)
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);
         tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
+        tcase_add_test(tcase, one_connection_is_enough);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
         suite_add_tcase(suite, tcase);
         (void)error;
