@@ -176,7 +176,7 @@ static void learn(void *context, const struct weir_destination *destination)
                 return;
         if (!outlet->news)
                 weir_breaker_learn(&outlet->breaker, destination->state, destination->failures,
-                                   relay->now_us + destination->wait_us);
+                                   relay->now_us + destination->wait_us, relay->now_us);
         if (destination->allowed_us == INT64_MIN)
                 return;
         outlet->allowed_until_us = relay->now_us + destination->allowed_us;

@@ -65,7 +65,7 @@ static void judge_outlet(struct weir_relay *relay, struct weir_outlet *outlet, i
         switch (outcome) {
         case WEIR_PARCEL_DELIVERED:
         case WEIR_PARCEL_REPLIED:
-                news = weir_breaker_delivered(breaker);
+                news = weir_breaker_delivered(breaker, parcel->begun_us);
                 if (news)
                         say(outlet, "relay.open", WEIR_LOG_INFO, "delivered again");
                 break;
