@@ -250,6 +250,8 @@ static void judge_silence(struct weir_transfer *transfer, CURLcode code,
         } else if (transfer->head_over) {
                 say(result, "its answer has more than %u KiB of headers",
                     WEIR_WEBHOOK_HEAD_BYTES >> 10);
+        } else if (transfer->repeated) {
+                say(result, "the connection, used before, ended before an answer");
         } else if (code == CURLE_OPERATION_TIMEDOUT) {
                 say(result, "no answer within %lld ms; time was over %s",
                     (long long)sink->timeout_ms, phase_of(transfer));

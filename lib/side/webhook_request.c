@@ -14,6 +14,10 @@
  *              WR3 any option that libcurl refuses ends the request before it starts; verification is
  *                  never off because a library is old.
  *              WR4 ca_file replaces the system's list; Debian's libcurl would add its directory.
+ *              WR5 an attempt is one request. libcurl repeats by itself what a used connection swallowed
+ *                  (POST too, up to five times, at once): a receiver that dies of a request would get it
+ *                  six times in a millisecond, and no backoff, counter or log would know. Its second
+ *                  begin is refused, and the attempt has failed.
  * HTTP/1.1     one request a connection at a time: what breaks a connection breaks one event, and an
  *              answer's size counts for itself. 100 connections are cheap; a stalled stream that
  *              holds 99 others is not.
@@ -37,6 +41,8 @@
 #if LIBCURL_VERSION_NUM < 0x075700
 #error "libcurl 7.87 or later is needed (CURLOPT_QUICK_EXIT, CURLOPT_PREREQFUNCTION)"
 #endif
+
+#define IDLE_MOST_S 30L
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
@@ -64,6 +70,10 @@ static int before_request(void *context, char *peer, char *local, int peer_port,
         struct weir_transfer *transfer = context;
         const char *range = transfer->sink->allow_private ? NULL : weir_address_text_range(peer);
 
+        transfer->repeated = transfer->sent;
+        transfer->sent = true;
+        if (transfer->repeated)
+                return CURL_PREREQFUNC_ABORT;
         (void)local;
         (void)peer_port;
         (void)local_port;
@@ -336,6 +346,7 @@ static int set_common(struct weir_transfer *transfer, const char *user_agent,
         SET(CURLOPT_OPENSOCKETDATA, transfer);
         SET(CURLOPT_PREREQFUNCTION, before_request);
         SET(CURLOPT_PREREQDATA, transfer);
+        SET(CURLOPT_MAXAGE_CONN, IDLE_MOST_S); /* receivers forget a connection that is idle */
         SET(CURLOPT_HEADERFUNCTION, weir_transfer_head);
         SET(CURLOPT_HEADERDATA, transfer);
         SET(CURLOPT_WRITEFUNCTION, weir_transfer_body);
