@@ -21,6 +21,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "side/blot.h"
 #include "side/webhook_request.h"
 
 /* ---- taking ------------------------------------------------------------------------------------- */
@@ -163,31 +164,22 @@ static void make_plain(char *text)
                 text[--length] = '\0';
 }
 
-static void blot(char *bytes, size_t size, const char *secret)
+static void blot_all(const struct weir_transfer *transfer, char *bytes, size_t size)
 {
-        size_t length = secret ? strlen(secret) : 0;
-        char *at;
+        const struct weir_conf_sink *sink = transfer->sink;
 
-        if (length == 0)
-                return;
-        while ((at = memmem(bytes, size, secret, length))) {
-                memset(at, '*', length);
-                size -= (size_t)(at + length - bytes);
-                bytes = at + length;
-        }
+        weir_blot_url(bytes, size, transfer->path, transfer->query);
+        weir_blot(bytes, size, sink->token);
+        weir_blot(bytes, size, sink->secret);
+        weir_blot(bytes, size, sink->secret_next);
 }
 
 /* Of the answer's body, for people. */
 static void quote(struct weir_transfer *transfer, struct weir_webhook_result *result)
 {
-        const struct weir_conf_sink *sink = transfer->sink;
-
         if (!transfer->body_size)
                 return;
-        blot(transfer->body, transfer->body_size, sink->token);
-        blot(transfer->body, transfer->body_size, sink->secret);
-        blot(transfer->body, transfer->body_size, sink->secret_next);
-        blot(transfer->body, transfer->body_size, transfer->query);
+        blot_all(transfer, transfer->body, transfer->body_size);
         say(result, ": %.100s", transfer->body);
 }
 

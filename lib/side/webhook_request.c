@@ -274,7 +274,7 @@ static int read_url(struct weir_transfer *transfer, struct weir_error *reterr)
             curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) {
                 wrong = "is none that can be read: write https://host/path";
         } else {
-                char *user = NULL, *password = NULL, *query = NULL;
+                char *user = NULL, *password = NULL, *path = NULL, *query = NULL;
 
                 curl_url_get(url, CURLUPART_USER, &user, 0);
                 curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
@@ -284,13 +284,16 @@ static int read_url(struct weir_transfer *transfer, struct weir_error *reterr)
                         wrong = "must begin with https://";
                 else if (strcmp(scheme, "http") == 0 && !sink->allow_plain)
                         wrong = "is not encrypted: use https://, or set allow_plain = true";
+                if (curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK)
+                        transfer->path = strdup(path);
                 if (curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK)
                         transfer->query = strdup(query);
-                if (query && !transfer->query)
+                if ((path && !transfer->path) || (query && !transfer->query))
                         wrong = "cannot be kept: out of memory";
                 snprintf(transfer->host, sizeof transfer->host, "%s://%s:%s", scheme, host, port);
                 curl_free(user);
                 curl_free(password);
+                curl_free(path);
                 curl_free(query);
         }
         curl_free(scheme);
@@ -441,6 +444,7 @@ void weir_transfer_reset(struct weir_transfer *transfer)
 
         curl_easy_reset(easy); /* before what it points to goes */
         curl_slist_free_all(transfer->fields);
+        free(transfer->path);
         free(transfer->query);
         free(transfer->body);
         weir_arena_reset(&arena);
@@ -453,6 +457,7 @@ void weir_transfer_free(struct weir_transfer *transfer)
                 return;
         curl_easy_cleanup(transfer->easy);
         curl_slist_free_all(transfer->fields);
+        free(transfer->path);
         free(transfer->query);
         free(transfer->body);
         weir_arena_fini(&transfer->arena);

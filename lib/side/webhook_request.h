@@ -26,7 +26,7 @@ struct weir_transfer {
         bool ask;            /* OPTIONS */
         bool sent, repeated; /* the one request has begun; libcurl wanted to begin it again (WR5) */
         uint32_t *ret_rate;
-        char *query;    /* of the URL: a secret; NULL = none */
+        char *path, *query; /* of the URL: secrets; NULL = none */
         char host[128];     /* "https://name:port", for texts */
 
         /* What came back. */

@@ -94,6 +94,25 @@ START_TEST(what_a_body_echoes_is_blotted_out_before_it_is_quoted)
 }
 END_TEST
 
+START_TEST(an_echoed_url_is_blotted_out_in_any_form)
+{
+        char url[100];
+
+        RUN(say_it);
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/hooks/T0PS%%45CRET0?sig=hun%%74er2",
+                 receiver.port);
+        sink.url = url;
+        receiver.says = "HTTP/1.1 404 No\r\nContent-Length: 62\r\n\r\n"
+                        "no T0PSECRET0 /hooks/T0PS%45CRET0 sig=hun%74er2 hunter2 (t.w.)";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_REFUSED, false, 404, "answered 404: no *");
+        ck_assert_ptr_nonnull(strstr(client.last.text, "(t.w.)"));
+        ck_assert_ptr_null(strstr(client.last.text, "T0PS"));
+        ck_assert_ptr_null(strstr(client.last.text, "er2"));
+        END_RUN();
+}
+END_TEST
+
 /* ---- replies ------------------------------------------------------------------------------------ */
 
 #define EVENT "{\"specversion\":\"1.0\",\"id\":\"r-1\",\"source\":\"/r\",\"type\":\"t\"}"
@@ -256,6 +275,7 @@ int main(void)
         int failed;
 
         tcase_add_loop_test(tcase, an_answer_is_read_for_what_it_says, 0, WEIR_COUNT_OF(answers));
+        tcase_add_test(tcase, an_echoed_url_is_blotted_out_in_any_form);
         tcase_add_test(tcase, what_a_body_echoes_is_blotted_out_before_it_is_quoted);
         tcase_add_loop_test(tcase, an_event_in_the_answer_is_decoded_or_a_note, 0,
                             WEIR_COUNT_OF(replies));
