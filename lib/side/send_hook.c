@@ -19,6 +19,18 @@
 #define CONSENT_US INT64_C(86400000000)
 #define REFUSED_WAIT_MS 300000
 
+/* An answer that was an event and cannot become one of ours: the delivery counts, so this line is all of it. */
+static void tell_dropped(const struct weir_parcel *parcel, const char *reason, const char *text)
+{
+        char id[80];
+
+        snprintf(id, sizeof id, "%.*s", (int)parcel->row->message_id.size,
+                 parcel->row->message_id.ptr);
+        weir_log(WEIR_LOG_WARN, "relay.reply_dropped", LOG_S("sink", parcel->outlet->name),
+                 LOG_S("id", &id[0]), LOG_I("row", parcel->row->id), LOG_S("reason", reason),
+                 LOG_S("text", text));
+}
+
 /* The answer's event goes to reply_topic with the key of the event it answers. false: no valid event after all. */
 static bool keep_reply(struct weir_relay *relay, const struct weir_parcel *parcel,
                        const struct weir_event *reply)
@@ -47,8 +59,8 @@ static bool keep_reply(struct weir_relay *relay, const struct weir_parcel *parce
                 r = weir_outbox_add(relay->replies, &message, &error);
         }
         if (r != 0)
-                weir_log(WEIR_LOG_WARN, "relay.reply_dropped", LOG_S("sink", sink->name),
-                         LOG_S("text", r > 0 ? refusal.reason : error.text));
+                tell_dropped(parcel, r > 0 ? weir_refusal_name(refusal.klass) : "store",
+                             r > 0 ? refusal.reason : error.text);
         weir_arena_fini(&arena);
         return r == 0;
 }
@@ -93,6 +105,8 @@ static void done(void *context, void *tag, const struct weir_webhook_result *res
         parcel->not_before_ms = result->not_before_ms;
         if (result->status)
                 snprintf(reason, sizeof reason, "http-%d", result->status);
+        if (result->reply_dropped[0])
+                tell_dropped(parcel, result->reply_dropped, result->text);
         switch (result->action) {
         case WEIR_WEBHOOK_DELIVERED:
                 outcome = result->reply && parcel->outlet->sink->reply_topic &&
