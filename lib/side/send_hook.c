@@ -3,8 +3,9 @@
  * send_hook - rows become webhook requests; answers become outcomes, and new rows
  *
  * One request at a time for each stream keeps order; streams go side by side up to the sink's limit. Consent is asked
- * for before the first event of a sink that wants it, and again a day later; a refusal is not an event's fault, so the
- * events wait.
+ * for before the first event of a sink that wants it, and again a day later, or when an operator has opened the sink. It
+ * was given to an origin at a url: for another url or origin it is none. A refusal ends it, and is not an event's fault,
+ * so the events wait.
  */
 #include "side/relay_state.h"
 
@@ -79,10 +80,13 @@ static void answered(struct weir_relay *relay, struct weir_outlet *outlet,
         if (outcome == WEIR_PARCEL_DELIVERED) {
                 outlet->allowed_until_us = relay->now_us + CONSENT_US;
                 outlet->allowed_rate = outlet->asked_rate;
-                outlet->granted = outlet->news = relay->news = true;
+                outlet->answered = outlet->news = relay->news = true;
                 weir_log(WEIR_LOG_INFO, "relay.consent", LOG_S("sink", outlet->name),
                          LOG_I("rate_per_minute", outlet->allowed_rate));
-        } else if (outcome == WEIR_PARCEL_FAILED && outlet->ask.not_before_ms < 0) {
+        } else if (result->action != WEIR_WEBHOOK_RETRY) { /* what was granted before is over */
+                outlet->allowed_until_us = 0;
+                outlet->answered = outlet->news = relay->news = true;
+        } else if (outlet->ask.not_before_ms < 0) {
                 outlet->ask.not_before_ms = 1000; /* nothing can be sent: a single failure waits */
         }
         weir_parcel_end(relay, &outlet->ask, outcome, "consent", result->text);
