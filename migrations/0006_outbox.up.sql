@@ -43,9 +43,11 @@ CREATE TABLE weir.destination (
         kind          "char" NOT NULL,
         name          text NOT NULL,
         state         text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'waiting', 'retired')),
+        target        text NOT NULL DEFAULT '', -- hash of the address that it was seen at; '': any
         failures      int4 NOT NULL DEFAULT 0, -- in a row
         not_before    timestamptz,             -- waiting: until then (backoff, Retry-After)
-        allowed_until timestamptz,             -- webhook: consent of the OPTIONS handshake
+        allowed_for   text,                    -- webhook: hash of name, url and origin that consent was given to
+        allowed_until timestamptz,             -- consent of the OPTIONS handshake; NULL: none, or refused
         allowed_rate  int4,                    -- a minute; NULL: no limit
         error         text,
         changed_at    timestamptz NOT NULL DEFAULT now(),

@@ -125,18 +125,6 @@ static int lease(struct weir_relay *relay, struct weir_error *reterr)
         return r;
 }
 
-int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
-{
-        int r;
-
-        EACH_QUEUE(relay, outlet, queue)
-        {
-                queue->has_rows = false;
-        }
-        r = weir_stream_look(relay->pg, see, relay, reterr);
-        return r < 0 ? r : lease(relay, reterr);
-}
-
 /* ---- shares --------------------------------------------------------------------------------- */
 
 static void take_share(void *context, const struct weir_stream_share *share)
@@ -167,21 +155,59 @@ static void mark_surplus(struct weir_outlet *outlet)
                 }
 }
 
+/* What the table says of this address. A state that was seen at another one is not ours; at the first look it is
+ * told so, later it is a relay with another configuration that has written, and each keeps to what it sees. */
 static void learn(void *context, const struct weir_destination *destination)
 {
         struct weir_relay *relay = context;
         struct weir_outlet *outlet = weir_outlet_find(relay, destination->kind, destination->name);
 
-        if (!outlet)
+        if (!outlet || outlet->news)
                 return;
-        if (!outlet->news)
+        if (!destination->target[0] || strcmp(destination->target, outlet->target) == 0)
                 weir_breaker_learn(&outlet->breaker, destination->state, destination->failures,
-                                   relay->now_us + destination->wait_us);
-        if (destination->allowed_us == INT64_MIN)
+                                   relay->now_us + destination->wait_us, relay->now_us);
+        else if (!outlet->known)
+                outlet->news = relay->news = true;
+        outlet->allowed_until_us = 0;
+        if (destination->allowed_us == INT64_MIN ||
+            strcmp(destination->allowed_for, outlet->consent) != 0)
                 return;
         outlet->allowed_until_us = relay->now_us + destination->allowed_us;
         outlet->allowed_rate = destination->allowed_rate > 0 ? (uint32_t)destination->allowed_rate
                                                              : 0;
+}
+
+static int read_states(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r = weir_destination_read(relay->pg, learn, relay, reterr);
+
+        for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
+                outlet->known = true;
+        return r;
+}
+
+/* A destination that is met for the first time may be retired, or wait, since before we were started. */
+static int meet(struct weir_relay *relay, struct weir_error *reterr)
+{
+        for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
+                if (!outlet->known)
+                        return read_states(relay, reterr);
+        return 0;
+}
+
+int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r;
+
+        EACH_QUEUE(relay, outlet, queue)
+        {
+                queue->has_rows = false;
+        }
+        r = weir_stream_look(relay->pg, see, relay, reterr);
+        if (r == 0)
+                r = meet(relay, reterr);
+        return r < 0 ? r : lease(relay, reterr);
 }
 
 int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
@@ -192,7 +218,7 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                 outlet->share = WEIR_OUTBOX_SHARDS;
         r = weir_stream_shares(relay->pg, take_share, relay, reterr);
         if (r == 0)
-                r = weir_destination_read(relay->pg, learn, relay, reterr);
+                r = read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 mark_surplus(outlet);
         EACH_QUEUE(relay, outlet, queue)
@@ -202,6 +228,15 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                         queue->leaving = true;
         }
         return r < 0 ? r : weir_relay_give_back(relay, false, reterr);
+}
+
+void weir_relay_forget_waits(struct weir_relay *relay)
+{
+        relay->balance_us = 0;
+        EACH_QUEUE(relay, outlet, queue)
+        {
+                queue->not_before_us = 0; /* the table knows which rows still wait */
+        }
 }
 
 int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *reterr)
@@ -332,7 +367,7 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
         if (must_ask(relay))
-                r = weir_destination_read(relay->pg, learn, relay, reterr);
+                r = read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),

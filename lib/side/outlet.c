@@ -9,11 +9,46 @@
  * Owner    a parcel belongs to its queue while it is held, to the sender while it is under way, to the list of the
  *          settled ones after that.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "side/relay_state.h"
+
+/* 32 hex digits of SHA-256: a url may hold a token, and the table is read by more people than the configuration. */
+static int hash_of(const char *const *parts, size_t count, char ret[33])
+{
+        struct weir_hash_part all[4];
+        uint8_t digest[32];
+        int r;
+
+        for (size_t i = 0; i < count; i++)
+                all[i] = (struct weir_hash_part){ parts[i], strlen(parts[i]) };
+        r = weir_hash_parts(all, count, digest);
+        for (size_t i = 0; r == 0 && i < 16; i++)
+                snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+        return r;
+}
+
+/* What its state belongs to, and its consent. A topic that is named directly has no other address than its name. */
+static int name_address(struct weir_outlet *outlet)
+{
+        const struct weir_conf_sink *sink = outlet->sink;
+        const char *address[2], *consent[3];
+        int r;
+
+        if (!sink)
+                return 0;
+        address[0] = sink->url ? "url" : sink->file ? "file" : "topic";
+        address[1] = sink->url ? sink->url : sink->file ? sink->file : sink->topic;
+        consent[0] = sink->name;
+        consent[1] = address[1];
+        consent[2] = sink->origin ? sink->origin : "";
+        r = hash_of(address, 2, outlet->target);
+        return r < 0 ? r : hash_of(consent, 3, outlet->consent);
+}
 
 static void know_sink(struct weir_relay *relay, struct weir_outlet *outlet)
 {
@@ -57,6 +92,11 @@ static struct weir_outlet *add_outlet(struct weir_relay *relay, const struct wei
                 outlet->topic = outlet->name;
         } else {
                 know_sink(relay, outlet);
+        }
+        if (name_address(outlet) < 0) {
+                free(outlet->name);
+                free(outlet);
+                return NULL;
         }
         outlet->next = relay->outlets;
         relay->outlets = outlet;

@@ -94,6 +94,8 @@ static int hear(struct weir_relay *relay, struct weir_error *reterr)
                 relay->look_us = 0;
                 relay->awake_until_us = relay->now_us + WEIR_OUTBOX_AWAKE_US;
         }
+        if (r == 2)
+                weir_relay_forget_waits(relay);
         return r < 0 ? r : 0;
 }
 

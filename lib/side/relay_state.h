@@ -56,6 +56,8 @@ struct weir_outlet {
         const char *topic; /* of TOPIC */
         const struct weir_conf_sink *sink;
         enum weir_outlet_type type;
+        char target[33], consent[33]; /* hashes: of the address; of name, url and origin */
+        bool known; /* what the table says of it was read: nothing is sent before */
         struct weir_breaker breaker;
         size_t in_flight;                           /* sent, no outcome yet */
         size_t leased;                              /* queues of it that are ours */
@@ -70,7 +72,8 @@ struct weir_outlet {
         uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
         struct weir_parcel ask;
         bool asking;
-        bool news, granted; /* the table does not know yet how it stands, or that it consented */
+        bool news;     /* the table does not know yet how it stands */
+        bool answered; /* … nor that consent was given (allowed_until_us) or refused (0) */
         char news_text[256];
 };
 
@@ -133,9 +136,11 @@ void weir_parcel_free(struct weir_parcel *parcel);
 bool weir_outlet_token(struct weir_outlet *outlet, int64_t now_us);
 int64_t weir_outlet_token_at_us(const struct weir_outlet *outlet);
 
-/* lease.c: which streams are ours */
+/* lease.c: which streams are ours, and how their destinations stand */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr);
 int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr);
+/* An operator has opened something: read the states, and rows that were to wait, before anything leaves. */
+void weir_relay_forget_waits(struct weir_relay *relay);
 int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *reterr);
 int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr);
 

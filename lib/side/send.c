@@ -97,7 +97,8 @@ static int probe(struct weir_relay *relay, struct weir_outlet *outlet, struct we
 
         if (!queue || outlet->in_flight)
                 return 0;
-        r = weir_destination_probe(relay->pg, outlet->kind, outlet->name, hold_us, reterr);
+        r = weir_destination_probe(relay->pg, outlet->kind, outlet->name, outlet->target, hold_us,
+                                   reterr);
         if (r < 0)
                 return r;
         if (r == 0) {

@@ -65,7 +65,7 @@ static void judge_outlet(struct weir_relay *relay, struct weir_outlet *outlet, i
         switch (outcome) {
         case WEIR_PARCEL_DELIVERED:
         case WEIR_PARCEL_REPLIED:
-                news = weir_breaker_delivered(breaker);
+                news = weir_breaker_delivered(breaker, parcel->begun_us);
                 if (news)
                         say(outlet, "relay.open", WEIR_LOG_INFO, "delivered again");
                 break;
@@ -257,6 +257,7 @@ int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const
         struct weir_destination destination = {
                 .kind = outlet->kind,
                 .name = outlet->name,
+                .target = outlet->target,
                 .state = outlet->breaker.state,
                 .failures = outlet->breaker.failures,
                 .wait_us = outlet->breaker.not_before_us - weir_clock_us(),
@@ -274,12 +275,15 @@ static int tell_news(struct weir_relay *relay, struct weir_error *reterr)
                 if (!outlet->news)
                         continue;
                 r = weir_outlet_tell(relay, outlet, outlet->news_text, reterr);
-                if (r == 0 && outlet->granted)
-                        r = weir_destination_allow(relay->pg, outlet->name,
-                                                   outlet->allowed_until_us - weir_clock_us(),
+                if (r == 0 && outlet->answered)
+                        r = weir_destination_allow(relay->pg, outlet->name, outlet->consent,
+                                                   outlet->allowed_until_us
+                                                           ? outlet->allowed_until_us -
+                                                                     weir_clock_us()
+                                                           : INT64_MIN,
                                                    (int32_t)outlet->allowed_rate, reterr);
                 if (r == 0)
-                        outlet->news = outlet->granted = false;
+                        outlet->news = outlet->answered = false;
         }
         if (r == 0)
                 relay->news = false;

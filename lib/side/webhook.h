@@ -37,6 +37,8 @@ struct weir_webhook_result {
         char text[256];        /* what happened, in words, plain ASCII, without secrets */
         const struct weir_event
                 *reply; /* a CloudEvent in the answer, decoded; NULL = none; until done() returns */
+        char reply_dropped
+                [40]; /* why one that was there cannot be taken, in a word; "" = none was */
 };
 
 struct weir_webhook_request {

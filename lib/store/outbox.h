@@ -14,6 +14,8 @@
 #include "store/table.h"
 
 #define WEIR_OUTBOX_CHANNEL "weir_outbox"
+#define WEIR_OUTBOX_OPENED                                                                         \
+        "opened" /* payload there: what relays remember of states and waits is old */
 #define WEIR_OUTBOX_SHARDS 64
 #define WEIR_OUTBOX_AWAKE_US 100000 /* a relay that was woken looks for new rows for so long */
 
@@ -94,7 +96,8 @@ struct weir_outbox_refused {
  * counts. */
 int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows, size_t count,
                      const char *reason, const char *text, bool tried, struct weir_error *reterr);
-/* 1: notified since the last call; 0: not; < 0: the connection is gone. Never waits. */
+/* 1: notified since the last call; 2: and an operator has opened a destination; 0: not; < 0: the connection is gone.
+ * Never waits. */
 int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr);
 
 #endif

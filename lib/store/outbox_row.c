@@ -241,7 +241,8 @@ int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr)
                                  pg->where);
         }
         while ((notice = PQnotifies(pg->conn)) != NULL) {
-                any = 1;
+                if (any < 2)
+                        any = strcmp(notice->extra, WEIR_OUTBOX_OPENED) == 0 ? 2 : 1;
                 PQfreemem(notice);
         }
         return any;

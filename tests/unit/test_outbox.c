@@ -329,9 +329,13 @@ END_TEST
 
 /* ---- destinations --------------------------------------------------------------------------- */
 
+static char target_read[40], allowed_for_read[40];
+
 static void keep(void *context, const struct weir_destination *destination)
 {
         *(struct weir_destination *)context = *destination;
+        snprintf(target_read, sizeof target_read, "%s", destination->target);
+        snprintf(allowed_for_read, sizeof allowed_for_read, "%s", destination->allowed_for);
 }
 
 static struct weir_destination read_one(void)
@@ -342,16 +346,22 @@ static struct weir_destination read_one(void)
         return destination;
 }
 
-static void write_state(int state, uint32_t failures, int64_t wait_us)
+static void write_state_at(const char *target, int state, uint32_t failures, int64_t wait_us)
 {
         const struct weir_destination destination = { .kind = 's',
                                                       .name = "hook",
+                                                      .target = target,
                                                       .state = state,
                                                       .failures = failures,
                                                       .wait_us = wait_us,
                                                       .error = "down" };
 
         OK(weir_destination_write(pg, &destination, reterr));
+}
+
+static void write_state(int state, uint32_t failures, int64_t wait_us)
+{
+        write_state_at("here", state, failures, wait_us);
 }
 
 START_TEST(how_a_destination_stands_is_told)
@@ -365,8 +375,10 @@ START_TEST(how_a_destination_stands_is_told)
         ck_assert_uint_eq(destination.failures, 3);
         ck_assert(destination.wait_us > 2000000 && destination.wait_us <= 4000000);
         ck_assert_int_eq(destination.allowed_us, INT64_MIN);
-        OK(weir_destination_allow(pg, "hook", 9000000, 120, reterr));
+        ck_assert_str_eq(target_read, "here");
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
         destination = read_one();
+        ck_assert_str_eq(allowed_for_read, "us");
         ck_assert_int_gt(destination.allowed_us, 7000000);
         ck_assert_int_eq(destination.allowed_rate, 120);
         ck_assert_int_eq(destination.state, WEIR_DESTINATION_WAITING);
@@ -376,7 +388,7 @@ END_TEST
 static int probe(void)
 {
         struct weir_error error = { 0 };
-        int r = weir_destination_probe(pg, 's', "hook", 60000000, &error);
+        int r = weir_destination_probe(pg, 's', "hook", "here", 60000000, &error);
 
         ck_assert_msg(r >= 0, "%s", error.text);
         return r;
@@ -384,7 +396,9 @@ static int probe(void)
 
 START_TEST(one_relay_wins_the_probe)
 {
-        ck_assert_int_eq(probe(), 0);
+        ck_assert_int_eq(probe(), 1); /* nobody knows of it */
+        write_state_at("there", WEIR_DESTINATION_WAITING, 3, 60000000);
+        ck_assert_int_eq(probe(), 1); /* nor of this address */
         write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
         ck_assert_int_eq(probe(), 0);
         write_state(WEIR_DESTINATION_WAITING, 3, 0);
@@ -405,6 +419,30 @@ START_TEST(retired_is_undone_by_an_operator_only)
         ck_assert_int_eq(weir_destination_open(pg, 's', "other", &error), 1);
         OK(weir_destination_open(pg, 's', "hook", reterr));
         ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
+}
+END_TEST
+
+START_TEST(a_state_belongs_to_the_address_it_was_seen_at)
+{
+        write_state(WEIR_DESTINATION_RETIRED, 1, 0);
+        write_state_at("there", WEIR_DESTINATION_OPEN, 0, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
+        write_state(WEIR_DESTINATION_WAITING, 2, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_WAITING);
+}
+END_TEST
+
+START_TEST(consent_ends_with_a_refusal_or_when_an_operator_opens)
+{
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
+        OK(weir_destination_allow(pg, "hook", "others", INT64_MIN, 0, reterr));
+        ck_assert_int_gt(read_one().allowed_us, 7000000);
+        OK(weir_destination_allow(pg, "hook", "us", INT64_MIN, 0, reterr));
+        ck_assert_int_eq(read_one().allowed_us, INT64_MIN);
+        ck_assert_int_eq(read_one().allowed_rate, 0);
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
+        OK(weir_destination_open(pg, 's', "hook", reterr));
+        ck_assert_int_eq(read_one().allowed_us, INT64_MIN);
 }
 END_TEST
 
@@ -429,6 +467,8 @@ int main(void)
         tcase_add_test(tcase, how_a_destination_stands_is_told);
         tcase_add_test(tcase, one_relay_wins_the_probe);
         tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
+        tcase_add_test(tcase, a_state_belongs_to_the_address_it_was_seen_at);
+        tcase_add_test(tcase, consent_ends_with_a_refusal_or_when_an_operator_opens);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
