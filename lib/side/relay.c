@@ -41,6 +41,8 @@ static void lose_connection(struct weir_relay *relay, const struct weir_error *e
         if (relay->attempt == 1 || relay->attempt % 60 == 0)
                 weir_log(WEIR_LOG_WARN, "relay.store_lost", LOG_S("error", error->text),
                          LOG_I("attempt", relay->attempt), LOG_S("action", "retry"));
+        weir_vacuum_close(relay->tidy.vacuum);
+        relay->tidy.begun_us = 0;
         weir_pg_close(relay->pg);
         relay->pg = NULL;
         relay->connect_us = weir_clock_us() +
@@ -73,7 +75,8 @@ static int connect_store(struct weir_relay *relay, struct weir_error *reterr)
                                         reterr);
         if (r < 0)
                 return r;
-        relay->look_us = relay->balance_us = 0;
+        relay->look_us = relay->balance_us = relay->walk_us = 0;
+        relay->horizon = (struct weir_horizon){ 0 };
         return 0;
 }
 
@@ -125,6 +128,8 @@ static int round_with_store(struct weir_relay *relay, struct weir_error *reterr)
                 r = look_and_send(relay, reterr);
         if (r == 0 && settle_now(relay)) /* what was refused at once */
                 r = weir_relay_settle(relay, reterr);
+        if (r == 0)
+                weir_relay_tidy(relay);
         if (r == 0 && relay->attempt) {
                 weir_log(WEIR_LOG_INFO, "relay.store_back", LOG_I("attempts", relay->attempt));
                 relay->attempt =
@@ -185,17 +190,19 @@ static int64_t next_due_us(const struct weir_relay *relay)
 
 static int wait_for_work(struct weir_relay *relay, struct weir_error *reterr)
 {
-        struct pollfd fds[2] = { { .fd = relay->wake.fd, .events = POLLIN },
-                                 { .fd = relay->pg ? weir_pg_socket(relay->pg) : -1,
-                                   .events = POLLIN } };
+        struct pollfd fds[] = {
+                { .fd = relay->wake.fd, .events = POLLIN },
+                { .fd = relay->pg ? weir_pg_socket(relay->pg) : -1, .events = POLLIN },
+                { .fd = relay->pg ? weir_vacuum_socket(relay->tidy.vacuum) : -1, .events = POLLIN }
+        };
         int64_t left_us = next_due_us(relay) - weir_clock_us();
         int timeout_ms = left_us <= 0 ? 0 : (int)((left_us + 999) / 1000);
         int r = 0;
 
         if (weir_webhook_open_count(relay->webhook))
-                r = weir_webhook_serve(relay->webhook, fds, 2, timeout_ms, reterr);
+                r = weir_webhook_serve(relay->webhook, fds, WEIR_COUNT_OF(fds), timeout_ms, reterr);
         else
-                poll(fds, 2, timeout_ms);
+                poll(fds, WEIR_COUNT_OF(fds), timeout_ms);
         weir_latch_clear(&relay->wake);
         weir_producer_serve(relay->producer);
         return r < 0 ? r : 0;
@@ -231,6 +238,7 @@ static void end(struct weir_relay *relay)
         weir_log(r < 0 ? WEIR_LOG_WARN : WEIR_LOG_INFO, "relay.stopped",
                  LOG_I("under_way", relay->in_flight), LOG_I("unsettled", relay->settled_count),
                  LOG_S("error", r < 0 ? error.text : NULL));
+        weir_vacuum_close(relay->tidy.vacuum);
         weir_pg_close(relay->pg);
         relay->pg = NULL;
         weir_latch_set(&relay->ended);
@@ -282,6 +290,8 @@ int weir_relay_start(const struct weir_conf *conf, const char *owner, struct wei
                 r = weir_fail(reterr, WEIR_ESYS, 0, "relay: eventfd: %m");
         if (r == 0)
                 r = weir_outbox_writer_new(NULL, &relay->replies, reterr);
+        if (r == 0)
+                r = weir_vacuum_new(&relay->tidy.vacuum, reterr);
         if (r == 0)
                 r = weir_send_topic_open(relay, reterr);
         if (r == 0)
@@ -341,6 +351,7 @@ void weir_relay_free(struct weir_relay *relay)
         }
         weir_outlets_free(relay);
         weir_outbox_writer_free(relay->replies);
+        weir_vacuum_free(relay->tidy.vacuum);
         weir_latch_fini(&relay->wake);
         weir_latch_fini(&relay->abort);
         weir_latch_fini(&relay->ended);

@@ -22,7 +22,7 @@
 #include "store/reason.h"
 
 enum {
-        SET = 5000,
+        SET = 2000,
         ROW_FIRST_MS = 200,
         ROW_MOST_MS = 60000,
         HOST_FIRST_MS = 250,
@@ -39,7 +39,7 @@ void weir_parcel_begin(struct weir_relay *relay, struct weir_parcel *parcel)
 {
         parcel->begun_us = relay->now_us;
         parcel->not_before_ms = -1;
-        parcel->host_at_fault = false;
+        parcel->host_at_fault = parcel->answered = false;
         parcel->outlet->in_flight++;
         relay->in_flight++;
         if (parcel->queue) {
@@ -113,8 +113,10 @@ void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int o
         relay->settled_count++;
         if (!relay->settled_us)
                 relay->settled_us = weir_clock_us();
-        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP)
+        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP) {
                 weir_queue_drop(parcel->queue); /* what is behind it must not overtake */
+                weir_queue_rewind(parcel->queue, parcel->row->id);
+        }
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -125,10 +127,19 @@ static void mark_done(struct weir_parcel **list, size_t count)
                 list[i]->outcome = WEIR_PARCEL_GIVEN_UP; /* nothing more to do for it */
 }
 
+static struct weir_outbox_name name_of(const struct weir_parcel *parcel)
+{
+        struct weir_outbox_name name = { .stream = weir_queue_stream(parcel->queue),
+                                         .id = parcel->row->id };
+
+        memcpy(name.place, parcel->row->place, sizeof name.place);
+        return name;
+}
+
 /* Delivered rows, in sets. */
 static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *reterr)
 {
-        int64_t ids[SET];
+        struct weir_outbox_name names[SET];
         struct weir_parcel *list[SET];
         struct weir_parcel *parcel = relay->settled;
         int r = 0;
@@ -139,10 +150,12 @@ static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *
                 for (; parcel && count < SET; parcel = parcel->next)
                         if (parcel->outcome == outcome) {
                                 list[count] = parcel;
-                                ids[count++] = parcel->row->id;
+                                names[count++] = name_of(parcel);
                         }
                 if (count)
-                        r = weir_outbox_remove(relay->pg, ids, count, reterr);
+                        r = weir_outbox_remove(relay->pg, names, count, reterr);
+                if (r == 0)
+                        relay->tidy.removed += count;
                 if (r == 0 && outcome == WEIR_PARCEL_DELIVERED)
                         mark_done(list, count);
         }
@@ -160,9 +173,9 @@ static int settle_replies(struct weir_relay *relay, struct weir_error *reterr)
                 return 0;
         r = weir_pg_begin(relay->pg, reterr);
         if (r == 0)
-                r = weir_outbox_send(relay->replies, relay->pg, reterr);
+                r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr); /* first: horizon.c says why */
         if (r == 0)
-                r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr);
+                r = weir_outbox_send(relay->replies, relay->pg, reterr);
         if (r == 0)
                 r = weir_pg_commit(relay->pg, reterr);
         weir_outbox_reset(relay->replies);
@@ -177,13 +190,16 @@ static int postpone(struct weir_relay *relay, struct weir_parcel *parcel, struct
         struct weir_queue *queue = parcel->queue;
         int64_t wait_ms = weir_backoff_ms(ROW_FIRST_MS, ROW_MOST_MS,
                                           (uint32_t)parcel->row->attempts + 1);
+        struct weir_outbox_name name = name_of(parcel);
+        int64_t refused_us;
         int r;
 
         if (queue->not_before_us > relay->now_us)
                 return 0; /* one of the same stream failed before it and leads */
         if (parcel->not_before_ms > wait_ms)
                 wait_ms = parcel->not_before_ms;
-        r = weir_outbox_postpone(relay->pg, parcel->row->id, wait_ms * 1000, parcel->text, reterr);
+        r = weir_outbox_postpone(relay->pg, &name, wait_ms * 1000, parcel->text, parcel->answered,
+                                 &refused_us, reterr);
         if (r == 0)
                 queue->not_before_us = relay->now_us + wait_ms * 1000;
         return r;
@@ -211,7 +227,7 @@ static void name_event(struct weir_arena *arena, const struct weir_parcel *parce
         r = parcel->outlet->topic
                     ? weir_decode_kafka(&decoder, &message, note_names, &event, &mode, &refusal)
                     : weir_decode_http(&decoder, &message, note_names, &event, &mode, &refusal);
-        ret->id = parcel->row->id;
+        ret->name = name_of(parcel);
         ret->source = ret->event_id = (struct weir_view){ NULL, 0 };
         if (r != 0 || !event.id.ptr)
                 return;
@@ -245,6 +261,8 @@ static int bury(struct weir_relay *relay, struct weir_parcel *first, struct weir
                          LOG_I("events", count), LOG_I("id", first->row->id),
                          LOG_S("reason", first->reason), LOG_S("text", first->text),
                          LOG_S("next", weir_reason_next("deliver", first->reason)));
+        if (r == 0)
+                relay->tidy.removed += count;
         if (r == 0)
                 mark_done(list, count);
         weir_arena_fini(&arena);
