@@ -27,58 +27,9 @@ enum {
         BALANCE_US = 1000000,
         SETTLE_US = 5000,
         SETTLE_COUNT = 2000,
-        RECONNECT_MS = 1000,
-        ASK_AGAIN_US = 500000,
         STOP_MOST_US = 5000000, /* what is under way for longer goes again later */
         ABORT_AFTER_US = 1000000
 };
-
-/* ---- the connection ------------------------------------------------------------------------- */
-
-static void lose_connection(struct weir_relay *relay, const struct weir_error *error)
-{
-        relay->attempt++;
-        if (relay->attempt == 1 || relay->attempt % 60 == 0)
-                weir_log(WEIR_LOG_WARN, "relay.store_lost", LOG_S("error", error->text),
-                         LOG_I("attempt", relay->attempt), LOG_S("action", "retry"));
-        weir_vacuum_close(relay->tidy.vacuum);
-        relay->tidy.begun_us = 0;
-        weir_pg_close(relay->pg);
-        relay->pg = NULL;
-        relay->connect_us = weir_clock_us() +
-                            1000 * weir_backoff_ms(50, RECONNECT_MS, relay->attempt);
-        for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next) {
-                outlet->leased = 0;
-                for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next) {
-                        weir_queue_drop(queue);
-                        queue->leased = queue->leaving = queue->has_rows = false;
-                        queue->asked_us = INT64_MIN / 2;
-                }
-        }
-}
-
-static int connect_store(struct weir_relay *relay, struct weir_error *reterr)
-{
-        struct weir_pg_conf store = { .url = relay->conf->store_url,
-                                      .password = relay->conf->store_password,
-                                      .application_name = "weir relay" };
-        WEIR_FREE const char **sinks = calloc(relay->conf->sink_count + 1, sizeof(const char *));
-        int r;
-
-        if (!sinks)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "relay");
-        for (size_t i = 0; i < relay->conf->sink_count; i++)
-                sinks[i] = relay->conf->sinks[i].name;
-        r = weir_pg_open(&store, &relay->abort, &relay->pg, reterr);
-        if (r == 0)
-                r = weir_stream_session(relay->pg, sinks, relay->conf->sink_count, &relay->number,
-                                        reterr);
-        if (r < 0)
-                return r;
-        relay->look_us = relay->balance_us = relay->walk_us = 0;
-        relay->horizon = (struct weir_horizon){ 0 };
-        return 0;
-}
 
 /* ---- a round -------------------------------------------------------------------------------- */
 
@@ -130,11 +81,8 @@ static int round_with_store(struct weir_relay *relay, struct weir_error *reterr)
                 r = weir_relay_settle(relay, reterr);
         if (r == 0)
                 weir_relay_tidy(relay);
-        if (r == 0 && relay->attempt) {
-                weir_log(WEIR_LOG_INFO, "relay.store_back", LOG_I("attempts", relay->attempt));
-                relay->attempt =
-                        0; /* only now: a server that takes connections may refuse statements */
-        }
+        if (r == 0)
+                weir_relay_went_well(relay);
         return r;
 }
 
@@ -258,11 +206,11 @@ static void *run(void *context)
                 if (relay->stopping)
                         drop_held(relay);
                 if (!relay->pg && relay->connect_us <= relay->now_us)
-                        r = connect_store(relay, &error);
+                        r = weir_relay_connect(relay, &error);
                 if (r == 0 && relay->pg)
                         r = round_with_store(relay, &error);
                 if (r < 0)
-                        lose_connection(relay, &error);
+                        weir_relay_disconnect(relay, &error);
                 if (relay->producer_lost && renew_producer(relay, &error) < 0)
                         break; /* never: the same settings were good before */
                 r = wait_for_work(relay, &error);

@@ -119,9 +119,12 @@ struct weir_relay {
         _Atomic int64_t deadline_us;
         bool started;
 
-        struct weir_pg *pg;          /* NULL = not connected */
-        int64_t number;              /* owner of our leases */
-        uint32_t attempt;            /* to connect, in vain */
+        struct weir_pg *pg; /* NULL = not connected */
+        int64_t number;     /* owner of our leases */
+        uint32_t attempt;   /* sessions in vain, one after the other */
+        int64_t well_us;    /* since when this session does what it should, 0 = not yet */
+        bool said;          /* that it ended, and not yet that it is back */
+        char refused[6];    /* SQLSTATE of the statement that was refused; "" = connection lost */
         struct weir_horizon horizon; /* of this session */
         struct weir_tidy tidy;
         struct weir_producer *producer;
@@ -160,6 +163,11 @@ void weir_parcel_free(struct weir_parcel *parcel);
 /* May one more leave now, by rate? Takes the token. */
 bool weir_outlet_token(struct weir_outlet *outlet, int64_t now_us);
 int64_t weir_outlet_token_at_us(const struct weir_outlet *outlet);
+
+/* session.c */
+int weir_relay_connect(struct weir_relay *relay, struct weir_error *reterr);
+void weir_relay_disconnect(struct weir_relay *relay, const struct weir_error *error);
+void weir_relay_went_well(struct weir_relay *relay); /* a round */
 
 /* lease.c: which streams are ours */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr);
