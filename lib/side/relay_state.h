@@ -39,7 +39,8 @@ struct weir_parcel {
         struct weir_parcel *next; /* of the settled ones */
         int outcome;              /* enum weir_parcel_outcome */
         bool host_at_fault;
-        bool answered;         /* FAILED: by a receiver that fails at this one */
+        bool answered;         /* FAILED: by a receiver that fails at this one, or seems to */
+        bool counted;          /* the last try is in the table */
         int64_t not_before_ms; /* -1 = nothing was asked for */
         char reason[40], text[256];
 };
@@ -74,7 +75,8 @@ struct weir_outlet {
         uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
         struct weir_parcel ask;
         bool asking;
-        bool news, granted; /* the table does not know yet how it stands, or that it consented */
+        int64_t delivered_us; /* the last event that arrived */
+        bool news, granted;   /* the table does not know yet how it stands, or that it consented */
         char news_text[256];
 };
 
@@ -85,13 +87,14 @@ struct weir_queue {
         bool has_rows; /* in the table, at the last look */
         bool leased, leaving;
         int64_t not_before_us; /* the first row's next try */
+        int64_t failed_us;     /* the last event that did not arrive */
         int64_t asked_us;      /* last attempt to lease */
         int64_t waiting_us;    /* since when it was seen and not taken, 0 = not */
         int64_t idle_us;       /* since when it has nothing */
         struct weir_parcel **held;
         size_t head, count, room; /* held[head, count) are read and not sent */
         size_t in_flight, open;   /* open: sent and not settled */
-        int64_t after_id;         /* X2: nothing of it at or below, but what is known */
+        int64_t after_id;         /* HZ2: nothing of it at or below, but what is known */
         int64_t *known;           /* ids above after_id that were read, in order */
         size_t known_count, known_room;
         bool more;   /* the last reading was full */

@@ -7,7 +7,7 @@
  * has mended it, and each new session does work for nothing: half a minute at most. What was delivered meanwhile
  * is remembered and removed first, so nothing goes twice for it.
  *
- * Always true   P1 the count of vain sessions begins anew only when one has lasted for WELL_US: one that is refused
+ * Always true   RS1 the count of vain sessions begins anew only when one has lasted for WELL_US: one that is refused
  *                  now and then, with rounds between that are good, waits as long as one that is refused each time.
  * Said          once for each end of another kind, then at every doubling of the count.
  */
@@ -135,5 +135,5 @@ void weir_relay_went_well(struct weir_relay *relay)
                 relay->said = false;
         }
         if (well)
-                relay->attempt = 0; /* P1 */
+                relay->attempt = 0; /* RS1 */
 }

@@ -22,7 +22,7 @@ static void set_up(void)
         horizon = (struct weir_horizon){ 0 };
 }
 
-START_TEST(X2_nothing_is_sure_while_one_who_began_before_goes_on)
+START_TEST(HZ2_nothing_is_sure_while_one_who_began_before_goes_on)
 {
         read_it(19, 100, 105);
         ck_assert_int_eq(horizon.sure_id, 0);
@@ -33,7 +33,7 @@ START_TEST(X2_nothing_is_sure_while_one_who_began_before_goes_on)
 }
 END_TEST
 
-START_TEST(X1_what_is_sure_stays_and_goes_on)
+START_TEST(HZ1_what_is_sure_stays_and_goes_on)
 {
         read_it(19, 100, 105);
         read_it(40, 106, 0);
@@ -178,8 +178,8 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tcase, set_up, NULL);
-        tcase_add_test(tcase, X2_nothing_is_sure_while_one_who_began_before_goes_on);
-        tcase_add_test(tcase, X1_what_is_sure_stays_and_goes_on);
+        tcase_add_test(tcase, HZ2_nothing_is_sure_while_one_who_began_before_goes_on);
+        tcase_add_test(tcase, HZ1_what_is_sure_stays_and_goes_on);
         tcase_add_test(tcase, a_reading_without_rows_says_nothing);
         tcase_add_checked_fixture(streams, open_queue, close_queue);
         tcase_add_test(streams, what_is_read_twice_is_held_once_and_what_comes_late_is_held);
