@@ -40,10 +40,21 @@ static bool settle_now(const struct weir_relay *relay)
                                 relay->stopping || relay->now_us - relay->settled_us >= SETTLE_US));
 }
 
+/* An operator wants it now: how destinations stand and what was postponed is read anew. */
+static void opened(struct weir_relay *relay)
+{
+        relay->balance_us = 0;
+        for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
+                for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
+                        queue->not_before_us = 0;
+}
+
 static int hear(struct weir_relay *relay, struct weir_error *reterr)
 {
         int r = weir_outbox_notified(relay->pg, reterr);
 
+        if (r == 2)
+                opened(relay);
         if (r > 0) {
                 relay->look_us = 0;
                 relay->awake_until_us = relay->now_us + WEIR_OUTBOX_AWAKE_US;

@@ -141,6 +141,12 @@ int weir_destination_open(struct weir_pg *pg, int kind, const char *name, struct
                               params, 2, &rows, reterr);
 
         if (r == 0)
-                r = weir_pg_run(pg, "NOTIFY " WEIR_OUTBOX_CHANNEL, reterr);
+                r = weir_pg_query(pg,
+                                  "UPDATE weir.outbox SET next_try_at = now() WHERE kind ="
+                                  " $1::text::\"char\" AND destination = $2::text"
+                                  " AND next_try_at > now()",
+                                  params, 2, NULL, reterr);
+        if (r == 0)
+                r = weir_pg_run(pg, "NOTIFY " WEIR_OUTBOX_CHANNEL ", 'opened'", reterr);
         return r < 0 ? r : weir_pg_rows_affected(rows) == 0;
 }

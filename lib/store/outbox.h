@@ -121,7 +121,8 @@ struct weir_outbox_refused {
  * counts. */
 int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows, size_t count,
                      const char *reason, const char *text, bool tried, struct weir_error *reterr);
-/* 1: notified since the last call; 0: not; < 0: the connection is gone. Never waits. */
+/* 1: notified since the last call; 2: an operator has opened a destination; 0: neither; < 0: the connection is gone.
+ * Never waits. */
 int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr);
 
 #endif

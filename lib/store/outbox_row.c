@@ -221,7 +221,7 @@ int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr)
                                  pg->where);
         }
         while ((notice = PQnotifies(pg->conn)) != NULL) {
-                any = 1;
+                any = any == 2 || notice->extra[0] ? 2 : 1;
                 PQfreemem(notice);
         }
         return any;

@@ -538,6 +538,44 @@ START_TEST(retired_is_undone_by_an_operator_only)
 }
 END_TEST
 
+/* A notice comes with the answer to some statement, soon. */
+static int heard(void)
+{
+        struct weir_error error = { 0 };
+        int r = 0;
+
+        for (int i = 0; i < 10000 && r == 0; i++) {
+                fixture_int(pg, "SELECT 1");
+                r = weir_outbox_notified(pg, &error);
+        }
+        return r;
+}
+
+START_TEST(opening_tries_at_once_what_was_postponed_and_tells_the_relays)
+{
+        struct weir_outbox_name name = name_of(1, NULL);
+        struct weir_pg *operator= fixture_connect();
+        struct weir_error error = { 0 };
+        struct taken taken = { .count = 0 };
+        int64_t owner, refused_us;
+
+        insert_rows(3, 1, 1);
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_outbox_postpone(pg, &name, INT64_C(3600000000), "busy", false, &refused_us,
+                                reterr));
+        ck_assert_int_eq(weir_outbox_notified(pg, &error), 0);
+        ck_assert_int_eq(weir_destination_open(operator, 't', "t", &error), 1);
+        fetch(0, 10, 1000, &taken);
+        ck_assert_uint_eq(taken.count, 1);
+        ck_assert_int_le(taken.rows[0]->wait_us, 0);
+        ck_assert_int_eq(heard(), 2);
+        OK(weir_pg_run(operator, "NOTIFY " WEIR_OUTBOX_CHANNEL, reterr));
+        ck_assert_int_eq(heard(), 1);
+        drop(&taken);
+        weir_pg_close(operator);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("outbox");
@@ -563,6 +601,7 @@ int main(void)
         tcase_add_test(tcase, how_a_destination_stands_is_told);
         tcase_add_test(tcase, one_relay_wins_the_probe);
         tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
+        tcase_add_test(tcase, opening_tries_at_once_what_was_postponed_and_tells_the_relays);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
