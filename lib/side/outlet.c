@@ -126,34 +126,107 @@ struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir
         return queue;
 }
 
+struct weir_stream weir_queue_stream(const struct weir_queue *queue)
+{
+        return (struct weir_stream){ .kind = queue->outlet->kind,
+                                     .destination = queue->outlet->name,
+                                     .shard = queue->shard };
+}
+
 void weir_parcel_free(struct weir_parcel *parcel)
 {
         free(parcel->row);
         free(parcel);
 }
 
+/* ---- what was read of a stream --------------------------------------------------------------- */
+
+/* Where @id stands among the known ones, or would. */
+static size_t place_of(const struct weir_queue *queue, int64_t id)
+{
+        size_t low = 0, high = queue->known_count;
+
+        if (high && queue->known[high - 1] < id)
+                return high; /* nearly always */
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (queue->known[middle] < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static bool grow(void **list, size_t *room, size_t used, size_t each)
+{
+        size_t more = *room ? *room * 2 : 16;
+        void *grown;
+
+        if (used < *room)
+                return true;
+        grown = realloc(*list, more * each);
+        if (!grown)
+                return false;
+        *list = grown;
+        *room = more;
+        return true;
+}
+
 int weir_queue_hold(struct weir_queue *queue, struct weir_outbox_row *row)
 {
-        struct weir_parcel *parcel = calloc(1, sizeof *parcel);
+        size_t place = place_of(queue, row->id);
+        struct weir_parcel *parcel;
 
-        if (queue->count == queue->room) {
-                size_t room = queue->room ? queue->room * 2 : 16;
-                struct weir_parcel **held = realloc(queue->held,
-                                                    room * sizeof(struct weir_parcel *));
-
-                if (held) {
-                        queue->held = held;
-                        queue->room = room;
-                }
+        if (place < queue->known_count && queue->known[place] == row->id) {
+                free(row);
+                return 1;
         }
-        if (!parcel || queue->count == queue->room) {
+        parcel = calloc(1, sizeof *parcel);
+        if (!parcel ||
+            !grow((void **)&queue->held, &queue->room, queue->count, sizeof *queue->held) ||
+            !grow((void **)&queue->known, &queue->known_room, queue->known_count,
+                  sizeof *queue->known)) {
                 free(parcel);
                 free(row);
                 return WEIR_ENOMEM;
         }
+        memmove(queue->known + place + 1, queue->known + place,
+                (queue->known_count - place) * sizeof *queue->known);
+        queue->known[place] = row->id;
+        queue->known_count++;
         *parcel = (struct weir_parcel){ .row = row, .queue = queue, .outlet = queue->outlet };
         queue->held[queue->count++] = parcel;
         return 0;
+}
+
+void weir_queue_read(struct weir_queue *queue, int64_t to_id)
+{
+        size_t passed;
+
+        if (to_id <= queue->after_id)
+                return;
+        passed = place_of(queue, to_id + 1);
+        memmove(queue->known, queue->known + passed,
+                (queue->known_count - passed) * sizeof *queue->known);
+        queue->known_count -= passed;
+        queue->after_id = to_id;
+}
+
+void weir_queue_rewind(struct weir_queue *queue, int64_t id)
+{
+        if (queue->after_id >= id)
+                queue->after_id = id - 1;
+        queue->rewind = true;
+}
+
+void weir_queue_begin(struct weir_queue *queue)
+{
+        queue->after_id = 0;
+        queue->rewind = queue->open > 0;
+        queue->more = false;
+        queue->known_count = 0;
 }
 
 struct weir_parcel *weir_queue_take(struct weir_queue *queue)
@@ -170,8 +243,10 @@ struct weir_parcel *weir_queue_take(struct weir_queue *queue)
 
 void weir_queue_drop(struct weir_queue *queue)
 {
-        while (queue->head < queue->count)
+        while (queue->head < queue->count) {
+                weir_queue_rewind(queue, queue->held[queue->head]->row->id);
                 weir_parcel_free(queue->held[queue->head++]);
+        }
         queue->head = queue->count = 0;
 }
 
@@ -189,6 +264,7 @@ void weir_outlets_free(struct weir_relay *relay)
                         if (queue->flying)
                                 weir_parcel_free(queue->flying);
                         free(queue->held);
+                        free(queue->known);
                         free(queue);
                 }
                 free(outlet->name);

@@ -107,6 +107,10 @@ static void done(void *context, void *tag, const struct weir_webhook_result *res
         parcel->queue->flying = NULL;
         parcel->host_at_fault = result->host_at_fault;
         parcel->not_before_ms = result->not_before_ms;
+        parcel->answered = result->status &&
+                           (weir_webhook_blames_event(result->status) ||
+                            (parcel->queue->failed_us &&
+                             parcel->outlet->delivered_us > parcel->queue->failed_us));
         if (result->status)
                 snprintf(reason, sizeof reason, "http-%d", result->status);
         if (result->reply_dropped[0])

@@ -45,8 +45,8 @@ int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, const
  * seconds since the oldest was made, relays at it, state, failures in a row, seconds until a wait ends, error. */
 int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
                               struct weir_error *reterr);
-/* For the operator: open again what waits or was retired; consent must be asked for anew. 1: was not known, so it is
- * open. */
+/* For the operator: open again what waits or was retired, and try at once what was postponed; consent must be asked for
+ * anew. Relays are told. 1: was not known, so it is open. */
 int weir_destination_open(struct weir_pg *pg, int kind, const char *name,
                           struct weir_error *reterr);
 
