@@ -326,7 +326,8 @@ struct weir_host {
          * order the values will come). Main thread, in open() only; asks the database, so it may
          * block. Owner: weir, until close() has returned.
          * Errors: WEIR_ESCHEMA no such table, column, or a type that cannot be appended to;
-         * WEIR_EDB database unavailable. */
+         * WEIR_EDB database unavailable: return it. weir opens a plugin before it asks for the
+         * database, so that bad options are refused first; open() is then called once more. */
         int (*table)(const struct weir_host *host, const char *table, const char *const *columns,
                      struct weir_table **ret_table, struct weir_error *reterr);
 
@@ -357,6 +358,14 @@ struct weir_host {
 
         /* Is there a sink of this name in the configuration? Any thread. */
         bool (*sink_known)(const struct weir_host *host, const char *name);
+        /* Is it of kind topic, and the topic one that this worker reads? What is delivered there comes
+         * back. weir warns of such a sink, and of such a reply_topic, when sink_known was asked. Any
+         * thread. */
+        bool (*sink_returns)(const struct weir_host *host, const char *name);
+        /* For an open() that reports all mistakes at once: the @index-th option that nobody has asked
+         * for or declared so far, as "file:line: options.path: the plugin knows no such option".
+         * false = there are no more. In open() only. */
+        bool (*option_unknown)(const struct weir_host *host, size_t index, char *text, size_t size);
         /* ABI 1 ends here. */
 };
 
@@ -371,6 +380,11 @@ static inline int weir_host_table(const struct weir_host *host, const char *tabl
 static inline bool weir_host_sink_known(const struct weir_host *host, const char *name)
 {
         return host->sink_known(host, name);
+}
+
+static inline bool weir_host_sink_returns(const struct weir_host *host, const char *name)
+{
+        return host->sink_returns(host, name);
 }
 
 /* Fill @reterr and return @outcome: the last line of a handler that says no. Any thread. The short

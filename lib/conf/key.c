@@ -217,7 +217,8 @@ const struct weir_key weir_keys[] = {
                   "one JSON object. A file has structured events whatever stands here, and so has a "
                   "webhook where an event has no data or no content type." },
         { "sinks.rate", WEIR_KEY_COUNT, 0, SINK(rate_per_s), .fallback = "0", .min = 0,
-          .max = 1000000, .help = "Events per second at most; 0 sets no limit." },
+          .max = 1000000,
+          .help = "Events per second at most, of all processes together; 0 sets no limit." },
         { "sinks.timeout", WEIR_KEY_DURATION, 0, SINK(timeout_ms), .fallback = "10s",
           .min = MS(100), .max = SEC(300), .unit_us = 1000,
           .help = "Webhook: how long a request may take, connecting included. Later the event is "

@@ -131,7 +131,8 @@ static int64_t next_due_us(const struct weir_relay *relay)
                         if (queue->leased && queue->has_rows &&
                             queue->not_before_us > relay->now_us)
                                 earlier(&at_us, queue->not_before_us);
-                        if (queue->head < queue->count && weir_outlet_token_at_us(outlet))
+                        if (queue->head < queue->count &&
+                            weir_outlet_token_at_us(outlet) > relay->now_us)
                                 earlier(&at_us, weir_outlet_token_at_us(outlet));
                 }
         }

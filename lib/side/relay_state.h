@@ -70,8 +70,8 @@ struct weir_outlet {
         size_t wave_most, wave_sent, wave_suspects; /* send_topic.c */
         struct weir_queue *queues;
         /* rate */
-        double tokens;
-        int64_t tokens_us;
+        uint32_t moments;  /* reserved and not used */
+        int64_t moment_us; /* the first of them */
         /* consent */
         int64_t allowed_until_us;
         uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
@@ -166,8 +166,14 @@ void weir_queue_begin(struct weir_queue *queue);
 struct weir_parcel *weir_queue_take(struct weir_queue *queue); /* NULL = nothing held */
 void weir_queue_drop(struct weir_queue *queue); /* what is held; it is still in the table */
 void weir_parcel_free(struct weir_parcel *parcel);
-/* May one more leave now, by rate? Takes the token. */
+
+/* rate.c: how many may leave a second, over all relays */
+/* Moments for rows that are held, where none are left. */
+int weir_outlet_reserve(struct weir_relay *relay, struct weir_outlet *outlet,
+                        struct weir_error *reterr);
+/* May one more leave now? Takes the moment. */
 bool weir_outlet_token(struct weir_outlet *outlet, int64_t now_us);
+/* The next moment that is ours; 0 = none is, or none is needed. */
 int64_t weir_outlet_token_at_us(const struct weir_outlet *outlet);
 
 /* session.c */

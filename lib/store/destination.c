@@ -25,7 +25,8 @@ static int state_of(struct weir_view text)
         return WEIR_DESTINATION_OPEN;
 }
 
-#define FROM_NOW(column) "(extract(epoch FROM " column " - now()) * 1000000)::int8"
+#define FROM_NOW_OF(column, now) "(extract(epoch FROM " column " - " now ") * 1000000)::int8"
+#define FROM_NOW(column) FROM_NOW_OF(column, "now()")
 
 int weir_destination_read(struct weir_pg *pg, weir_destination_fn *take, void *context,
                           struct weir_error *reterr)
@@ -122,6 +123,28 @@ int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, const
         int r = weir_pg_query(pg, sql, params, 4, &rows, reterr);
 
         return r < 0 ? r : weir_pg_rows_int(rows, 0, 0, 0) == 1;
+}
+
+int weir_destination_reserve(struct weir_pg *pg, int kind, const char *name, int64_t span_us,
+                             int64_t *ret_wait_us, struct weir_error *reterr)
+{
+        static const char sql[] =
+                "INSERT INTO weir.destination AS d (kind, name, taken_until) VALUES"
+                " ($1::text::\"char\", $2, clock_timestamp() + $3::int8 * interval '1 microsecond')"
+                " ON CONFLICT (kind, name) DO UPDATE SET taken_until ="
+                " greatest(d.taken_until, clock_timestamp()) + $3::int8 * interval '1 microsecond'"
+                " RETURNING " FROM_NOW_OF("taken_until", "clock_timestamp()") " - $3::int8";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        char text[2] = { (char)kind, '\0' };
+        struct weir_value params[] = { weir_text_z(text), weir_text_z(name), weir_int8(span_us) };
+        int r = weir_pg_query(pg, sql, params, 3, &rows, reterr);
+
+        if (r < 0)
+                return r;
+        *ret_wait_us = weir_pg_rows_int(rows, 0, 0, 0);
+        if (*ret_wait_us < 0) /* the moment has passed while the row was written */
+                *ret_wait_us = 0;
+        return 0;
 }
 
 int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,

@@ -4,7 +4,7 @@
 /*
  * destination - how a topic or sink stands, for all relays: open, waiting until, retired
  *
- * A row is there only for a destination that had something to say; none means open.
+ * A row is there only for a destination that had something to say, or has a rate; none means open.
  */
 #include "store/outbox.h"
 
@@ -41,6 +41,10 @@ int weir_destination_allow(struct weir_pg *pg, const char *sink, const char *all
  * target; 0: another relay, or it does not wait any more. */
 int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, const char *target,
                            int64_t hold_us, struct weir_error *reterr);
+/* Take moments of a destination that is sent to at a rate: the next @span_us that nobody has taken begins in
+ * *ret_wait_us (0 = now). */
+int weir_destination_reserve(struct weir_pg *pg, int kind, const char *name, int64_t span_us,
+                             int64_t *ret_wait_us, struct weir_error *reterr);
 /* For the operator: every destination that has rows or a state. Columns: kind, name, rows, failed ones among them,
  * seconds since the oldest was made, relays at it, state, failures in a row, seconds until a wait ends, error. */
 int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,

@@ -620,6 +620,27 @@ START_TEST(opening_tries_at_once_what_was_postponed_and_tells_the_relays)
 }
 END_TEST
 
+START_TEST(moments_of_a_rate_are_handed_out_once)
+{
+        struct weir_pg *b = fixture_connect();
+        int64_t wait_us[5];
+
+        write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
+        for (int i = 0; i < 5; i++)
+                OK(weir_destination_reserve(i % 2 ? b : pg, 's', "hook", 10000000, &wait_us[i],
+                                            reterr));
+        ck_assert_int_eq(wait_us[0], 0);
+        for (int i = 1; i < 5; i++)
+                ck_assert_msg(wait_us[i] <= i * INT64_C(10000000) &&
+                                      wait_us[i] > i * INT64_C(10000000) - 9000000,
+                              "%d: %lld", i, (long long)wait_us[i]);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_WAITING);
+        OK(weir_destination_reserve(b, 's', "other", 10000000, &wait_us[0], reterr));
+        ck_assert_int_eq(wait_us[0], 0);
+        weir_pg_close(b);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("outbox");
@@ -644,6 +665,7 @@ int main(void)
         tcase_add_test(tcase, only_who_knows_a_sink_counts_for_it);
         tcase_add_test(tcase, how_a_destination_stands_is_told);
         tcase_add_test(tcase, one_relay_wins_the_probe);
+        tcase_add_test(tcase, moments_of_a_rate_are_handed_out_once);
         tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
         tcase_add_test(tcase, a_state_belongs_to_the_address_it_was_seen_at);
         tcase_add_test(tcase, consent_ends_with_a_refusal_or_when_an_operator_opens);
