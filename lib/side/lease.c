@@ -326,7 +326,7 @@ static bool reads_ahead(const struct weir_queue *queue)
         const struct weir_outlet *outlet = queue->outlet;
 
         return outlet->type == WEIR_OUTLET_TOPIC && queue->more && !queue->rewind &&
-               queue->known_count < TOPIC_KNOWN && !outlet->wave_most && !outlet->wave_suspects &&
+               queue->known_count < TOPIC_KNOWN && !weir_send_topic_unsettled(outlet) &&
                outlet->breaker.state == WEIR_DESTINATION_OPEN;
 }
 

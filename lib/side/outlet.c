@@ -87,6 +87,7 @@ static struct weir_outlet *add_outlet(struct weir_relay *relay, const struct wei
         outlet->kind = stream->kind;
         outlet->share = WEIR_OUTBOX_SHARDS;
         outlet->ask.outlet = outlet;
+        outlet->batch_size = (struct weir_batch_size){ .step = -1, .next = -1 };
         if (stream->kind == WEIR_OUTBOX_TOPIC) {
                 outlet->type = WEIR_OUTLET_TOPIC;
                 outlet->topic = outlet->name;

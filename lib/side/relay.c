@@ -88,16 +88,6 @@ static int round_with_store(struct weir_relay *relay, struct weir_error *reterr)
         return r;
 }
 
-/* A producer that has failed for good is replaced; its records come to their end, and go again. */
-static int renew_producer(struct weir_relay *relay, struct weir_error *reterr)
-{
-        relay->purging = true;
-        weir_producer_free(relay->producer);
-        relay->producer = NULL;
-        relay->purging = relay->producer_lost = false;
-        return weir_send_topic_open(relay, reterr);
-}
-
 /* ---- the wait ------------------------------------------------------------------------------- */
 
 static void earlier(int64_t *at_us, int64_t other_us)
@@ -155,7 +145,7 @@ static int wait_for_work(struct weir_relay *relay, struct weir_error *reterr)
         else
                 poll(fds, WEIR_COUNT_OF(fds), timeout_ms);
         weir_latch_clear(&relay->wake);
-        weir_producer_serve(relay->producer);
+        weir_send_topic_serve(relay);
         return r < 0 ? r : 0;
 }
 
@@ -214,7 +204,7 @@ static void *run(void *context)
                         r = round_with_store(relay, &error);
                 if (r < 0)
                         weir_relay_disconnect(relay, &error);
-                if (relay->producer_lost && renew_producer(relay, &error) < 0)
+                if (weir_send_topic_renew(relay, &error) < 0)
                         break; /* never: the same settings were good before */
                 r = wait_for_work(relay, &error);
                 if (r < 0)
@@ -291,8 +281,7 @@ void weir_relay_free(struct weir_relay *relay)
                 weir_latch_set(&relay->abort);
                 pthread_join(relay->thread, NULL);
         }
-        relay->purging = true;
-        weir_producer_free(relay->producer);
+        weir_send_topic_close(relay);
         weir_webhook_free(relay->webhook);
         while (relay->settled) {
                 struct weir_parcel *parcel = relay->settled;

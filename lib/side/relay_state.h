@@ -23,11 +23,23 @@
 #include "store/stream.h"
 #include "store/vacuum.h"
 
+#define WEIR_BATCH_STEPS 8
+
 enum weir_outlet_type {
         WEIR_OUTLET_UNKNOWN, /* a sink that this configuration does not have: others may */
         WEIR_OUTLET_TOPIC,
         WEIR_OUTLET_FILE,
         WEIR_OUTLET_URL
+};
+
+/* How large the batches to a topic are: a step of the producers. send_topic.c */
+struct weir_batch_size {
+        int step;                        /* in use while something is under way; -1 = none yet */
+        int next;                        /* when nothing is under way any more */
+        int most;                        /* since a batch was refused; until when */
+        int64_t most_until_us, asked_us; /* asked_us: of the question that is open, 0 = none */
+        int64_t ask_us;                  /* when to ask again */
+        bool refused;
 };
 
 struct weir_queue;
@@ -64,10 +76,10 @@ struct weir_outlet {
         char target[33], consent[33]; /* hashes: of the address; of name, url and origin */
         bool known; /* what the table says of it was read: nothing is sent before */
         struct weir_breaker breaker;
-        size_t in_flight;                           /* sent, no outcome yet */
-        size_t leased;                              /* queues of it that are ours */
-        size_t share;                               /* how many should be */
-        size_t wave_most, wave_sent, wave_suspects; /* send_topic.c */
+        size_t in_flight; /* sent, no outcome yet */
+        size_t leased;    /* queues of it that are ours */
+        size_t share;     /* how many should be */
+        struct weir_batch_size batch_size;
         struct weir_queue *queues;
         /* rate */
         uint32_t moments;  /* reserved and not used */
@@ -133,7 +145,8 @@ struct weir_relay {
         char refused[6];    /* SQLSTATE of the statement that was refused; "" = connection lost */
         struct weir_horizon horizon; /* of this session */
         struct weir_tidy tidy;
-        struct weir_producer *producer;
+        struct weir_producer *producers[WEIR_BATCH_STEPS]; /* NULL = not used yet */
+        bool lost[WEIR_BATCH_STEPS];
         struct weir_webhook *webhook;
         struct weir_outlet *outlets;
         struct weir_outbox_writer *replies;
@@ -147,7 +160,7 @@ struct weir_relay {
         int64_t walk_us;    /* not before: the next look at all streams */
         int64_t connect_us; /* not connected: when to try */
         bool news;          /* of some outlet */
-        bool producer_lost, purging;
+        bool purging;
 };
 
 /* outlet.c */
@@ -196,7 +209,13 @@ void weir_relay_tidy(struct weir_relay *relay);
 int weir_relay_send(struct weir_relay *relay, struct weir_error *reterr);
 int weir_send_topic_open(struct weir_relay *relay, struct weir_error *reterr);
 /* May one more record leave? */
-bool weir_send_topic_room(const struct weir_relay *relay, struct weir_outlet *outlet);
+bool weir_send_topic_room(struct weir_relay *relay, struct weir_outlet *outlet);
+/* Does the outlet settle what its batches may be? Nothing is read ahead then. */
+bool weir_send_topic_unsettled(const struct weir_outlet *outlet);
+void weir_send_topic_serve(struct weir_relay *relay);
+/* Producers that have failed for good are replaced; their records come to their end, and go again. */
+int weir_send_topic_renew(struct weir_relay *relay, struct weir_error *reterr);
+void weir_send_topic_close(struct weir_relay *relay);
 int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel);
 void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet);
 int weir_send_hook_open(struct weir_relay *relay, struct weir_error *reterr);

@@ -16,7 +16,7 @@ enum {
         YIELD_US = 1000000
 };
 
-static bool has_room(const struct weir_relay *relay, struct weir_outlet *outlet)
+static bool has_room(struct weir_relay *relay, struct weir_outlet *outlet)
 {
         switch (outlet->type) {
         case WEIR_OUTLET_TOPIC: return weir_send_topic_room(relay, outlet);
@@ -112,7 +112,7 @@ static int probe(struct weir_relay *relay, struct weir_outlet *outlet, struct we
                                   : PROBE_TOPIC_US;
         int r;
 
-        if (!queue || outlet->in_flight)
+        if (!queue || outlet->in_flight || !has_room(relay, outlet))
                 return 0;
         r = weir_outlet_reserve(relay, outlet, reterr);
         if (r < 0)
