@@ -1,3 +1,4 @@
+DROP INDEX weir.position_change_position;
 DROP INDEX weir.dead_letter_kept;
 DROP INDEX weir.dead_letter_requeue;
 ALTER TABLE weir.dead_letter

@@ -189,7 +189,8 @@ const struct weir_key weir_keys[] = {
                   "partition. 100: never." },
         { "workers.dead.window", WEIR_KEY_COUNT, 0, WORKER(dead_window), .fallback = "1000",
           .min = 10, .max = 1000000,
-          .help = "How many of the last records of a partition are looked at." },
+          .help = "How many of the last records of a partition are looked at: those that this "
+                  "version of the plugin passed since `weir position set` was last used for it." },
 
         { "sinks", WEIR_KEY_SINKS, .min = 0, .max = 256,
           .help = "Places that handlers deliver events to, by name: a webhook (url), a Kafka topic, "

@@ -99,11 +99,15 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
                         why, sizeof why,
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
-        weir_fail(&aside->halt, WEIR_EHANDLER, 0,
-                  "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on: a restart, or "
-                  "weir position set %s %s/%d %lld --reason again",
-                  topic, partition, (long long)aside->rerun.kept.offset, error->text, why,
-                  worker->name, topic, partition, (long long)position->next_offset);
+        weir_fail(
+                &aside->halt, WEIR_EHANDLER, 0,
+                "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on, once it is mended%s: "
+                "weir position set %s %s/%d %lld --reason again",
+                topic, partition, (long long)aside->rerun.kept.offset, error->text, why,
+                worker->on_dead == WEIR_DEAD_HALT
+                        ? ", a restart, or"
+                        : ", with a new count (another version of the plugin has one by itself)",
+                worker->name, topic, partition, (long long)position->next_offset);
         return WEIR_RUN_HALTED;
 }
 

@@ -223,6 +223,9 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
         const struct weir_record *r = &entry->record;
         const struct weir_conf_worker *worker = dead->worker;
         const char *klass = WEIR_CLASS_DECODE, *reason = "", *text = "";
+        bool halts = worker->on_dead == WEIR_DEAD_HALT;
+        /* The ways out stand last, and must not be cut. */
+        size_t most = 2 * strlen(r->topic) + strlen(worker->name) < 400 ? 160 : 64;
         char why[120];
 
         if (entry->refusal) {
@@ -236,7 +239,7 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         text = batch->items[i].text ? batch->items[i].text : "";
                         break;
                 }
-        if (worker->on_dead == WEIR_DEAD_HALT)
+        if (halts)
                 snprintf(why, sizeof why, "on_dead is \"halt\"");
         else
                 snprintf(
@@ -244,12 +247,12 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
         weir_fail(ret, WEIR_EHANDLER, 0,
-                  "%s/%d offset %lld key %.*s: %s, %s: %.*s; %s; to go on behind it: "
-                  "weir position set %s %s/%d %lld --reason skipped; to try it again: the same "
-                  "with %lld, or a restart",
+                  "%s/%d offset %lld key %.*s: %s, %s: %.*s; %s; once mended%s: weir "
+                  "position set %s %s/%d %lld --reason again; the same with %lld loses that event: "
+                  "nothing is kept of it",
                   r->topic, r->partition, (long long)r->offset,
                   r->key.ptr ? (int)(r->key.size < 32 ? r->key.size : 32) : 4,
-                  r->key.ptr ? r->key.ptr : "none", klass, reason, (int)cut(text, 100), text, why,
-                  worker->name, r->topic, r->partition, (long long)r->offset + 1,
-                  (long long)r->offset);
+                  r->key.ptr ? r->key.ptr : "none", klass, reason, (int)cut(text, most), text, why,
+                  halts ? ", a restart or" : "", worker->name, r->topic, r->partition,
+                  (long long)r->offset, (long long)r->offset + 1);
 }

@@ -445,6 +445,21 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
         return WEIR_RUN_DONE;
 }
 
+static int fill_share(struct weir_runner *runner, struct weir_pg *pg,
+                      const struct weir_position *position, struct weir_error *reterr)
+{
+        WEIR_FREE struct weir_decided *decided = NULL;
+        size_t count = 0;
+        int r = 0;
+
+        if (weir_share_matters(&runner->share) && position->next_offset >= 0)
+                r = weir_decided_load(pg, position, runner->applier.version, runner->share.window,
+                                      &decided, &count, reterr);
+        if (r == 0)
+                weir_share_fill(&runner->share, decided, count);
+        return r;
+}
+
 int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
                      const struct weir_position *position, struct weir_error *reterr)
 {
@@ -452,7 +467,8 @@ int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
 
         if (r == 0)
                 r = weir_park_load(&runner->park, pg, position->id, reterr);
-        weir_share_reset(&runner->share);
+        if (r == 0)
+                r = fill_share(runner, pg, position, reterr);
         runner->aside.unsure = false;
         return r;
 }
