@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t8812 - consent is for one url and origin; a refusal ends it, an operator who opens the sink has it asked for anew;
+# t8814 - consent is for one url and origin; a refusal ends it, an operator who opens the sink has it asked for anew;
 #         without it no event leaves
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"

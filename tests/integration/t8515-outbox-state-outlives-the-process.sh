@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t8514 - what a receiver said of itself holds after a restart from the first event on, and for its url only; a late
+# t8515 - what a receiver said of itself holds after a restart from the first event on, and for its url only; a late
 #         200 does not undo a Retry-After
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
