@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/utf8.h"
 #include "flow/policy.h"
 
 #define OWN_PREFIX "weir_"
@@ -226,7 +227,7 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
         bool halts = worker->on_dead == WEIR_DEAD_HALT;
         /* The ways out stand last, and must not be cut. */
         size_t most = 2 * strlen(r->topic) + strlen(worker->name) < 400 ? 160 : 64;
-        char why[120];
+        char why[120], key[WEIR_SHOW_KEY_BYTES];
 
         if (entry->refusal) {
                 reason = weir_refusal_name(entry->refusal->klass);
@@ -247,12 +248,12 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
         weir_fail(ret, WEIR_EHANDLER, 0,
-                  "%s/%d offset %lld key %.*s: %s, %s: %.*s; %s; once mended%s: weir "
+                  "%s/%d offset %lld key %s: %s, %s: %.*s; %s; once mended%s: weir "
                   "position set %s %s/%d %lld --reason again; the same with %lld loses that event: "
                   "nothing is kept of it",
                   r->topic, r->partition, (long long)r->offset,
-                  r->key.ptr ? (int)(r->key.size < 32 ? r->key.size : 32) : 4,
-                  r->key.ptr ? r->key.ptr : "none", klass, reason, (int)cut(text, most), text, why,
-                  halts ? ", a restart or" : "", worker->name, r->topic, r->partition,
-                  (long long)r->offset, (long long)r->offset + 1);
+                  r->key.ptr ? weir_bytes_show(r->key.ptr, r->key.size, key, sizeof key) : "none",
+                  klass, reason, (int)cut(text, most), text, why, halts ? ", a restart or" : "",
+                  worker->name, r->topic, r->partition, (long long)r->offset,
+                  (long long)r->offset + 1);
 }

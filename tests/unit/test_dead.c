@@ -251,6 +251,9 @@ START_TEST(a_halt_names_everything_and_the_ways_out)
         ck_assert_ptr_nonnull(strstr(error.text, "dead.max_share, 50 % of the last 1000"));
         ck_assert_ptr_nonnull(strstr(error.text, "weir position set w orders/3 51 --reason again"));
         ck_assert_ptr_null(strstr(error.text, "restart")); /* it would change nothing */
+        records[0].record.key = (struct weir_view){ "a\0b\xff\xc3\xa9\n", 7 }; /* bytes, not text */
+        weir_dead_halt(&dead, &batch, 0, &error);
+        ck_assert_ptr_nonnull(strstr(error.text, "offset 50 key a\\x00b\\xff\xc3\xa9\\x0a: "));
         weir_arena_fini(&batch.arena);
 }
 END_TEST
