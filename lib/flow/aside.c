@@ -155,6 +155,8 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
         int r;
 
         WEIR_FAILPOINT("aside.failed");
+        if (!entry && last && aside->env->worker->on_dead == WEIR_DEAD_PUBLISH)
+                return weir_rerun_publish(&aside->rerun, position, &failure, fault);
         r = entry ? weir_parked_postpone(aside->pg, position, &parked, reason, text, &error)
                   : weir_deadletter_fail(aside->pg, position, &failure, &error);
         if (r < 0) {

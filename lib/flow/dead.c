@@ -125,23 +125,43 @@ int weir_dead_message(const struct weir_deadletter *letter, int64_t id, const ch
 
 /* ---- the row ------------------------------------------------------------------------------- */
 
-static int keep_one(struct weir_dead *dead, struct weir_pg *pg,
-                    const struct weir_deadletter *letter, struct weir_arena *arena,
-                    struct weir_error *reterr)
+static int add_message(struct weir_dead *dead, struct weir_pg *pg,
+                       const struct weir_deadletter *letter, int64_t id, struct weir_arena *arena,
+                       struct weir_error *reterr)
 {
         struct weir_outbox_message message;
-        int64_t id = 0;
-        int r = weir_deadletter_keep(pg, letter, &id, reterr);
+        int r = dead->writer ? 0 : weir_outbox_writer_new(pg, &dead->writer, reterr);
 
-        if (r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH)
-                return r;
-        if (!dead->writer)
-                r = weir_outbox_writer_new(pg, &dead->writer, reterr);
         if (r < 0)
                 return r;
         if (weir_dead_message(letter, id, dead->worker->dead_letter_topic, arena, &message) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "message of dead letter %" PRId64, id);
         return weir_outbox_add(dead->writer, &message, reterr);
+}
+
+int weir_dead_publish(struct weir_dead *dead, struct weir_pg *pg,
+                      const struct weir_deadletter *letter, int64_t id, struct weir_arena *arena,
+                      struct weir_error *reterr)
+{
+        int r = add_message(dead, pg, letter, id, arena, reterr);
+
+        if (r == 0)
+                r = weir_outbox_send(dead->writer, pg, reterr);
+        if (dead->writer)
+                weir_outbox_reset(dead->writer);
+        return r;
+}
+
+static int keep_one(struct weir_dead *dead, struct weir_pg *pg,
+                    const struct weir_deadletter *letter, struct weir_arena *arena,
+                    struct weir_error *reterr)
+{
+        int64_t id = 0;
+        int r = weir_deadletter_keep(pg, letter, &id, reterr);
+
+        return r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH
+                       ? r
+                       : add_message(dead, pg, letter, id, arena, reterr);
 }
 
 static struct weir_deadletter letter_of(const struct weir_dead *dead,
