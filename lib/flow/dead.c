@@ -7,6 +7,10 @@
  *                   brought from an earlier round are replaced, never added to, so it does not grow from
  *                   round to round; weir_round counts them.
  *               D2  the headers are bounded: numbers, names, and a text of WEIR_DEAD_TEXT_BYTES.
+ *               D3  rounds that a record tells count only where it tells, too, which letter of ours it was, and
+ *                   never beyond WEIR_ROUND_MAX, which --max-rounds reaches. Who forges all of it is believed: he
+ *                   can have his own records left alone by a requeue until an operator raises --max-rounds, and
+ *                   no more. The letter that it names may be of another database, so it is not looked up.
  * Not chosen    publishing instead of the row: a topic has retention, cannot be searched and cannot be
  *               marked. Names of others' tools (x-death, __connect.errors.*): they promise other contents.
  */
@@ -21,7 +25,6 @@
 #include "flow/policy.h"
 
 #define OWN_PREFIX "weir_"
-#define ROUND_MAX 1000000
 
 void weir_dead_fini(struct weir_dead *dead)
 {
@@ -29,19 +32,41 @@ void weir_dead_fini(struct weir_dead *dead)
         dead->writer = NULL;
 }
 
-int32_t weir_dead_round(const struct weir_header *headers, size_t count)
+/* The number of a header of ours, from 0; -1: it is not there, twice there, or no number. */
+static int64_t own_number(const struct weir_header *headers, size_t count, const char *name)
 {
-        int32_t round = 0;
+        int64_t number = -1;
 
         for (size_t i = 0; i < count; i++) {
                 const char *at = headers[i].value;
 
-                if (!at || strcmp(headers[i].name, OWN_PREFIX "round") != 0)
+                if (strcmp(headers[i].name, name) != 0)
                         continue;
-                for (round = 0; *at >= '0' && *at <= '9' && round < ROUND_MAX; at++)
-                        round = round * 10 + (*at - '0');
+                if (number >= 0 || !at || !headers[i].size || headers[i].size > 18)
+                        return -1;
+                number = 0;
+                for (size_t k = 0; k < headers[i].size; k++) {
+                        if (at[k] < '0' || at[k] > '9')
+                                return -1;
+                        number = number * 10 + (at[k] - '0');
+                }
         }
-        return (round < ROUND_MAX ? round : ROUND_MAX) + 1;
+        return number;
+}
+
+int32_t weir_dead_round(const struct weir_header *headers, size_t count)
+{
+        int64_t round = own_number(headers, count, OWN_PREFIX "round");
+        bool named = false;
+
+        for (size_t i = 0; i < count; i++)
+                named = named || (strcmp(headers[i].name, OWN_PREFIX "topic") == 0 &&
+                                  headers[i].value && headers[i].size);
+        if (round < 1 || !named || own_number(headers, count, OWN_PREFIX "partition") < 0 ||
+            own_number(headers, count, OWN_PREFIX "offset") < 0 ||
+            own_number(headers, count, OWN_PREFIX "dead_letter") < 1) /* D3 */
+                return 1;
+        return round < WEIR_ROUND_MAX ? (int32_t)round + 1 : WEIR_ROUND_MAX;
 }
 
 /* ---- the message --------------------------------------------------------------------------- */

@@ -11,6 +11,9 @@
 #include "store/kept.h"
 #include "store/pg.h"
 
+/* No letter has been through more: then `weir dlq requeue --max-rounds` still can be one more. */
+#define WEIR_ROUND_MAX 999999
+
 struct weir_deadletter {
         int32_t position; /* weir.position.id */
         const char *worker, *topic;
