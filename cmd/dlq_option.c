@@ -12,8 +12,8 @@
 
 #include "cmd.h"
 #include "conf/value.h"
-#include "store/deadletter.h"
 #include "dlq.h"
+#include "store/deadletter.h"
 
 static const char name[] = "dlq";
 
