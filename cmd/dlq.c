@@ -83,8 +83,10 @@ int cmd_dlq(int argc, char **argv)
         struct weir_pg_conf store = { .application_name = "weir dlq" };
         struct weir_error error = { 0 };
         struct dlq_order order;
-        int r = dlq_parse(argc, argv, &order);
+        int r = cmd_check_words(argc, argv);
 
+        if (r == CMD_DONE)
+                r = dlq_parse(argc, argv, &order);
         if (r != CMD_DONE)
                 return r < 0 ? CMD_DONE : r;
         r = cmd_load(name, order.config, &conf);

@@ -37,11 +37,14 @@ struct dlq_pace {
         const char *what; /* "requeued" */
         int64_t total, done, rate;
         int64_t begun_us, shown_us;
+        int64_t due_us; /* before which the next chunk may not begin */
         bool terminal, shown;
 };
 void dlq_pace_begin(struct dlq_pace *pace, const char *what, int64_t total, int64_t rate);
 /* How many the next chunk may take, at most @most. */
 size_t dlq_pace_next(const struct dlq_pace *pace, size_t most);
+/* A chunk of @count has ended at @now_us: how long the next one has to wait. With a rate only. */
+int64_t dlq_pace_owes_us(struct dlq_pace *pace, int64_t count, int64_t now_us);
 /* @count more are done: show it, wait for as long as the rate wants. */
 void dlq_pace_step(struct dlq_pace *pace, int64_t count);
 /* Take the line away. */

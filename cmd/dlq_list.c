@@ -261,7 +261,7 @@ int dlq_stats(struct weir_pg *pg, const struct dlq_order *order, struct weir_err
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *groups = NULL;
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *hours = NULL;
         int64_t all = 0;
-        int r = weir_deadletter_stats(pg, &order->filter, &groups, reterr);
+        int r = weir_deadletter_stats(pg, &order->filter, 0, false, &groups, reterr);
 
         if (r == 0)
                 r = weir_deadletter_hours(pg, &order->filter, HOURS, &hours, reterr);

@@ -13,6 +13,7 @@
 #include "cmd.h"
 #include "conf/value.h"
 #include "dlq.h"
+#include "store/deadletter.h"
 
 static const char name[] = "dlq";
 
@@ -221,7 +222,7 @@ static int take_option(int option, struct dlq_order *ret)
         case OPT_DRY: ret->dry_run = true; break;
         case OPT_RATE: return take_number(option, 1, 1000000, &ret->rate);
         case OPT_ROUNDS:
-                r = take_number(option, 1, 1000000, &number);
+                r = take_number(option, 1, WEIR_ROUND_MAX + 1, &number);
                 ret->max_rounds = (int32_t)number;
                 return r;
         case OPT_WAIT: ret->wait = true; break;

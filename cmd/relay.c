@@ -130,8 +130,10 @@ int cmd_relay(int argc, char **argv)
         struct weir_error error = { 0 };
         const char *path = NULL;
         bool json = false, opens;
-        int c, r;
+        int c, r = cmd_check_words(argc, argv);
 
+        if (r != CMD_DONE)
+                return r;
         while ((c = getopt_long(argc, argv, "c:jh", options, NULL)) != -1)
                 switch (c) {
                 case 'c': path = optarg; break;

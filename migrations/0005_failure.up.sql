@@ -62,6 +62,9 @@ ALTER TABLE weir.dead_letter
                  'dropped'));
 -- Lanes look for what is marked; nearly nothing is.
 CREATE INDEX dead_letter_requeue ON weir.dead_letter (position, id) WHERE state = 'requeue';
+-- Those that wait for their next try: later ones of the same key wait for them. A key is as long as it likes.
+CREATE INDEX dead_letter_again ON weir.dead_letter (position, sha256(key), id)
+        WHERE state = 'requeue' AND attempts > 0;
 CREATE INDEX dead_letter_kept ON weir.dead_letter (id) WHERE state = 'kept';
 -- The last word of an operator about a position: from there on its failures are counted (dead.max_share).
 CREATE INDEX position_change_position ON weir.position_change (position, id);

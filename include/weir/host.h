@@ -261,8 +261,9 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
  * stands in the transaction: it makes every COMMIT fail, so leave it alone, and savepoints of any
  * name but your own (weir_spare is weir's). Afterwards weir checks
  * that the transaction is still the one it opened; if not, the event is rejected. When a statement
- * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls;
- * a failed transaction without one counts as WEIR_RETRY.
+ * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls,
+ * also when you undid it by a savepoint and return WEIR_RETRY or WEIR_REJECT; a failed transaction
+ * without one counts as WEIR_RETRY, and so uses up an attempt.
  * Owner    weir. It is in non-blocking mode (PQexec() waits all the same); leave it idle and
  *          without open results when the handler returns.
  * Errors   NULL: the transaction is lost already. Return; the reason is known.

@@ -186,7 +186,7 @@ const struct weir_key weir_keys[] = {
         { "workers.dead.max_share", WEIR_KEY_COUNT, 0, WORKER(dead_max_percent), .fallback = "50",
           .min = 1, .max = 100,
           .help = "Percent of dead.window that may become dead letters; the next one halts the "
-                  "partition. 100: never." },
+                  "partition, also after a restart or a move. 100: never." },
         { "workers.dead.window", WEIR_KEY_COUNT, 0, WORKER(dead_window), .fallback = "1000",
           .min = 10, .max = 1000000,
           .help = "How many of the last records of a partition are looked at: those that this "

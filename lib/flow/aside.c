@@ -155,6 +155,8 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
         int r;
 
         WEIR_FAILPOINT("aside.failed");
+        if (!entry && last && aside->env->worker->on_dead == WEIR_DEAD_PUBLISH)
+                return weir_rerun_publish(&aside->rerun, position, &failure, fault);
         r = entry ? weir_parked_postpone(aside->pg, position, &parked, reason, text, &error)
                   : weir_deadletter_fail(aside->pg, position, &failure, &error);
         if (r < 0) {
@@ -224,6 +226,7 @@ static enum weir_run failed(struct weir_aside *aside, struct weir_park_entry *en
                 step = weir_rerun_bury(&aside->rerun, position, klass, fault);
                 aside->counts->dead += step == WEIR_RERUN_DONE;
         }
+        aside->postponed = step == WEIR_RERUN_DONE && !last;
         if (step == WEIR_RERUN_DONE)
                 log_failure(aside, &said, klass, last);
         return conclude(aside, entry, step, last, true, fault);
@@ -298,6 +301,14 @@ static bool may_go_on(const struct weir_aside *aside, int64_t until_us)
                !aside->stopping(aside->context);
 }
 
+static bool among(const uint64_t *hashes, size_t count, uint64_t hash)
+{
+        for (size_t i = 0; i < count; i++)
+                if (hashes[i] == hash)
+                        return true;
+        return false;
+}
+
 static enum weir_run run_letters(struct weir_aside *aside, const struct weir_position *position,
                                  int64_t until_us)
 {
@@ -307,8 +318,9 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
                                                      worker->retry_factor };
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
         enum weir_run run = WEIR_RUN_DONE;
-        int64_t ids[LETTERS_MAX];
-        size_t count_ids = 0;
+        struct weir_deadletter_turn turns[LETTERS_MAX];
+        uint64_t waiting[LETTERS_MAX]; /* keys of which one was postponed in this turn (X6) */
+        size_t turn_count = 0, waiting_count = 0;
         int r;
 
         if (!aside->env->marks || weir_clock_us() < aside->look_at_us)
@@ -319,19 +331,24 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
                 return WEIR_RUN_DONE;
         r = connect_for(aside, &fault.error);
         if (r == 0)
-                r = weir_deadletter_due(aside->pg, position->id, &delay, ids, LETTERS_MAX,
-                                        &count_ids, &fault.error);
+                r = weir_deadletter_due(aside->pg, position->id, &delay, turns, LETTERS_MAX,
+                                        &turn_count, &fault.error);
         fault.outcome = r;
         if (r < 0)
                 return world_failed(aside, &fault);
-        for (size_t i = 0; i < count_ids && run == WEIR_RUN_DONE; i++) {
+        for (size_t i = 0; i < turn_count && run == WEIR_RUN_DONE; i++) {
                 if (!may_go_on(aside, until_us)) {
                         aside->look_at_us = 0; /* there is more */
                         break;
                 }
-                run = run_one(aside, NULL, ids[i], position);
+                if (among(waiting, waiting_count, turns[i].key_hash))
+                        continue;
+                aside->postponed = false;
+                run = run_one(aside, NULL, turns[i].id, position);
+                if (aside->postponed && turns[i].key_hash)
+                        waiting[waiting_count++] = turns[i].key_hash;
         }
-        if (count_ids == LETTERS_MAX)
+        if (turn_count == LETTERS_MAX)
                 aside->look_at_us = 0;
         return run;
 }

@@ -527,6 +527,87 @@ START_TEST(a_marked_letter_has_its_attempts_and_waits_between_them)
 }
 END_TEST
 
+START_TEST(X6_letters_of_a_key_take_effect_in_the_order_in_which_they_died)
+{
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        letter("b", 0, "attempts"); /* of the same key */
+        letter("c", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "a"); /* also within one turn */
+        said.answer = WEIR_DONE;
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "a"); /* nobody overtakes while it waits */
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET failed_at = failed_at -"
+                    " interval '1min' WHERE attempts > 0 RETURNING 1) SELECT count(*) FROM u");
+        for (int turn = 0; turn < 3; turn++)
+                ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "aabc");
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 3);
+        books_balance();
+}
+END_TEST
+
+START_TEST(X6_other_keys_and_none_do_not_wait)
+{
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        letter("b", 0, "attempts");
+        letter("c", 0, "attempts");
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET key = CASE id WHEN (SELECT min(id)"
+                    " FROM weir.dead_letter) THEN 'x'::bytea WHEN (SELECT max(id) FROM"
+                    " weir.dead_letter) THEN NULL ELSE repeat('y', 10000)::bytea END"
+                    " RETURNING 1) SELECT count(*) FROM u");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "abc");
+        books_balance();
+}
+END_TEST
+
+START_TEST(a_marked_letter_that_fails_for_good_is_published_again)
+{
+        worker.on_dead = WEIR_DEAD_PUBLISH;
+        worker.dead_letter_topic = "t.dead";
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 0); /* it has more attempts */
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET attempts = 2, failed_at = now() -"
+                    " interval '1min' RETURNING 1) SELECT count(*) FROM u");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'kept' AND class = 'attempts'"
+                               " AND attempts = 3 AND text = 'later a'"),
+                         1);
+        ck_assert_int_eq(
+                COUNT("weir.outbox o, weir.dead_letter d WHERE o.kind = 't' AND o.destination ="
+                      " 't.dead' AND o.body = d.value AND o.key = d.key AND o.message_id ="
+                      " 'weir-dead-' || d.id AND o.header_values[array_position(o.header_names,"
+                      " 'weir_round'::bytea)] = '2' AND o.header_values[array_position("
+                      "o.header_names, 'weir_text'::bytea)] = 'later a'"),
+                1);
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 1);
+        books_balance();
+}
+END_TEST
+
+START_TEST(a_letter_that_is_dropped_before_it_is_published_again_is_not)
+{
+        worker.on_dead = WEIR_DEAD_PUBLISH;
+        worker.dead_letter_topic = "t.dead";
+        said.answer = WEIR_REJECT;
+        said.other = "UPDATE weir.dead_letter SET state = 'dropped'";
+        letter("a", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'dropped'"), 1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(a_record_that_was_refused_is_run_whole)
 {
         letter("a,b", 0, "decode"); /* JSON batches were not accepted then */
@@ -652,6 +733,10 @@ int main(void)
         tcase_add_test(tcase, a_marked_letter_comes_into_effect_once);
         tcase_add_test(tcase, a_marked_letter_that_fails_is_kept_with_its_new_reason);
         tcase_add_test(tcase, a_marked_letter_has_its_attempts_and_waits_between_them);
+        tcase_add_test(tcase, X6_letters_of_a_key_take_effect_in_the_order_in_which_they_died);
+        tcase_add_test(tcase, X6_other_keys_and_none_do_not_wait);
+        tcase_add_test(tcase, a_marked_letter_that_fails_for_good_is_published_again);
+        tcase_add_test(tcase, a_letter_that_is_dropped_before_it_is_published_again_is_not);
         tcase_add_test(tcase, a_record_that_was_refused_is_run_whole);
         tcase_add_test(tcase, a_record_that_still_is_no_event_is_kept_again);
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
