@@ -4,9 +4,11 @@
 #
 # One process handles and relays. The clock runs from the first batch until the last record of the target topic and
 # the last row of the outbox: what is called "through" has left, was acknowledged, and is removed. Sizes are the
-# largest that were seen, sampled ten times a second: a sawtooth, filled by handlers and emptied by autovacuum. The
-# idle latency is by the broker's own clock (LogAppendTime) against the start of the transaction, so it holds the
-# handler and COMMIT too.
+# largest that were seen, sampled ten times a second; what waits is what was handled less what is in the topic. Three
+# questions about size: a backlog as large as there can be (million), emits that come no faster than they leave
+# (steady: then the table must stay small, however many pass), and the same amount again and again (round: then it
+# must not grow). The idle latency is by the broker's own clock (LogAppendTime) against the start of the transaction,
+# so it holds the handler and COMMIT too.
 
 OUTBOX_KEYS=1000 # distinct keys: streams share them out
 IDLE_EVENTS=41
@@ -26,47 +28,98 @@ outbox_stop() {
         running=
 }
 
-outbox_fill() { # TOPIC COUNT
+outbox_events() { # FIRST COUNT
+        awk -v first="$1" -v count="$2" -v keys="$OUTBOX_KEYS" 'BEGIN {
+                for (i = first; i < first + count; i++)
+                        printf "{\"specversion\":\"1.0\",\"id\":\"e-%d\",\"source\":\"/bench\",\"type\":\"order.placed\",\"subject\":\"s%d\"," \
+                               "\"datacontenttype\":\"application/json\",\"data\":{\"n\":%d,\"name\":\"Ada Lovelace\",\"tags\":[\"first\",\"engine\"]}}\n", i, i % keys, i }'
+}
+
+outbox_topic() { # NAME
         kafkactl create "$1" 4
         within 10s knows "$1"
-        awk -v count="$2" -v keys="$OUTBOX_KEYS" 'BEGIN {
-                for (i = 1; i <= count; i++)
-                        printf "{\"specversion\":\"1.0\",\"id\":\"e-%d\",\"source\":\"/bench\",\"type\":\"order.placed\",\"subject\":\"s%d\"," \
-                               "\"datacontenttype\":\"application/json\",\"data\":{\"n\":%d,\"name\":\"Ada Lovelace\",\"tags\":[\"first\",\"engine\"]}}\n", i, i % keys, i }' |
-                "$B/weir" emit --brokers "$kafka" --topic "$1" --key-from subject 2>"$work/emit.log" || { cat "$work/emit.log" >&2; die 'emit'; }
+}
+
+outbox_emit() { # TOPIC FIRST COUNT [OPTION..]
+        outbox_events "$2" "$3" | "$B/weir" emit --brokers "$kafka" --topic "$1" --key-from subject "${@:4}" 2>"$work/emit.log" ||
+                { cat "$work/emit.log" >&2; die 'emit'; }
 }
 
 handled_any() { [ "$(sql 'select count(*) from weir.batch')" -gt 0 ]; }
 
-outbox_run() { # BENCH PAIR COUNT TOPIC
-        local target=$1-$2 start now handled_us=0 table index rows handled
-        local most_rows=0 most_table=0 most_index=0
-        kafkactl create "$target" 4
-        within 10s knows "$target"
-        outbox_start "$4" "$target"
-        within 60s handled_any || { tail "$work/weir.log" >&2; die 'outbox: nothing is handled'; }
-        start=${EPOCHREALTIME/[.,]/}
+# COUNT TARGET: until so many have come through; $start (if 0: now) $took_us $handled_us $most_rows $most_table $most_index
+outbox_watch() {
+        local now table index handled sent
+        most_rows=0 most_table=0 most_index=0 handled_us=0
         while :; do
-                read -r table index rows handled < <(sql "select pg_table_size('weir.outbox') / 1024 || ' ' || pg_indexes_size('weir.outbox') / 1024
-                        || ' ' || (select count(*) from weir.outbox) || ' ' || (select coalesce(sum(events), 0) from weir.batch)")
+                read -r table index handled < <(sql "select pg_table_size('weir.outbox') / 1024 || ' ' || pg_indexes_size('weir.outbox') / 1024
+                        || ' ' || coalesce(sum(events), 0) from weir.batch")
+                sent=$(sum_of "$2")
                 now=${EPOCHREALTIME/[.,]/}
                 most_table=$((table > most_table ? table : most_table))
                 most_index=$((index > most_index ? index : most_index))
-                most_rows=$((rows > most_rows ? rows : most_rows))
-                [ "$handled" -lt "$3" ] || [ "$handled_us" != 0 ] || handled_us=$((now - start))
-                [ "$rows" != 0 ] || [ "$handled" != "$3" ] || [ "$(sum_of "$target")" -lt "$3" ] || break
+                most_rows=$((handled - sent > most_rows ? handled - sent : most_rows))
+                [ "$handled" -lt "$1" ] || [ "$handled_us" != 0 ] || handled_us=$((now - start))
+                [ "$sent" -lt "$1" ] || [ -n "$(sql 'select 1 from weir.outbox limit 1')" ] || break
                 alive "$running" || { tail "$work/weir.log" >&2; die 'outbox: weir ended'; }
                 sleep 0.1
         done
-        now=${EPOCHREALTIME/[.,]/}
-        outbox_stop
-        [ "$(sum_of "$target")" = "$3" ] || die "outbox: $(sum_of "$target") records, not $3"
-        note "$1-handled" "$2" a $(($3 * 1000000 / handled_us))
-        note "$1-through" "$2" a $(($3 * 1000000 / (now - start)))
+        took_us=$((now - start))
+        [ "$sent" = "$1" ] || die "outbox: $sent records, not $1"
+}
+
+outbox_note() { # BENCH PAIR COUNT: and $through
+        through=$(($3 * 1000000 / took_us))
+        note "$1-through" "$2" a "$through"
         note "$1-rows" "$2" a "$most_rows"
         note "$1-table" "$2" a "$most_table"
         note "$1-index" "$2" a "$most_index"
+}
+
+outbox_run() { # BENCH PAIR COUNT TOPIC
+        local target=$1-$2 start took_us handled_us most_rows most_table most_index
+        outbox_topic "$target"
+        outbox_start "$4" "$target"
+        within 60s handled_any || { tail "$work/weir.log" >&2; die 'outbox: nothing is handled'; }
+        start=${EPOCHREALTIME/[.,]/}
+        outbox_watch "$3" "$target"
+        outbox_stop
+        note "$1-handled" "$2" a $(($3 * 1000000 / handled_us))
+        outbox_note "$1" "$2" "$3"
         kafkactl delete "$target"
+}
+
+# COUNT EVENTS-A-SECOND: they come while weir runs
+outbox_steady() {
+        local start took_us handled_us most_rows most_table most_index feeding
+        outbox_topic steady
+        outbox_topic steady-out
+        outbox_start steady steady-out
+        outbox_emit steady 1 "$1" --rate "$2" &
+        feeding=$!
+        within 60s handled_any || { tail "$work/weir.log" >&2; die 'outbox: nothing is handled'; }
+        start=${EPOCHREALTIME/[.,]/}
+        outbox_watch "$1" steady-out
+        wait "$feeding" || die 'outbox: emit'
+        outbox_stop
+        outbox_note outbox-steady 1 "$1"
+        kafkactl delete steady-out
+}
+
+# ROUNDS COUNT: so many at once, each time after the ones before have left
+outbox_rounds() {
+        local start took_us handled_us most_rows most_table most_index round
+        outbox_topic rounds
+        outbox_topic rounds-out
+        outbox_start rounds rounds-out
+        for ((round = 1; round <= $1; round++)); do
+                start=${EPOCHREALTIME/[.,]/}
+                outbox_emit rounds $(((round - 1) * $2 + 1)) "$2"
+                outbox_watch $((round * $2)) rounds-out
+                outbox_note "outbox-round$round" 1 "$2"
+        done
+        outbox_stop
+        kafkactl delete rounds-out
 }
 
 # Nothing to do for a moment: the relay's session has been quiet, so it waits for a NOTIFY.
@@ -96,17 +149,21 @@ outbox_idle() {
 }
 
 bench_outbox() {
-        local pair
+        local pair through
         outbox_idle
         say "outbox: ${EVENTS:-200000} events, each emits one"
-        outbox_fill outbox "${EVENTS:-200000}"
+        outbox_topic outbox
+        outbox_emit outbox 1 "${EVENTS:-200000}"
         for ((pair = 0; pair <= pairs; pair++)); do
                 outbox_run outbox "$pair" "${EVENTS:-200000}" outbox
         done
         [ -z "${EVENTS:-}" ] || return 0
-        say 'outbox: 1,000,000 events: does it grow?'
-        outbox_fill million 1000000
+        say 'outbox: 1,000,000 events at once'
+        outbox_topic million
+        outbox_emit million 1 1000000
         outbox_run outbox-million 1 1000000 million
-        sql 'vacuum weir.outbox'
-        note outbox-million-after 1 a "$(sql "select (pg_table_size('weir.outbox') + pg_indexes_size('weir.outbox')) / 1024")"
+        say "outbox: 1,000,000 events, half as fast as that ($((through / 2)) a second)"
+        outbox_steady 1000000 $((through / 2))
+        say 'outbox: 300,000 events, three times'
+        outbox_rounds 3 300000
 }

@@ -3,7 +3,7 @@
  * check - say before the start what would go wrong at the start, all of it
  *
  * Every line is one thing looked at, with its verdict; a failed one says what to do. Nothing is changed anywhere:
- * with --connect plugins are opened as `weir run` opens them, because only they know their options and tables,
+ * plugins are opened as `weir run` opens them, because only they know their options, with --connect their tables too,
  * and closed again before a single event.
  * Not chosen    stopping at the first thing that is wrong: whoever mends one per start gives up after the third.
  */
@@ -23,12 +23,12 @@
 
 static const char help[] =
         "usage: weir check [-c FILE] [--connect] [--json]\n\n"
-        "Checks the configuration, the fence around worker processes, and the plugins; with --connect also Kafka\n"
-        "(reachable, topics there, group readable) and PostgreSQL (reachable, version, schema, rights), and opens the\n"
-        "plugins with their options. Prints a line for each thing looked at. Changes nothing.\n\n"
+        "Checks the configuration, the fence around worker processes, the plugins and their options; with --connect\n"
+        "also Kafka (reachable, topics there, group readable), PostgreSQL (reachable, version, schema, rights) and the\n"
+        "plugins' tables. Prints a line for each thing looked at: ok, warn or WRONG. Changes nothing.\n\n"
         "  -c, --config FILE   configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "      --connect       ask the servers too\n"
-        "  -j, --json          a JSON array: {\"ok\", \"what\", \"detail\"} for each thing\n"
+        "  -j, --json          a JSON array: {\"ok\", \"warning\", \"what\", \"detail\"} for each thing\n"
         "  -h, --help          this text\n\n"
         "Exit status: 0 all well, 1 something is wrong, 78 the file itself is wrong.\n\n"
         "example:\n"
@@ -36,19 +36,22 @@ static const char help[] =
 
 struct checking {
         struct weir_conf *conf;
-        struct weir_plugin **plugins; /* of the workers' index; NULL = not loaded */
+        struct weir_plugin **plugins; /* of the workers' index; NULL = not loaded, or it refused */
+        bool *wants_tables;           /* likewise: not opened yet */
         size_t count;
         int code;
         bool json;
 };
 
-static void tell(struct checking *checking, bool ok, const char *what, const char *detail)
+static void tell(struct checking *checking, const char *verdict, const char *what,
+                 const char *detail)
 {
         if (!checking->json) {
-                printf("%-6s %-28s %s\n", ok ? "ok" : "WRONG", what, detail);
+                printf("%-6s %-28s %s\n", verdict, what, detail);
         } else {
-                printf("%s{\"ok\":%s,\"what\":", checking->count ? ",\n " : "[",
-                       ok ? "true" : "false");
+                printf("%s{\"ok\":%s,\"warning\":%s,\"what\":", checking->count ? ",\n " : "[",
+                       strcmp(verdict, "WRONG") ? "true" : "false",
+                       strcmp(verdict, "warn") ? "false" : "true");
                 cmd_print_json(what);
                 fputs(",\"detail\":", stdout);
                 cmd_print_json(detail);
@@ -59,14 +62,57 @@ static void tell(struct checking *checking, bool ok, const char *what, const cha
 
 static void good(struct checking *checking, const char *what, const char *detail)
 {
-        tell(checking, true, what, detail);
+        tell(checking, "ok", what, detail);
 }
 
 static void bad(struct checking *checking, const char *what, const char *detail)
 {
-        tell(checking, false, what, detail);
+        tell(checking, "WRONG", what, detail);
         if (checking->code == CMD_DONE)
                 checking->code = CMD_FAILED;
+}
+
+static void bad_plugin(struct checking *checking, const char *what, const struct weir_error *error)
+{
+        bad(checking, what, error->text);
+        if (error->code == WEIR_ECONF)
+                checking->code = CMD_CONFIG;
+}
+
+static void warn_loops(struct checking *checking, const struct weir_handler *handler)
+{
+        const struct weir_conf_sink *sink;
+        char what[300], detail[400];
+        const char *topic;
+
+        for (size_t i = 0; (sink = weir_handler_loop(handler, i, &topic)); i++) {
+                snprintf(what, sizeof what, "sink %s", sink->name);
+                snprintf(detail, sizeof detail, "a loop: worker %s reads topic %s, where %s go",
+                         weir_handler_name(handler), topic,
+                         sink->topic ? "its events" : "the answers");
+                tell(checking, "warn", what, detail);
+        }
+}
+
+/* Options are known to the plugin only: open it, as far as it goes without its tables. */
+static void check_options(struct checking *checking, size_t index)
+{
+        WEIR_CLEANUP(weir_handler_closep) struct weir_handler *handler = NULL;
+        const struct weir_conf_worker *worker = &checking->conf->workers[index];
+        struct weir_error error;
+        char what[96];
+        int r = weir_handler_try(checking->plugins[index], worker, &handler, &error);
+
+        snprintf(what, sizeof what, "worker %s, options", worker->name);
+        checking->wants_tables[index] = r > 0;
+        if (r < 0)
+                bad_plugin(checking, what, &error);
+        else
+                good(checking, what,
+                     r ? "as far as the plugin reads them before its tables (--connect)"
+                       : "as the plugin wants them");
+        if (handler)
+                warn_loops(checking, handler);
 }
 
 static void check_plugins(struct checking *checking)
@@ -89,6 +135,7 @@ static void check_plugins(struct checking *checking)
                          weir_plugin_worker(checking->plugins[i])->version,
                          weir_plugin_path(checking->plugins[i]));
                 good(checking, what, detail);
+                check_options(checking, i);
         }
 }
 
@@ -251,7 +298,7 @@ static bool check_schema(struct checking *checking, struct weir_pg *pg)
         return r == 0;
 }
 
-/* Options and tables are known to the plugin only: open it as `weir run` does. */
+/* Tables are known to the plugin only: open it as `weir run` does. */
 static void check_handlers(struct checking *checking, const struct weir_pg_conf *store)
 {
         WEIR_CLEANUP(weir_pool_freep) struct weir_pool *pool = NULL;
@@ -266,16 +313,15 @@ static void check_handlers(struct checking *checking, const struct weir_pg_conf 
                 WEIR_CLEANUP(weir_handler_closep) struct weir_handler *handler = NULL;
                 const struct weir_conf_worker *worker = &checking->conf->workers[i];
 
-                if (!checking->plugins[i])
+                if (!checking->plugins[i] || !checking->wants_tables[i])
                         continue;
                 snprintf(what, sizeof what, "worker %s, opened", worker->name);
                 if (weir_handler_open(checking->plugins[i], worker, pool, &handler, &error) == 0) {
                         good(checking, what, "options and tables as the plugin wants them");
+                        warn_loops(checking, handler);
                         continue;
                 }
-                bad(checking, what, error.text);
-                if (error.code == WEIR_ECONF)
-                        checking->code = CMD_CONFIG;
+                bad_plugin(checking, what, &error);
         }
 }
 
@@ -312,7 +358,8 @@ static int check(struct checking *checking, bool connect)
         char detail[64];
 
         checking->plugins = calloc(conf->worker_count + 1, sizeof *checking->plugins);
-        if (!checking->plugins)
+        checking->wants_tables = calloc(conf->worker_count + 1, sizeof *checking->wants_tables);
+        if (!checking->plugins || !checking->wants_tables)
                 return cmd_say(CMD_FAILED, "check", "out of memory");
         good(checking, "configuration", conf->path);
         snprintf(detail, sizeof detail, "librdkafka %s takes them", weir_kafka_version());
@@ -328,6 +375,7 @@ static int check(struct checking *checking, bool connect)
         for (size_t i = 0; i < conf->worker_count; i++)
                 weir_plugin_unload(checking->plugins[i]);
         free(checking->plugins);
+        free(checking->wants_tables);
         return checking->code;
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "conf/value.h"
 #include "runtime.h"
 
@@ -47,6 +48,23 @@ int cmd_usage(const char *name)
 {
         fprintf(stderr, "try 'weir %s --help'\n", name);
         return CMD_USAGE;
+}
+
+int cmd_check_words(int argc, char **argv)
+{
+        for (int i = 1; i < argc; i++) {
+                char shown[128];
+
+                if (weir_utf8_is(argv[i]) || !strncmp(argv[i], "--config=", 9) ||
+                    !strncmp(argv[i], "-c", 2) || !strcmp(argv[i - 1], "-c") ||
+                    !strcmp(argv[i - 1], "--config"))
+                        continue;
+                return cmd_say(CMD_USAGE, argv[0],
+                               "word %d of the command line, '%s', is not UTF-8; is your terminal "
+                               "set to another encoding?",
+                               i, weir_bytes_show(argv[i], strlen(argv[i]), shown, sizeof shown));
+        }
+        return CMD_DONE;
 }
 
 bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret)

@@ -26,6 +26,9 @@ int cmd_usage(const char *name);
 /* getopt_long() that says itself what is wrong, with the option that was probably meant; then '?'. argv[0]
  * is the subcommand. @shorts without a leading ':'. */
 int cmd_option(int argc, char **argv, const char *shorts, const struct option *options);
+/* What is said on the command line is looked for, and kept, in a database whose texts are UTF-8. CMD_DONE, or CMD_USAGE:
+ * it was said which word is not. The file of -c may be named by any bytes. */
+int cmd_check_words(int argc, char **argv);
 /* Digits only, @min to @max: no sign, no blanks, nothing behind. */
 bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret);
 /* The word of @words (@count of them, @stride bytes apart) that was probably meant; NULL = none is near. */

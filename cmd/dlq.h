@@ -37,11 +37,14 @@ struct dlq_pace {
         const char *what; /* "requeued" */
         int64_t total, done, rate;
         int64_t begun_us, shown_us;
+        int64_t due_us; /* before which the next chunk may not begin */
         bool terminal, shown;
 };
 void dlq_pace_begin(struct dlq_pace *pace, const char *what, int64_t total, int64_t rate);
 /* How many the next chunk may take, at most @most. */
 size_t dlq_pace_next(const struct dlq_pace *pace, size_t most);
+/* A chunk of @count has ended at @now_us: how long the next one has to wait. With a rate only. */
+int64_t dlq_pace_owes_us(struct dlq_pace *pace, int64_t count, int64_t now_us);
 /* @count more are done: show it, wait for as long as the rate wants. */
 void dlq_pace_step(struct dlq_pace *pace, int64_t count);
 /* Take the line away. */
@@ -58,6 +61,9 @@ int dlq_warn_lonely(struct weir_pg *pg, const struct weir_deadletter_filter *fil
 /* Until nothing that @by marked waits for its lane. An exit code, or < 0. */
 int dlq_wait_outcome(struct weir_pg *pg, const char *by, int64_t first_id, int64_t last_id,
                      int64_t marked, bool json, struct weir_error *reterr);
+
+/* What to do about a letter of this kind before it is sent round again; NULL: it waits for nobody. */
+const char *dlq_next(const char *state, const char *klass, const char *reason);
 
 /* Of the columns of weir_deadletter_list(): JSON's names, and which are numbers. */
 extern const char *const dlq_names[WEIR_LETTER_COLUMNS];

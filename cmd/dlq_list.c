@@ -3,7 +3,8 @@
  * dlq_list - what is there, and what most of it is
  *
  * The first question in the night is not "which" but "what kind, since when, still going on": that is stats, and its
- * bars by hour. list answers the second one.
+ * bars by hour. list answers the second one. And a kind has a next step (store/reason): said once for each, below the
+ * sums, since a sentence in each line would leave no room for the line.
  */
 #include "dlq.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "store/reason.h"
 
 #define HOURS 48
 #define BAR 50
@@ -29,6 +31,11 @@ const bool dlq_numbers[] = {
 static const char *text_of(const struct weir_pg_rows *rows, size_t row, size_t column)
 {
         return weir_pg_rows_text(rows, row, column).ptr;
+}
+
+const char *dlq_next(const char *state, const char *klass, const char *reason)
+{
+        return state && strcmp(state, "kept") == 0 ? weir_reason_next(klass, reason) : NULL;
 }
 
 /* ---- list ----------------------------------------------------------------------------------- */
@@ -136,7 +143,8 @@ int dlq_list(struct weir_pg *pg, const struct dlq_order *order, struct weir_erro
 
 enum { WORKER, CLASS, REASON, ROWS, FIRST, LAST, ROUND_LOW, ROUND_HIGH, EXAMPLE };
 
-static void print_stats_json(const struct weir_pg_rows *groups, const struct weir_pg_rows *hours)
+static void print_stats_json(const char *state, const struct weir_pg_rows *groups,
+                             const struct weir_pg_rows *hours)
 {
         static const char *const keys[] = { "worker", "class", "reason",    "rows",   "first",
                                             "last",   "round", "max_round", "example" };
@@ -151,6 +159,9 @@ static void print_stats_json(const struct weir_pg_rows *groups, const struct wei
                         else
                                 cmd_print_json(text_of(groups, row, i));
                 }
+                fputs(",\"next\":", stdout);
+                cmd_print_json(
+                        dlq_next(state, text_of(groups, row, CLASS), text_of(groups, row, REASON)));
                 putchar('}');
         }
         fputs("],\n \"hours\":[", stdout);
@@ -192,6 +203,40 @@ static int print_groups(const struct weir_pg_rows *groups, int64_t all, struct w
         return dlq_table_print(stdout, &table, reterr);
 }
 
+/* Groups stand by their numbers, and one kind may be there for several workers. */
+static bool seen_before(const struct weir_pg_rows *groups, size_t row)
+{
+        for (size_t i = 0; i < row; i++)
+                if (strcmp(text_of(groups, i, CLASS), text_of(groups, row, CLASS)) == 0 &&
+                    strcmp(text_of(groups, i, REASON), text_of(groups, row, REASON)) == 0)
+                        return true;
+        return false;
+}
+
+static int print_next(const char *state, const struct weir_pg_rows *groups,
+                      struct weir_error *reterr)
+{
+        static const struct dlq_column columns[] = { { "CLASS", false, 0 },
+                                                     { "REASON", false, 24 },
+                                                     { "NEXT", false, 0 } };
+        struct dlq_table table;
+
+        if (!dlq_next(state, "", ""))
+                return 0;
+        dlq_table_init(&table, columns, WEIR_COUNT_OF(columns));
+        for (size_t row = 0; row < weir_pg_rows_count(groups); row++) {
+                if (seen_before(groups, row))
+                        continue;
+                dlq_table_add(&table, weir_pg_rows_text(groups, row, CLASS));
+                dlq_table_add(&table, weir_pg_rows_text(groups, row, REASON));
+                dlq_table_addf(&table, "%s",
+                               dlq_next(state, text_of(groups, row, CLASS),
+                                        text_of(groups, row, REASON)));
+        }
+        putchar('\n');
+        return dlq_table_print(stdout, &table, reterr);
+}
+
 static void print_hours(const struct weir_pg_rows *hours)
 {
         int64_t most = 1;
@@ -216,14 +261,14 @@ int dlq_stats(struct weir_pg *pg, const struct dlq_order *order, struct weir_err
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *groups = NULL;
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *hours = NULL;
         int64_t all = 0;
-        int r = weir_deadletter_stats(pg, &order->filter, &groups, reterr);
+        int r = weir_deadletter_stats(pg, &order->filter, 0, false, &groups, reterr);
 
         if (r == 0)
                 r = weir_deadletter_hours(pg, &order->filter, HOURS, &hours, reterr);
         if (r < 0)
                 return r;
         if (order->json) {
-                print_stats_json(groups, hours);
+                print_stats_json(order->filter.state, groups, hours);
                 return CMD_DONE;
         }
         for (size_t row = 0; row < weir_pg_rows_count(groups); row++)
@@ -236,6 +281,9 @@ int dlq_stats(struct weir_pg *pg, const struct dlq_order *order, struct weir_err
         if (r < 0)
                 return r;
         printf("%lld in all\n", (long long)all);
+        r = print_next(order->filter.state, groups, reterr);
+        if (r < 0)
+                return r;
         print_hours(hours);
         return CMD_DONE;
 }

@@ -33,6 +33,17 @@ enum { WORKER, CLASS, REASON, ROWS, FIRST, LAST, ROUND_LOW, ROUND_HIGH, EXAMPLE 
 
 /* ---- the plan ------------------------------------------------------------------------------- */
 
+/* Those that will be taken, and no others, in the order in which they will be (flow/requeue, deadletter_mark). */
+static int limit_plan(struct weir_pg *pg, const struct dlq_order *order,
+                      const struct weir_deadletter_filter *filter, struct dlq_plan *plan,
+                      struct weir_error *reterr)
+{
+        weir_pg_rows_free(WEIR_TAKE(plan->groups));
+        plan->total = order->limit;
+        return weir_deadletter_stats(pg, filter, order->limit, order->verb == DLQ_REQUEUE,
+                                     &plan->groups, reterr);
+}
+
 static int make_plan(struct weir_pg *pg, const struct dlq_order *order,
                      struct weir_deadletter_filter *filter, struct dlq_plan *ret,
                      struct weir_error *reterr)
@@ -45,7 +56,7 @@ static int make_plan(struct weir_pg *pg, const struct dlq_order *order,
         filter->upto_id = last_id ? last_id : INT64_MAX;
         if (order->verb == DLQ_REQUEUE)
                 filter->rounds_below = order->max_rounds;
-        r = weir_deadletter_stats(pg, filter, &ret->groups, reterr);
+        r = weir_deadletter_stats(pg, filter, 0, false, &ret->groups, reterr);
         for (size_t i = 0; r == 0 && i < weir_pg_rows_count(ret->groups); i++) {
                 int64_t rows = weir_pg_rows_int(ret->groups, i, ROWS, 0);
 
@@ -64,9 +75,9 @@ static int make_plan(struct weir_pg *pg, const struct dlq_order *order,
                 ret->skipped_delivers = delivers;
                 ret->total -= delivers;
         }
-        if (order->limit && ret->total > order->limit)
-                ret->total = order->limit;
-        return r;
+        return r == 0 && order->limit && ret->total > order->limit
+                       ? limit_plan(pg, order, filter, ret, reterr)
+                       : r;
 }
 
 static const char *goes(const struct dlq_order *order, const char *klass)

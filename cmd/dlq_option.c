@@ -13,6 +13,7 @@
 #include "cmd.h"
 #include "conf/value.h"
 #include "dlq.h"
+#include "store/deadletter.h"
 
 static const char name[] = "dlq";
 
@@ -27,8 +28,9 @@ static const char help[] =
         "       weir dlq drop FILTER.. | --all --note TEXT [--yes] [-c FILE]\n\n"
         "Dead letters: the records that could not be handled or delivered, each whole and with its reason.\n\n"
         "list      newest first, at most --limit of them (100)\n"
-        "stats     how many by worker, class and reason, since when, and by hour\n"
-        "show      one of them, all of it: --raw writes the bytes of its value, --json has everything\n"
+        "stats     how many by worker, class and reason, since when, by hour, and what to do next\n"
+        "show      one of them, all of it, and what to do next: --raw writes the bytes of its value, --json\n"
+        "          has everything\n"
         "requeue   run the events again. In place: they are marked, and the worker that holds their\n"
         "          partition runs them with all of their attempts, beside what it consumes. What was to be\n"
         "          delivered goes back into the outbox, for where it was going. --to sends the records to\n"
@@ -51,7 +53,7 @@ static const char help[] =
         "  -n, --limit N         at most N; requeue and drop: the oldest\n\n"
         "requeue:\n"
         "      --to TOPIC        to this topic: key, value and headers as they came, and weir_* headers that\n"
-        "                        say where from and why; not what was to be delivered\n"
+        "                        say where from and why; not what was to be delivered. It must exist\n"
         "      --dry-run         show by reason what would be done, do nothing\n"
         "      --rate N          at most N a second\n"
         "      --max-rounds N    leave alone what went through N rounds already (3), and count it\n"
@@ -220,7 +222,7 @@ static int take_option(int option, struct dlq_order *ret)
         case OPT_DRY: ret->dry_run = true; break;
         case OPT_RATE: return take_number(option, 1, 1000000, &ret->rate);
         case OPT_ROUNDS:
-                r = take_number(option, 1, 1000000, &number);
+                r = take_number(option, 1, WEIR_ROUND_MAX + 1, &number);
                 ret->max_rounds = (int32_t)number;
                 return r;
         case OPT_WAIT: ret->wait = true; break;

@@ -3,7 +3,8 @@
  * dlq_show - one dead letter, all of it, without harm to the terminal
  *
  * What is text is shown as text, anything else as hex, and both up to a bound: the whole value, byte for byte, is what
- * --raw writes, to be fed to `weir decode`, a file or a fix.
+ * --raw writes, to be fed to `weir decode`, a file or a fix. Its next step stands above the record: who looks at one
+ * letter wants to know what to do, not only what it was.
  */
 #include "dlq.h"
 
@@ -125,14 +126,25 @@ static void print_headers(const struct weir_kept_record *record)
         }
 }
 
+static const char *next_of(const struct weir_pg_rows *row)
+{
+        return dlq_next(weir_pg_rows_text(row, 0, WEIR_LETTER_STATE).ptr,
+                        weir_pg_rows_text(row, 0, WEIR_LETTER_CLASS).ptr,
+                        weir_pg_rows_text(row, 0, WEIR_LETTER_REASON).ptr);
+}
+
 static void print_letter(const struct weir_pg_rows *row, const struct weir_kept_record *record)
 {
+        const char *next = next_of(row);
+
         for (size_t i = 0; i < WEIR_LETTER_KEY_BYTES; i++) {
                 struct weir_view text = weir_pg_rows_text(row, 0, i);
 
                 if (text.ptr)
                         print_line(dlq_names[i], text);
         }
+        if (next)
+                print_line("next", (struct weir_view){ next, strlen(next) });
         print_key(record->key);
         print_headers(record);
         if (!record->value.ptr) {
@@ -156,6 +168,7 @@ static void write_base64(struct weir_writer *out, struct weir_view bytes)
 static int print_json(const struct weir_pg_rows *row, const struct weir_kept_record *record,
                       struct weir_arena *arena, struct weir_error *reterr)
 {
+        const char *next = next_of(row);
         struct weir_writer out;
         struct weir_view text;
 
@@ -172,6 +185,11 @@ static int print_json(const struct weir_pg_rows *row, const struct weir_kept_rec
                 else
                         weir_writer_string(&out, text);
         }
+        weir_writer_z(&out, ",\"next\":");
+        if (next)
+                weir_writer_string(&out, (struct weir_view){ next, strlen(next) });
+        else
+                weir_writer_z(&out, "null");
         weir_writer_z(&out, ",\"key_base64\":");
         write_base64(&out, record->key);
         weir_writer_z(&out, ",\"headers\":[");

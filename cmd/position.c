@@ -177,8 +177,10 @@ int cmd_position(int argc, char **argv)
         struct weir_pg_conf store = { .application_name = "weir position" };
         struct weir_error error = { 0 };
         bool helped = false;
-        int r = read_order(argc, argv, &order, &helped);
+        int r = cmd_check_words(argc, argv);
 
+        if (r == CMD_DONE)
+                r = read_order(argc, argv, &order, &helped);
         if (r != CMD_DONE || helped)
                 return r;
         r = cmd_load(name, order.config, &conf);

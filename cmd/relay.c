@@ -19,7 +19,8 @@ static const char help[] =
         "       weir relay open sink|topic NAME [-c FILE]\n\n"
         "status   every destination that has rows in the outbox, or a state: rows, failed ones among them,\n"
         "         age of the oldest in seconds, relays that send there, state, error\n"
-        "open     send there again now: a sink that answered 410 Gone, or one that waits\n\n"
+        "open     send there again now: a sink that answered 410 Gone, or one that waits, its rows too;\n"
+        "         where the sink has an origin, consent is asked for first\n\n"
         "  -c, --config FILE   configuration (else $WEIR_CONFIG, else ./weir.cfg)\n"
         "  -j, --json          status: as a JSON array\n"
         "  -h, --help          this text\n\n"
@@ -129,8 +130,10 @@ int cmd_relay(int argc, char **argv)
         struct weir_error error = { 0 };
         const char *path = NULL;
         bool json = false, opens;
-        int c, r;
+        int c, r = cmd_check_words(argc, argv);
 
+        if (r != CMD_DONE)
+                return r;
         while ((c = getopt_long(argc, argv, "c:jh", options, NULL)) != -1)
                 switch (c) {
                 case 'c': path = optarg; break;

@@ -2,8 +2,8 @@
 /*
  * runtime - the only file that knows everyone
  *
- * Order of a start: configuration, plugins (ABI), database, schema, plugins' open, groups. What can be refused without
- * touching the world is refused first. Order of an end: groups (lanes drain), the relay (what they committed last leaves
+ * Order of a start: configuration, plugins (ABI), plugins' open where it needs no table, database, schema, the others'
+ * open, groups. What can be refused without touching the world is refused first. Order of an end: groups (lanes drain), the relay (what they committed last leaves
  * at once if it can), plugins' close, connections.
  */
 #include "runtime.h"
@@ -148,8 +148,9 @@ int weir_runtime_new(const struct weir_runtime_options *options, struct weir_run
                                  "weir_runtime_options without config_path");
         r = weir_runtime_load(options->config_path, &conf, &problems, reterr);
         weir_conf_problems_fini(&problems);
-        return r < 0 ? r : weir_runtime_with(conf, options, (struct weir_runtime_role){ .process = 0 },
-                                                  ret, reterr);
+        return r < 0 ? r
+                     : weir_runtime_with(conf, options, (struct weir_runtime_role){ .process = 0 },
+                                         ret, reterr);
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -210,14 +211,41 @@ static void name_instance(const struct weir_runtime *runtime, struct slot *slot)
                  runtime->role.process);
 }
 
+/* Bad options are refused here, before anybody waits for PostgreSQL. */
+static int try_slots(struct weir_runtime *runtime, struct weir_error *reterr)
+{
+        for (size_t i = 0; i < runtime->count; i++) {
+                struct slot *slot = &runtime->slots[i];
+
+                if (weir_handler_try(slot->plugin, slot->worker, &slot->handler, reterr) < 0)
+                        return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where,
+                                                 slot->worker->name);
+        }
+        return 0;
+}
+
+static void warn_loops(const struct slot *slot)
+{
+        const struct weir_conf_sink *sink;
+        const char *topic;
+
+        for (size_t i = 0; (sink = weir_handler_loop(slot->handler, i, &topic)); i++)
+                weir_log(WEIR_LOG_WARN, "worker.loop", LOG_S("worker", slot->worker->name),
+                         LOG_S("sink", sink->name), LOG_S("topic", topic),
+                         LOG_S("text", sink->topic ? "the worker reads what it sends there"
+                                                   : "the worker reads the answers of that sink"));
+}
+
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
-        int r = weir_handler_open(slot->plugin, slot->worker, runtime->pool, &slot->handler,
-                                  reterr);
+        int r = slot->handler ? 0
+                              : weir_handler_open(slot->plugin, slot->worker, runtime->pool,
+                                                  &slot->handler, reterr);
 
         if (r < 0)
                 return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where,
                                          slot->worker->name);
+        warn_loops(slot);
         slot->env = (struct weir_lane_env){ .worker = slot->worker,
                                             .handler = slot->handler,
                                             .pool = runtime->pool,
@@ -235,8 +263,10 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                                       .password = runtime->conf->store_password,
                                       .application_name = runtime->session };
         struct weir_pg *pg = NULL;
-        int r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
+        int r = try_slots(runtime, reterr);
 
+        if (r == 0)
+                r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
         if (r == 0)
                 r = wait_for_store(runtime, &pg, reterr);
         if (r == 0 && runtime->migrations_path)

@@ -1,4 +1,6 @@
+DROP INDEX weir.position_change_position;
 DROP INDEX weir.dead_letter_kept;
+DROP INDEX weir.dead_letter_again;
 DROP INDEX weir.dead_letter_requeue;
 ALTER TABLE weir.dead_letter
         DROP CONSTRAINT dead_letter_state,

@@ -1,6 +1,7 @@
 -- why       what a failed event needs to keep over a crash and a move: how often it was tried, what waits
 --           behind it, and how often a dead letter was sent round again
--- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN with a constant default (no rewrite)
+-- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN with a constant default (no rewrite);
+--           SHARE on weir.position_change for an index (a row for each first start and each operator's word)
 -- duration  milliseconds
 -- old/new   safe with both: older programs do not know the tables and leave the new columns alone
 -- Written in a transaction of its own before the wait, so that a kill or a move does not give the event its
@@ -61,4 +62,9 @@ ALTER TABLE weir.dead_letter
                  'dropped'));
 -- Lanes look for what is marked; nearly nothing is.
 CREATE INDEX dead_letter_requeue ON weir.dead_letter (position, id) WHERE state = 'requeue';
+-- Those that wait for their next try: later ones of the same key wait for them. A key is as long as it likes.
+CREATE INDEX dead_letter_again ON weir.dead_letter (position, sha256(key), id)
+        WHERE state = 'requeue' AND attempts > 0;
 CREATE INDEX dead_letter_kept ON weir.dead_letter (id) WHERE state = 'kept';
+-- The last word of an operator about a position: from there on its failures are counted (dead.max_share).
+CREATE INDEX position_change_position ON weir.position_change (position, id);

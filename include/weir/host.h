@@ -261,8 +261,9 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
  * stands in the transaction: it makes every COMMIT fail, so leave it alone, and savepoints of any
  * name but your own (weir_spare is weir's). Afterwards weir checks
  * that the transaction is still the one it opened; if not, the event is rejected. When a statement
- * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls;
- * a failed transaction without one counts as WEIR_RETRY.
+ * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls,
+ * also when you undid it by a savepoint and return WEIR_RETRY or WEIR_REJECT; a failed transaction
+ * without one counts as WEIR_RETRY, and so uses up an attempt.
  * Owner    weir. It is in non-blocking mode (PQexec() waits all the same); leave it idle and
  *          without open results when the handler returns.
  * Errors   NULL: the transaction is lost already. Return; the reason is known.
@@ -326,7 +327,8 @@ struct weir_host {
          * order the values will come). Main thread, in open() only; asks the database, so it may
          * block. Owner: weir, until close() has returned.
          * Errors: WEIR_ESCHEMA no such table, column, or a type that cannot be appended to;
-         * WEIR_EDB database unavailable. */
+         * WEIR_EDB database unavailable: return it. weir opens a plugin before it asks for the
+         * database, so that bad options are refused first; open() is then called once more. */
         int (*table)(const struct weir_host *host, const char *table, const char *const *columns,
                      struct weir_table **ret_table, struct weir_error *reterr);
 
@@ -357,6 +359,14 @@ struct weir_host {
 
         /* Is there a sink of this name in the configuration? Any thread. */
         bool (*sink_known)(const struct weir_host *host, const char *name);
+        /* Is it of kind topic, and the topic one that this worker reads? What is delivered there comes
+         * back. weir warns of such a sink, and of such a reply_topic, when sink_known was asked. Any
+         * thread. */
+        bool (*sink_returns)(const struct weir_host *host, const char *name);
+        /* For an open() that reports all mistakes at once: the @index-th option that nobody has asked
+         * for or declared so far, as "file:line: options.path: the plugin knows no such option".
+         * false = there are no more. In open() only. */
+        bool (*option_unknown)(const struct weir_host *host, size_t index, char *text, size_t size);
         /* ABI 1 ends here. */
 };
 
@@ -371,6 +381,11 @@ static inline int weir_host_table(const struct weir_host *host, const char *tabl
 static inline bool weir_host_sink_known(const struct weir_host *host, const char *name)
 {
         return host->sink_known(host, name);
+}
+
+static inline bool weir_host_sink_returns(const struct weir_host *host, const char *name)
+{
+        return host->sink_returns(host, name);
 }
 
 /* Fill @reterr and return @outcome: the last line of a handler that says no. Any thread. The short

@@ -5,6 +5,8 @@
  * A kill at a random time meets the interesting moment once in ten thousand runs. A promise about
  * crashes is a promise about each gap between two steps, so the gaps have names.
  *
+ * Exactly       the signal goes to this thread, not to the process: a SIGSTOP for the process may be taken by another
+ *               thread, while this one walks on, into the COMMIT that it was to be stopped before. All stop either way.
  * Known weak    whoever sets the environment of the process can end it; he could before.
  */
 #include "base/failpoint.h"
@@ -14,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
@@ -66,5 +67,5 @@ void weir_failpoint_reached(const char *name)
                 return;
         weir_log(WEIR_LOG_WARN, "failpoint.reached", LOG_S("name", name),
                  LOG_S("signal", strsignal(point.signal_number)));
-        kill(getpid(), point.signal_number);
+        raise(point.signal_number);
 }

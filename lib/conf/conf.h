@@ -33,14 +33,15 @@ enum weir_on_dead { WEIR_DEAD_KEEP, WEIR_DEAD_PUBLISH, WEIR_DEAD_HALT };
 
 /* Where weir_tx_deliver() sends: exactly one of url, topic and file. */
 struct weir_conf_sink {
-        const char *name;                 /* lower_snake, unique */
-        const char *url;                  /* webhook: https, or http where allow_plain */
-        const char *topic;                /* Kafka */
-        const char *file;                 /* one structured event a line, for trying */
-        bool structured;                  /* else binary */
-        int64_t timeout_ms;               /* of one webhook request, connect included */
-        uint32_t max_concurrent;          /* webhook requests at a time */
-        uint32_t rate_per_s;              /* 0 = no limit */
+        const char *name;        /* lower_snake, unique */
+        const char *url;         /* webhook: https, or http where allow_plain */
+        const char *topic;       /* Kafka */
+        const char *file;        /* one structured event a line, for trying */
+        bool structured;         /* else binary */
+        int64_t timeout_ms;      /* of one webhook request, connect included */
+        int64_t give_up_ms;      /* webhook: an event that fails for so long is dead; 0 = never */
+        uint32_t max_concurrent; /* webhook requests at a time */
+        uint32_t rate_per_s;     /* 0 = no limit */
         const char *secret, *secret_next; /* webhook-signature; NULL = none. Never print */
         const char *token;                /* Authorization: Bearer; NULL = none. Never print */
         const char *origin;      /* ask for consent (OPTIONS) as this origin; NULL = do not ask */

@@ -249,10 +249,11 @@ const struct weir_key weir_keys[] = {
         { "workers.dead.max_share", WEIR_KEY_COUNT, 0, WORKER(dead_max_percent), .fallback = "50",
           .min = 1, .max = 100,
           .help = "Percent of dead.window that may become dead letters; the next one halts the "
-                  "partition. 100: never." },
+                  "partition, also after a restart or a move. 100: never." },
         { "workers.dead.window", WEIR_KEY_COUNT, 0, WORKER(dead_window), .fallback = "1000",
           .min = 10, .max = 1000000,
-          .help = "How many of the last records of a partition are looked at." },
+          .help = "How many of the last records of a partition are looked at: those that this "
+                  "version of the plugin passed since `weir position set` was last used for it." },
 
         { "sinks", WEIR_KEY_SINKS, .min = 0, .max = 256,
           .help = "Places that handlers deliver events to, by name: a webhook (url), a Kafka topic, "
@@ -280,11 +281,19 @@ const struct weir_key weir_keys[] = {
                   "one JSON object. A file has structured events whatever stands here, and so has a "
                   "webhook where an event has no data or no content type." },
         { "sinks.rate", WEIR_KEY_COUNT, 0, SINK(rate_per_s), .fallback = "0", .min = 0,
-          .max = 1000000, .help = "Events per second at most; 0 sets no limit." },
+          .max = 1000000,
+          .help = "Events per second at most, of all processes together; 0 sets no limit." },
         { "sinks.timeout", WEIR_KEY_DURATION, 0, SINK(timeout_ms), .fallback = "10s",
           .min = MS(100), .max = SEC(300), .unit_us = 1000,
           .help = "Webhook: how long a request may take, connecting included. Later the event is "
                   "sent again." },
+        { "sinks.give_up", WEIR_KEY_DURATION, 0, SINK(give_up_ms), .fallback = "72h", .min = 0,
+          .max = SEC(8784 * 3600), .unit_us = 1000,
+          .help = "Webhook: for how long its receiver may fail at an event before it becomes a dead "
+                  "letter and the next of its key goes. Counted from answer to answer, over "
+                  "restarts; only 500, 501 and 505 to 510, and any other failure while other events "
+                  "arrive. A receiver that is down, overloaded or lets nobody in uses up nothing. "
+                  "0s: never." },
         { "sinks.max_concurrent", WEIR_KEY_COUNT, 0, SINK(max_concurrent), .fallback = "8",
           .min = 1, .max = 256,
           .help = "Webhook: requests at a time. Events of one key go one after the other "

@@ -127,6 +127,8 @@ int weir_option_bool(struct weir_option *root, const char *path, bool *ret,
 struct unknown {
         char text[WEIR_ERROR_TEXT_BYTES];
         size_t size, count, dropped;
+        char *one; /* NULL, or only the @wanted-th is asked for */
+        size_t one_size, wanted;
 };
 
 static bool inner_known(const struct weir_option *node)
@@ -137,13 +139,23 @@ static bool inner_known(const struct weir_option *node)
         return false;
 }
 
+static int say(char *text, size_t size, const char *before, const char *where, const char *path)
+{
+        return snprintf(text, size, "%s%s: options.%s: the plugin knows no such option", before,
+                        where, path);
+}
+
 static void note(struct unknown *unknown, const char *where, const char *path)
 {
         size_t room = sizeof unknown->text - 40 - unknown->size; /* room for the last words */
-        int n = snprintf(unknown->text + unknown->size, room,
-                         "%s%s: options.%s: the plugin knows no such option",
-                         unknown->count ? "; " : "", where, path);
+        int n;
 
+        if (unknown->one) {
+                if (unknown->count++ == unknown->wanted)
+                        say(unknown->one, unknown->one_size, "", where, path);
+                return;
+        }
+        n = say(unknown->text + unknown->size, room, unknown->count ? "; " : "", where, path);
         if (n < 0 || ((size_t)n >= room && unknown->count > 0)) {
                 unknown->text[unknown->size] = '\0';
                 unknown->dropped++;
@@ -190,4 +202,13 @@ int weir_option_unknown(const struct weir_option *root, struct weir_error *reter
                 snprintf(unknown.text + unknown.size, sizeof unknown.text - unknown.size,
                          " (and %zu more)", unknown.dropped);
         return weir_fail(reterr, WEIR_ECONF, 0, "%s", unknown.text);
+}
+
+bool weir_option_unknown_at(const struct weir_option *root, size_t index, char *text, size_t size)
+{
+        struct unknown unknown = { .one = text, .one_size = size, .wanted = index };
+
+        if (root)
+                collect(root, "", &unknown);
+        return unknown.count > index;
 }

@@ -42,5 +42,7 @@ int weir_option_bool(struct weir_option *root, const char *path, bool *ret,
                      struct weir_error *reterr);
 /* Nodes that nobody asked for: WEIR_ECONF names each with file and line; 0 = none. */
 int weir_option_unknown(const struct weir_option *root, struct weir_error *reterr);
+/* The @index-th of them in words; false = there are no more. */
+bool weir_option_unknown_at(const struct weir_option *root, size_t index, char *text, size_t size);
 
 #endif

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <weir/error.h>
 
+#include "event/media.h"
 #include "event/modes.h"
 #include "event/refusal.h"
 #include "event/text.h"
@@ -27,12 +28,10 @@ enum format { FORMAT_NONE, FORMAT_EVENT, FORMAT_BATCH, FORMAT_UNKNOWN };
 
 static enum format format_of(struct weir_view type)
 {
-        static const char prefix[] = "application/cloudevents";
-        const size_t size = sizeof prefix - 1;
+        const size_t size = WEIR_MEDIA_EVENT_BYTES;
         size_t end;
 
-        if (!type.ptr || type.size < size || (type.ptr[12] | 0x20) != 'c' ||
-            !weir_text_is(type.ptr, size, prefix))
+        if (!weir_media_type_is_event(type))
                 return FORMAT_NONE;
         for (end = size; end < type.size && type.ptr[end] != ';';)
                 end++;

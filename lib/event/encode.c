@@ -13,6 +13,11 @@
  * Written for the weakest reader: no null members (read as the text "null"), no spaces and
  * datacontenttype before data (one SDK reads in order), the media type in lower case without a
  * parameter, never ce_datacontenttype, no ce_ headers beside a structured event.
+ *
+ * An event about an event (datacontenttype application/cloudevents…) has no binary mode: the content type of
+ * the data is the message's there, and says "structured", so that every reader would take the data for
+ * the event itself, with another id, and whoever writes data could forge what weir sends. It goes
+ * structured, whatever was asked for; no caller can err.
  */
 #include "event/encode.h"
 
@@ -28,8 +33,8 @@
 #include "event/text.h"
 #include "event/writer.h"
 
-#define MEDIA_EVENT "application/cloudevents+json"
-#define MEDIA_BATCH "application/cloudevents-batch+json"
+#define MEDIA_EVENT WEIR_MEDIA_EVENT "+json"
+#define MEDIA_BATCH WEIR_MEDIA_EVENT "-batch+json"
 #define MEDIA_JSON "application/json"
 
 static const int order[] = { WEIR_CORE_SPECVERSION, WEIR_CORE_ID,      WEIR_CORE_SOURCE,
@@ -193,7 +198,7 @@ static size_t guess_bytes(const struct weir_event *event)
 }
 
 static int structured(struct weir_arena *arena, const struct weir_event *event,
-                      const char *key_name, struct weir_encoded *ret, struct weir_refusal *refusal)
+                      struct weir_encoded *ret, struct weir_refusal *refusal)
 {
         struct weir_header *header = weir_arena_alloc(arena, sizeof *header);
         struct weir_writer writer;
@@ -204,7 +209,7 @@ static int structured(struct weir_arena *arena, const struct weir_event *event,
         r = validate(arena, event, refusal);
         if (r)
                 return r;
-        *header = (struct weir_header){ key_name, MEDIA_EVENT, sizeof MEDIA_EVENT - 1 };
+        *header = (struct weir_header){ "content-type", MEDIA_EVENT, sizeof MEDIA_EVENT - 1 };
         weir_writer_init(&writer, arena, guess_bytes(event));
         write_event(&writer, event);
         ret->headers = header;
@@ -267,8 +272,11 @@ static int binary(struct weir_arena *arena, const struct weir_event *event, cons
         struct weir_view type = type_of(event);
         struct weir_header *headers;
         size_t count = 0;
-        int r = validate(arena, event, refusal);
+        int r;
 
+        if (weir_media_type_is_event(type))
+                return structured(arena, event, ret, refusal);
+        r = validate(arena, event, refusal);
         if (r)
                 return r;
         headers = weir_arena_alloc(arena,
@@ -336,7 +344,7 @@ int weir_encode_kafka_structured(struct weir_arena *arena, const struct weir_eve
                                  struct weir_encoded *ret, struct weir_refusal *ret_refusal)
 {
         *ret = (struct weir_encoded){ .key = key_of(event, options) };
-        return structured(arena, event, "content-type", ret, ret_refusal);
+        return structured(arena, event, ret, ret_refusal);
 }
 
 int weir_encode_http_binary(struct weir_arena *arena, const struct weir_event *event,
@@ -350,7 +358,7 @@ int weir_encode_http_structured(struct weir_arena *arena, const struct weir_even
                                 struct weir_encoded *ret, struct weir_refusal *ret_refusal)
 {
         *ret = (struct weir_encoded){ 0 };
-        return structured(arena, event, "content-type", ret, ret_refusal);
+        return structured(arena, event, ret, ret_refusal);
 }
 
 int weir_encode_http_batch(struct weir_arena *arena, const struct weir_event *const *events,

@@ -21,7 +21,8 @@ struct weir_encode_options {
         struct weir_view key;       /* the caller's key; ptr NULL = none */
 };
 
-/* The event is validated by the same rules as on decode. Everything lives in @arena, or is a view
+/* An event whose data is itself an event (datacontenttype application/cloudevents…) becomes a structured message
+ * in binary mode too: see encode.c. The event is validated by the same rules as on decode. Everything lives in @arena, or is a view
  * into @event. 0; 1 = refused (the event is not valid, or cannot be written in this form);
  * WEIR_ENOMEM. */
 int weir_encode_kafka_binary(struct weir_arena *arena, const struct weir_event *event,

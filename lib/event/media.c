@@ -85,6 +85,12 @@ bool weir_media_type_valid(struct weir_view type, size_t *ret_at)
         return true;
 }
 
+bool weir_media_type_is_event(struct weir_view type)
+{
+        return type.ptr && type.size >= WEIR_MEDIA_EVENT_BYTES && (type.ptr[12] | 0x20) == 'c' &&
+               weir_text_is(type.ptr, WEIR_MEDIA_EVENT_BYTES, WEIR_MEDIA_EVENT);
+}
+
 bool weir_media_type_is_json(struct weir_view type)
 {
         size_t slash = 0, end = 0;

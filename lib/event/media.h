@@ -6,9 +6,15 @@
 #include <string.h>
 #include <weir/event.h>
 
+#define WEIR_MEDIA_EVENT "application/cloudevents"
+#define WEIR_MEDIA_EVENT_BYTES (sizeof WEIR_MEDIA_EVENT - 1)
+
 bool weir_media_type_valid(struct weir_view type, size_t *ret_at);
 /* any/json or any/any+json, parameters stripped, without regard to case */
 bool weir_media_type_is_json(struct weir_view type);
+
+/* application/cloudevents…, in any case, whatever follows: a content type that begins so announces an event. */
+bool weir_media_type_is_event(struct weir_view type);
 
 /* Nearly all are; worth a look before the grammar. */
 static inline bool weir_media_type_is_plain(struct weir_view type)

@@ -7,10 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* One scalar value at @p < @end: its length in bytes, or 0 (overlong, surrogate, truncated, ...). */
-size_t weir_utf8_next(const unsigned char *p, const unsigned char *end, uint32_t *ret_scalar);
-/* Write @scalar as UTF-8; 1..4 bytes. */
-size_t weir_utf8_put(uint32_t scalar, char *out);
+#include "base/utf8.h"
 
 enum weir_text_fault { WEIR_TEXT_GOOD = 0, WEIR_TEXT_NOT_UTF8, WEIR_TEXT_FORBIDDEN };
 

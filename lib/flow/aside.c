@@ -7,6 +7,8 @@
  * Always true   Z2  of one key only the first parked event is tried (V3).
  *               Z3  infrastructure failures use up no attempts: the row stays as it is.
  *               Z4  the partition flows on: a turn is bounded, and nothing here waits.
+ * Connections   one at most in the hand of a lane. The look for marks takes one of its own, so ours goes back first: with
+ *               store.connections = 1 it would wait for itself, with n workers on n connections all for all.
  * Unknown COMMIT   the position says nothing here, since it does not move. The row does: the open transaction is
  *               waited for (look locks the position), then the table is read anew.
  * Not chosen    a thread or a worker of its own: it would need a fence of its own against the lane.
@@ -53,6 +55,12 @@ void weir_aside_fini(struct weir_aside *aside)
                 LOG_S((aside)->rerun.parked ? "parked" : "requeued", "yes"),                       \
                 LOG_I("row", (aside)->rerun.kept.id)
 
+static void give_back(struct weir_aside *aside)
+{
+        if (aside->pg)
+                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+}
+
 static int connect_for(struct weir_aside *aside, struct weir_error *reterr)
 {
         return aside->pg ? 0
@@ -81,16 +89,35 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
         const struct weir_conf_worker *worker = aside->env->worker;
         const char *topic = weir_partition_topic(aside->partition);
         int32_t partition = weir_partition_number(aside->partition);
+        char why[120];
 
+        /* Parked before the configuration said "halt": the two are refused together. */
+        if (worker->on_dead == WEIR_DEAD_HALT)
+                snprintf(why, sizeof why,
+                         "on_dead is \"halt\", with \"keep\" it would be a dead letter.");
+        else
+                snprintf(
+                        why, sizeof why,
+                        "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
+                        worker->dead_max_percent, worker->dead_window);
         weir_fail(
                 &aside->halt, WEIR_EHANDLER, 0,
-                "%s/%d offset %lld, parked: %.100s; more than dead.max_share, %u %% of the last %u, "
-                "failed: is it the plugin? It stays parked. To go on: a restart, or "
+                "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on, once it is mended%s: "
                 "weir position set %s %s/%d %lld --reason again",
-                topic, partition, (long long)aside->rerun.kept.offset, error->text,
-                worker->dead_max_percent, worker->dead_window, worker->name, topic, partition,
-                (long long)position->next_offset);
+                topic, partition, (long long)aside->rerun.kept.offset, error->text, why,
+                worker->on_dead == WEIR_DEAD_HALT
+                        ? ", a restart, or"
+                        : ", with a new count (another version of the plugin has one by itself)",
+                worker->name, topic, partition, (long long)position->next_offset);
         return WEIR_RUN_HALTED;
+}
+
+/* A record that still is no event has no SQLSTATE and no handler. */
+static const char *reason_of(const struct weir_aside *aside, const struct weir_error *error)
+{
+        const struct weir_refusal *refusal = aside->rerun.batch.records[0].refusal;
+
+        return refusal ? weir_refusal_name(refusal->klass) : weir_policy_reason(error);
 }
 
 static void log_failure(const struct weir_aside *aside, const struct weir_error *error,
@@ -98,9 +125,9 @@ static void log_failure(const struct weir_aside *aside, const struct weir_error 
 {
         weir_log(WEIR_LOG_WARN, last ? "event.dead" : "event.retries", ASIDE_FIELDS(aside),
                  LOG_I("attempt", aside->rerun.kept.attempts + 1), LOG_S("class", klass),
-                 LOG_S("reason", weir_policy_reason(error)), LOG_S("error", error->text),
+                 LOG_S("reason", reason_of(aside, error)), LOG_S("error", error->text),
                  LOG_S("action", last ? "dead" : "retry"),
-                 LOG_S("next", last ? weir_reason_next(klass, weir_policy_reason(error)) : ""));
+                 LOG_S("next", last ? weir_reason_next(klass, reason_of(aside, error)) : ""));
 }
 
 /* Count the failure in the row and let it wait, or (a dead letter, @last) be kept for a person. */
@@ -108,7 +135,7 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
                                   const struct weir_position *position, const char *klass,
                                   bool last, struct weir_fault *fault)
 {
-        const char *reason = weir_policy_reason(&fault->error), *text = fault->error.text;
+        const char *reason = reason_of(aside, &fault->error), *text = fault->error.text;
         struct weir_parked parked = {
                 .id = aside->rerun.kept.id,
                 .attempts = aside->rerun.kept.attempts + 1,
@@ -120,7 +147,7 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
                 .attempts = parked.attempts,
                 .last = last,
                 .klass = klass,
-                .reason = refusal ? weir_refusal_name(refusal->klass) : reason,
+                .reason = reason,
                 .text = text,
                 .at_byte = refusal ? (int64_t)refusal->at : -1,
                 .plugin_version = aside->applier->version,
@@ -129,6 +156,8 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
         int r;
 
         WEIR_FAILPOINT("aside.failed");
+        if (!entry && last && aside->env->worker->on_dead == WEIR_DEAD_PUBLISH)
+                return weir_rerun_publish(&aside->rerun, position, &failure, fault);
         r = entry ? weir_parked_postpone(aside->pg, position, &parked, reason, text, &error)
                   : weir_deadletter_fail(aside->pg, position, &failure, &error);
         if (r < 0) {
@@ -198,6 +227,7 @@ static enum weir_run failed(struct weir_aside *aside, struct weir_park_entry *en
                 step = weir_rerun_bury(&aside->rerun, position, klass, fault);
                 aside->counts->dead += step == WEIR_RERUN_DONE;
         }
+        aside->postponed = step == WEIR_RERUN_DONE && !last;
         if (step == WEIR_RERUN_DONE)
                 log_failure(aside, &said, klass, last);
         return conclude(aside, entry, step, last, true, fault);
@@ -274,6 +304,14 @@ static bool may_go_on(const struct weir_aside *aside, int64_t until_us)
                !aside->stopping(aside->context);
 }
 
+static bool among(const uint64_t *hashes, size_t count, uint64_t hash)
+{
+        for (size_t i = 0; i < count; i++)
+                if (hashes[i] == hash)
+                        return true;
+        return false;
+}
+
 static enum weir_run run_letters(struct weir_aside *aside, const struct weir_position *position,
                                  int64_t until_us)
 {
@@ -283,30 +321,37 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
                                                      worker->retry_factor };
         struct weir_fault fault = { .item = WEIR_NO_ITEM };
         enum weir_run run = WEIR_RUN_DONE;
-        int64_t ids[LETTERS_MAX];
-        size_t count_ids = 0;
+        struct weir_deadletter_turn turns[LETTERS_MAX];
+        uint64_t waiting[LETTERS_MAX]; /* keys of which one was postponed in this turn (X6) */
+        size_t turn_count = 0, waiting_count = 0;
         int r;
 
         if (!aside->env->marks || weir_clock_us() < aside->look_at_us)
                 return WEIR_RUN_DONE;
         aside->look_at_us = weir_clock_us() + LOOK_EVERY_US;
+        give_back(aside);
         if (!weir_marks_has(aside->env->marks, aside->env->pool, aside->abort, position->id))
                 return WEIR_RUN_DONE;
         r = connect_for(aside, &fault.error);
         if (r == 0)
-                r = weir_deadletter_due(aside->pg, position->id, &delay, ids, LETTERS_MAX,
-                                        &count_ids, &fault.error);
+                r = weir_deadletter_due(aside->pg, position->id, &delay, turns, LETTERS_MAX,
+                                        &turn_count, &fault.error);
         fault.outcome = r;
         if (r < 0)
                 return world_failed(aside, &fault);
-        for (size_t i = 0; i < count_ids && run == WEIR_RUN_DONE; i++) {
+        for (size_t i = 0; i < turn_count && run == WEIR_RUN_DONE; i++) {
                 if (!may_go_on(aside, until_us)) {
                         aside->look_at_us = 0; /* there is more */
                         break;
                 }
-                run = run_one(aside, NULL, ids[i], position);
+                if (among(waiting, waiting_count, turns[i].key_hash))
+                        continue;
+                aside->postponed = false;
+                run = run_one(aside, NULL, turns[i].id, position);
+                if (aside->postponed && turns[i].key_hash)
+                        waiting[waiting_count++] = turns[i].key_hash;
         }
-        if (count_ids == LETTERS_MAX)
+        if (turn_count == LETTERS_MAX)
                 aside->look_at_us = 0;
         return run;
 }
@@ -338,8 +383,7 @@ enum weir_run weir_aside_run(struct weir_aside *aside, const struct weir_positio
                 run = run_one(aside, entry, entry->id, position);
         if (run == WEIR_RUN_DONE && may_go_on(aside, until_us))
                 run = run_letters(aside, position, until_us);
-        if (aside->pg)
-                weir_pool_release(aside->env->pool, WEIR_TAKE(aside->pg));
+        give_back(aside);
         weir_batch_reset(&aside->rerun.batch);
         return run;
 }

@@ -7,6 +7,10 @@
  *                   brought from an earlier round are replaced, never added to, so it does not grow from
  *                   round to round; weir_round counts them.
  *               D2  the headers are bounded: numbers, names, and a text of WEIR_DEAD_TEXT_BYTES.
+ *               D3  rounds that a record tells count only where it tells, too, which letter of ours it was, and
+ *                   never beyond WEIR_ROUND_MAX, which --max-rounds reaches. Who forges all of it is believed: he
+ *                   can have his own records left alone by a requeue until an operator raises --max-rounds, and
+ *                   no more. The letter that it names may be of another database, so it is not looked up.
  * Not chosen    publishing instead of the row: a topic has retention, cannot be searched and cannot be
  *               marked. Names of others' tools (x-death, __connect.errors.*): they promise other contents.
  */
@@ -17,10 +21,10 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/utf8.h"
 #include "flow/policy.h"
 
 #define OWN_PREFIX "weir_"
-#define ROUND_MAX 1000000
 
 void weir_dead_fini(struct weir_dead *dead)
 {
@@ -28,19 +32,41 @@ void weir_dead_fini(struct weir_dead *dead)
         dead->writer = NULL;
 }
 
-int32_t weir_dead_round(const struct weir_header *headers, size_t count)
+/* The number of a header of ours, from 0; -1: it is not there, twice there, or no number. */
+static int64_t own_number(const struct weir_header *headers, size_t count, const char *name)
 {
-        int32_t round = 0;
+        int64_t number = -1;
 
         for (size_t i = 0; i < count; i++) {
                 const char *at = headers[i].value;
 
-                if (!at || strcmp(headers[i].name, OWN_PREFIX "round") != 0)
+                if (strcmp(headers[i].name, name) != 0)
                         continue;
-                for (round = 0; *at >= '0' && *at <= '9' && round < ROUND_MAX; at++)
-                        round = round * 10 + (*at - '0');
+                if (number >= 0 || !at || !headers[i].size || headers[i].size > 18)
+                        return -1;
+                number = 0;
+                for (size_t k = 0; k < headers[i].size; k++) {
+                        if (at[k] < '0' || at[k] > '9')
+                                return -1;
+                        number = number * 10 + (at[k] - '0');
+                }
         }
-        return (round < ROUND_MAX ? round : ROUND_MAX) + 1;
+        return number;
+}
+
+int32_t weir_dead_round(const struct weir_header *headers, size_t count)
+{
+        int64_t round = own_number(headers, count, OWN_PREFIX "round");
+        bool named = false;
+
+        for (size_t i = 0; i < count; i++)
+                named = named || (strcmp(headers[i].name, OWN_PREFIX "topic") == 0 &&
+                                  headers[i].value && headers[i].size);
+        if (round < 1 || !named || own_number(headers, count, OWN_PREFIX "partition") < 0 ||
+            own_number(headers, count, OWN_PREFIX "offset") < 0 ||
+            own_number(headers, count, OWN_PREFIX "dead_letter") < 1) /* D3 */
+                return 1;
+        return round < WEIR_ROUND_MAX ? (int32_t)round + 1 : WEIR_ROUND_MAX;
 }
 
 /* ---- the message --------------------------------------------------------------------------- */
@@ -124,23 +150,43 @@ int weir_dead_message(const struct weir_deadletter *letter, int64_t id, const ch
 
 /* ---- the row ------------------------------------------------------------------------------- */
 
-static int keep_one(struct weir_dead *dead, struct weir_pg *pg,
-                    const struct weir_deadletter *letter, struct weir_arena *arena,
-                    struct weir_error *reterr)
+static int add_message(struct weir_dead *dead, struct weir_pg *pg,
+                       const struct weir_deadletter *letter, int64_t id, struct weir_arena *arena,
+                       struct weir_error *reterr)
 {
         struct weir_outbox_message message;
-        int64_t id = 0;
-        int r = weir_deadletter_keep(pg, letter, &id, reterr);
+        int r = dead->writer ? 0 : weir_outbox_writer_new(pg, &dead->writer, reterr);
 
-        if (r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH)
-                return r;
-        if (!dead->writer)
-                r = weir_outbox_writer_new(pg, &dead->writer, reterr);
         if (r < 0)
                 return r;
         if (weir_dead_message(letter, id, dead->worker->dead_letter_topic, arena, &message) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "message of dead letter %" PRId64, id);
         return weir_outbox_add(dead->writer, &message, reterr);
+}
+
+int weir_dead_publish(struct weir_dead *dead, struct weir_pg *pg,
+                      const struct weir_deadletter *letter, int64_t id, struct weir_arena *arena,
+                      struct weir_error *reterr)
+{
+        int r = add_message(dead, pg, letter, id, arena, reterr);
+
+        if (r == 0)
+                r = weir_outbox_send(dead->writer, pg, reterr);
+        if (dead->writer)
+                weir_outbox_reset(dead->writer);
+        return r;
+}
+
+static int keep_one(struct weir_dead *dead, struct weir_pg *pg,
+                    const struct weir_deadletter *letter, struct weir_arena *arena,
+                    struct weir_error *reterr)
+{
+        int64_t id = 0;
+        int r = weir_deadletter_keep(pg, letter, &id, reterr);
+
+        return r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH
+                       ? r
+                       : add_message(dead, pg, letter, id, arena, reterr);
 }
 
 static struct weir_deadletter letter_of(const struct weir_dead *dead,
@@ -223,7 +269,10 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
         const struct weir_record *r = &entry->record;
         const struct weir_conf_worker *worker = dead->worker;
         const char *klass = WEIR_CLASS_DECODE, *reason = "", *text = "";
-        char why[120];
+        bool halts = worker->on_dead == WEIR_DEAD_HALT;
+        /* The ways out stand last, and must not be cut. */
+        size_t most = 2 * strlen(r->topic) + strlen(worker->name) < 400 ? 160 : 64;
+        char why[120], key[WEIR_SHOW_KEY_BYTES];
 
         if (entry->refusal) {
                 reason = weir_refusal_name(entry->refusal->klass);
@@ -236,7 +285,7 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         text = batch->items[i].text ? batch->items[i].text : "";
                         break;
                 }
-        if (worker->on_dead == WEIR_DEAD_HALT)
+        if (halts)
                 snprintf(why, sizeof why, "on_dead is \"halt\"");
         else
                 snprintf(
@@ -244,12 +293,12 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
         weir_fail(ret, WEIR_EHANDLER, 0,
-                  "%s/%d offset %lld key %.*s: %s, %s: %.*s; %s; to go on behind it: "
-                  "weir position set %s %s/%d %lld --reason skipped; to try it again: the same "
-                  "with %lld, or a restart",
+                  "%s/%d offset %lld key %s: %s, %s: %.*s; %s; once mended%s: weir "
+                  "position set %s %s/%d %lld --reason again; the same with %lld loses that event: "
+                  "nothing is kept of it",
                   r->topic, r->partition, (long long)r->offset,
-                  r->key.ptr ? (int)(r->key.size < 32 ? r->key.size : 32) : 4,
-                  r->key.ptr ? r->key.ptr : "none", klass, reason, (int)cut(text, 100), text, why,
-                  worker->name, r->topic, r->partition, (long long)r->offset + 1,
-                  (long long)r->offset);
+                  r->key.ptr ? weir_bytes_show(r->key.ptr, r->key.size, key, sizeof key) : "none",
+                  klass, reason, (int)cut(text, most), text, why, halts ? ", a restart or" : "",
+                  worker->name, r->topic, r->partition, (long long)r->offset,
+                  (long long)r->offset + 1);
 }

@@ -28,6 +28,11 @@ int weir_dead_keep(struct weir_dead *dead, struct weir_pg *pg, struct weir_batch
 /* The message for the dead-letter topic, in @arena: the record's own headers without any weir_*, then ours. */
 int weir_dead_message(const struct weir_deadletter *letter, int64_t id, const char *topic,
                       struct weir_arena *arena, struct weir_outbox_message *ret);
+/* The message of a letter that is kept already, @id, into the outbox, in the transaction in hand; on_dead = "publish"
+ * only. */
+int weir_dead_publish(struct weir_dead *dead, struct weir_pg *pg,
+                      const struct weir_deadletter *letter, int64_t id, struct weir_arena *arena,
+                      struct weir_error *reterr);
 /* How often the record became a dead letter before, as its header weir_round says, and once more. */
 int32_t weir_dead_round(const struct weir_header *headers, size_t count);
 /* Why the partition halts instead of condemning the first dead event of @record, and the ways out. */

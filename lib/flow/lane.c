@@ -210,7 +210,7 @@ static enum next doubted(struct weir_lane *lane, const struct weir_error *why)
 }
 
 /* Halted by a policy: calling the handler again every few seconds would only fail again. An operator's word is
- * needed: another position, or a restart. */
+ * needed (a position, also the same one), or a start with something mended. */
 static enum next stand(struct weir_lane *lane)
 {
         halt(lane, &lane->runner.halt);

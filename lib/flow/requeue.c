@@ -66,7 +66,7 @@ static int again(const struct weir_deadletter_sendable *sendable, struct weir_ar
                 .worker = letter->worker,
                 .position = letter->position,
                 .offset = letter->offset,
-                .round = letter->round + 1,
+                .round = letter->round < WEIR_ROUND_MAX ? letter->round + 1 : WEIR_ROUND_MAX,
         };
         return 0;
 }

@@ -226,3 +226,44 @@ enum weir_rerun_step weir_rerun_bury(struct weir_rerun *rerun, const struct weir
                 return fail(rerun, fault, r);
         return commit(rerun, weir_parked_remove(rerun->pg, rerun->kept.id, &fault->error), fault);
 }
+
+enum weir_rerun_step weir_rerun_publish(struct weir_rerun *rerun,
+                                        const struct weir_position *position,
+                                        const struct weir_deadletter_failure *failure,
+                                        struct weir_fault *fault)
+{
+        const struct weir_kept_event *kept = &rerun->kept;
+        const struct weir_deadletter letter = {
+                .position = position->id,
+                .worker = rerun->applier->worker,
+                .topic = weir_partition_topic(rerun->partition),
+                .partition = weir_partition_number(rerun->partition),
+                .offset = kept->offset,
+                .key = kept->record.key,
+                .value = kept->record.value,
+                .headers = kept->record.headers,
+                .header_count = kept->record.header_count,
+                .klass = failure->klass,
+                .reason = failure->reason,
+                .text = failure->text,
+                .attempts = failure->attempts,
+                .round = kept->round,
+        };
+        struct weir_fault failed = { .item = WEIR_NO_ITEM }; /* @fault may hold the text */
+        enum weir_rerun_step step;
+        int r = weir_pg_begin(rerun->pg, &failed.error);
+
+        if (r == 0)
+                r = weir_deadletter_fail(rerun->pg, position, failure, &failed.error);
+        if (r > 0) {
+                weir_pg_rollback(rerun->pg);
+                return r == WEIR_KEPT_FENCED ? WEIR_RERUN_FENCED : WEIR_RERUN_GONE;
+        }
+        if (r == 0)
+                r = weir_dead_publish(rerun->applier->dead, rerun->pg, &letter, kept->id,
+                                      &rerun->batch.arena, &failed.error);
+        step = r < 0 ? fail(rerun, &failed, r) : commit(rerun, WEIR_KEPT_DONE, &failed);
+        if (step == WEIR_RERUN_FAILED)
+                *fault = failed;
+        return step;
+}

@@ -36,5 +36,11 @@ enum weir_rerun_step weir_rerun_apply(struct weir_rerun *rerun,
 /* A parked event that has failed for the last time, for @fault: dead letter and row in one transaction. */
 enum weir_rerun_step weir_rerun_bury(struct weir_rerun *rerun, const struct weir_position *position,
                                      const char *klass, struct weir_fault *fault);
+/* A dead letter that has failed for the last time of its round, where on_dead = "publish": the row and another message
+ * in one transaction. */
+enum weir_rerun_step weir_rerun_publish(struct weir_rerun *rerun,
+                                        const struct weir_position *position,
+                                        const struct weir_deadletter_failure *failure,
+                                        struct weir_fault *fault);
 
 #endif

@@ -442,9 +442,10 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
 enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_position *position,
                                 bool idle)
 {
-        enum weir_run run = weir_aside_run(&runner->aside, position,
-                                           idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
+        enum weir_run run;
 
+        give_back(runner); /* aside takes its own: never two in one hand */
+        run = weir_aside_run(&runner->aside, position, idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
         if (run == WEIR_RUN_HALTED)
                 runner->halt = runner->aside.halt;
         return run;
@@ -472,6 +473,21 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
         return WEIR_RUN_DONE;
 }
 
+static int fill_share(struct weir_runner *runner, struct weir_pg *pg,
+                      const struct weir_position *position, struct weir_error *reterr)
+{
+        WEIR_FREE struct weir_decided *decided = NULL;
+        size_t count = 0;
+        int r = 0;
+
+        if (weir_share_matters(&runner->share) && position->next_offset >= 0)
+                r = weir_decided_load(pg, position, runner->applier.version, runner->share.window,
+                                      &decided, &count, reterr);
+        if (r == 0)
+                weir_share_fill(&runner->share, decided, count);
+        return r;
+}
+
 int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
                      const struct weir_position *position, struct weir_error *reterr)
 {
@@ -479,7 +495,8 @@ int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
 
         if (r == 0)
                 r = weir_park_load(&runner->park, pg, position->id, reterr);
-        weir_share_reset(&runner->share);
+        if (r == 0)
+                r = fill_share(runner, pg, position, reterr);
         runner->aside.unsure = false;
         return r;
 }
@@ -522,8 +539,6 @@ enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_p
         give_back(runner);
         if (r == 0)
                 return passed(runner, position);
-        if (r > 0)
-                return WEIR_RUN_FENCED;
-        /* Nothing is lost by passing them later; the next idle moment tries again. */
-        return WEIR_RUN_DONE;
+        /* A failure loses nothing: they are passed later, the next idle moment tries again. */
+        return r > 0 ? WEIR_RUN_FENCED : WEIR_RUN_DONE;
 }

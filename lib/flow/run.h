@@ -32,7 +32,8 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
                      struct weir_latch *waker, int (*stopping)(void *), void *context,
                      struct weir_error *reterr);
 void weir_runner_fini(struct weir_runner *runner);
-/* After the taking of a position: what is known of it besides, attempts and parked events. */
+/* After the taking of a position: what is known of it besides: attempts, parked events, how many were
+ * condemned. */
 int weir_runner_took(struct weir_runner *runner, struct weir_pg *pg,
                      const struct weir_position *position, struct weir_error *reterr);
 /* Every record of @batch from @position on. Kafka is told after each COMMIT (I7). */

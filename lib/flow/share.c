@@ -6,7 +6,11 @@
  *                   were condemned: the next one is not condemned but halts the partition.
  *               E2  the window is full from the start, of records that were good: the first bad ones are
  *                   no mass yet.
- * A record of several events counts once. What waits (parked, retried) is not decided and does not count.
+ *               E3  a restart, a move and a lost epoch change nothing of it: what the trail tells is what was
+ *                   known. Which records of a transaction were the bad ones it does not tell: the newest, so that
+ *                   they leave last. It may halt a few events earlier for that, never one later.
+ * A record of several events counts once. What waits (parked, retried) is not decided and does not count. In the
+ * trail a parked record is passed as a good one; when it is condemned later, an older good one pays for it (E3).
  * Not chosen    a rate by time: a slow topic with one bad event an hour would halt, a fast one would
  *               condemn a million first.
  */
@@ -39,10 +43,32 @@ void weir_share_fini(struct weir_share *share)
         share->bits = NULL;
 }
 
-void weir_share_reset(struct weir_share *share)
+void weir_share_fill(struct weir_share *share, const struct weir_decided *decided, size_t count)
 {
+        int64_t age = 0; /* of the next bad one: 0 = the last record */
+
         memset(share->bits, 0, words(share) * sizeof *share->bits);
         share->ones = share->at = 0;
+        for (size_t i = 0; i < count; i++) {
+                uint32_t dead = decided[i].dead;
+
+                /* Events are counted there, records here. */
+                if (decided[i].records && dead > decided[i].records)
+                        dead = decided[i].records;
+                if (age < decided[i].newer)
+                        age = decided[i].newer;
+                for (; dead && age < share->window; dead--, age++) {
+                        uint32_t index = share->window - 1 - (uint32_t)age;
+
+                        share->bits[index / 64] |= UINT64_C(1) << index % 64;
+                        share->ones++;
+                }
+        }
+}
+
+bool weir_share_matters(const struct weir_share *share)
+{
+        return !share->none && share->max_ones < share->window;
 }
 
 static uint32_t bit(const struct weir_share *share, uint32_t index)

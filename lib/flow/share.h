@@ -4,11 +4,13 @@
 /*
  * share - how much of what a lane decided last was condemned; more than dead.max_share halts it
  *
- * A ring of bits, one a record, in the order of deciding. In memory only: a restart, or an operator who sets
- * the position, begins with an empty one. Lane thread only.
+ * A ring of bits, one a record, in the order of deciding. It is made anew from the trail at each taking, so a restart
+ * or a move forgets nothing; an operator who sets the position begins an empty one, and so does another version of the
+ * plugin. Lane thread only.
  */
 #include "conf/conf.h"
 #include "flow/batch.h"
+#include "store/decided.h"
 
 struct weir_share {
         uint64_t *bits;
@@ -20,7 +22,10 @@ struct weir_share {
 int weir_share_init(struct weir_share *share, const struct weir_conf_worker *worker,
                     struct weir_error *reterr);
 void weir_share_fini(struct weir_share *share);
-void weir_share_reset(struct weir_share *share);
+/* As it was when these had been decided; of none: empty. */
+void weir_share_fill(struct weir_share *share, const struct weir_decided *decided, size_t count);
+/* Can it ever be too many? */
+bool weir_share_matters(const struct weir_share *share);
 void weir_share_push(struct weir_share *share, bool dead);
 /* May one more be condemned? */
 bool weir_share_allows(const struct weir_share *share);

@@ -8,6 +8,9 @@
  *
  * Always true   PR1 done() is called once for each send() that returned 0, at the latest in free().
  *               PR2 what send() refused never reaches a broker.
+ * Limits        a broker refuses a batch that is larger than its topic allows, and all records in it with it; those in
+ *               the batches behind it arrive all the same. Who must keep order asks first, and sends in batches that
+ *               fit: a single record is never split, so one that is refused was alone, and is the culprit.
  * Not chosen    events instead of a report callback: one allocation more per batch, same thread.
  * Threads       one owner; reports are served inside send and flush.
  */
@@ -20,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/conf.h"
 #include "kafka/client.h"
 #include "kafka/cluster.h"
 
@@ -29,6 +33,7 @@
 struct weir_producer {
         struct weir_client_log log;
         rd_kafka_t *rk;
+        rd_kafka_queue_t *answers; /* to questions for limits */
         char *client_id;
         struct weir_producer_conf conf; /* done and context only */
         uint32_t since_served_count;
@@ -60,12 +65,24 @@ static void report_cb(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 
 _Static_assert(offsetof(struct weir_producer, log) == 0, "report_cb finds the producer by its log");
 
+/* Does the owner want smaller ones than the operator? */
+static bool smaller_batches(const struct weir_producer_conf *conf, char text[24])
+{
+        int64_t theirs = INT64_MAX;
+
+        for (size_t i = 0; i < conf->property_count; i++)
+                if (strcmp(conf->properties[i].name, "batch.size") == 0)
+                        theirs = strtoll(conf->properties[i].value, NULL, 10);
+        snprintf(text, 24, "%lld", (long long)conf->batch_bytes);
+        return conf->batch_bytes > 0 && conf->batch_bytes < theirs;
+}
+
 int weir_producer_new(const struct weir_producer_conf *conf, struct weir_producer **ret,
                       struct weir_error *reterr)
 {
         WEIR_CLEANUP(weir_producer_freep)
         struct weir_producer *producer = calloc(1, sizeof *producer);
-        char timeout_text[24];
+        char timeout_text[24], batch_text[24];
         const struct weir_client_setting defaults[] = {
                 { "client.id", conf->client_id ? conf->client_id : "weir", false },
                 { "linger.ms", "5", false },
@@ -84,6 +101,7 @@ int weir_producer_new(const struct weir_producer_conf *conf, struct weir_produce
                 { "bootstrap.servers", conf->brokers, false },
                 { "enable.idempotence", "true", false },
                 { "acks", "all", false },
+                { "batch.size", smaller_batches(conf, batch_text) ? batch_text : NULL, false },
         };
         rd_kafka_conf_t *rk_conf;
         int r;
@@ -94,6 +112,7 @@ int weir_producer_new(const struct weir_producer_conf *conf, struct weir_produce
         producer->client_id = strdup(conf->client_id ? conf->client_id : "weir");
         weir_client_log_init(&producer->log, producer->client_id);
         producer->conf.done = conf->done;
+        producer->conf.limit = conf->limit;
         producer->conf.context = conf->context;
         if (!producer->client_id)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "producer");
@@ -109,6 +128,7 @@ int weir_producer_new(const struct weir_producer_conf *conf, struct weir_produce
         r = weir_client_open(RD_KAFKA_PRODUCER, &rk_conf, &producer->rk, reterr);
         if (r < 0)
                 return r;
+        producer->answers = rd_kafka_queue_new(producer->rk);
         *ret = WEIR_TAKE(producer);
         return 0;
 }
@@ -208,6 +228,68 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
         return fail_send(producer, err, topic, key.size + value.size, reterr);
 }
 
+/* ---- limits --------------------------------------------------------------------------------- */
+
+int weir_producer_ask_limit(struct weir_producer *producer, const char *topic, int timeout_ms,
+                            void *tag, struct weir_error *reterr)
+{
+        rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+                                                                          topic);
+        rd_kafka_AdminOptions_t *options =
+                rd_kafka_AdminOptions_new(producer->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+        char text[128];
+
+        if (resource && options) {
+                rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
+                rd_kafka_AdminOptions_set_opaque(options, tag);
+                rd_kafka_DescribeConfigs(producer->rk, &resource, 1, options, producer->answers);
+        }
+        if (options)
+                rd_kafka_AdminOptions_destroy(options);
+        if (resource)
+                rd_kafka_ConfigResource_destroy(resource);
+        return resource && options ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "limit of %s", topic);
+}
+
+static int64_t limit_in(rd_kafka_event_t *event)
+{
+        const rd_kafka_DescribeConfigs_result_t *result;
+        const rd_kafka_ConfigResource_t **resources;
+        const rd_kafka_ConfigEntry_t **entries;
+        size_t count = 0;
+
+        if (rd_kafka_event_error(event))
+                return -1;
+        result = rd_kafka_event_DescribeConfigs_result(event);
+        resources = result ? rd_kafka_DescribeConfigs_result_resources(result, &count) : NULL;
+        if (count != 1 || rd_kafka_ConfigResource_error(resources[0]))
+                return -1;
+        entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+        for (size_t i = 0; i < count; i++) {
+                const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+
+                if (value &&
+                    strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") == 0)
+                        return strtoll(value, NULL, 10);
+        }
+        return -1;
+}
+
+static void serve_answers(struct weir_producer *producer)
+{
+        rd_kafka_event_t *event;
+
+        while ((event = rd_kafka_queue_poll(producer->answers, 0)) != NULL) {
+                if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT &&
+                    producer->conf.limit)
+                        producer->conf.limit(producer->conf.context, rd_kafka_event_opaque(event),
+                                             limit_in(event));
+                rd_kafka_event_destroy(event);
+        }
+}
+
+/* ---- reports -------------------------------------------------------------------------------- */
+
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms)
 {
         producer->since_served_count = 0;
@@ -218,6 +300,7 @@ void weir_producer_serve(struct weir_producer *producer)
 {
         producer->since_served_count = 0;
         rd_kafka_poll(producer->rk, 0);
+        serve_answers(producer);
 }
 
 void weir_producer_wake(struct weir_producer *producer, struct weir_latch *latch)
@@ -227,6 +310,7 @@ void weir_producer_wake(struct weir_producer *producer, struct weir_latch *latch
 
         rd_kafka_queue_io_event_enable(queue, latch->fd, &one, sizeof one);
         rd_kafka_queue_destroy(queue);
+        rd_kafka_queue_io_event_enable(producer->answers, latch->fd, &one, sizeof one);
 }
 
 int weir_producer_report(const struct weir_producer *producer)
@@ -279,6 +363,8 @@ void weir_producer_free(struct weir_producer *producer)
                         weir_log(WEIR_LOG_WARN, "producer.unreported",
                                  LOG_S("client", producer->client_id),
                                  LOG_I("records", rd_kafka_outq_len(producer->rk)));
+                if (producer->answers)
+                        rd_kafka_queue_destroy(producer->answers);
                 rd_kafka_destroy(producer->rk);
         }
         weir_client_log_fini(&producer->log);

@@ -23,9 +23,12 @@ struct weir_producer_conf {
         size_t property_count;
         const char *compression; /* NULL = library default */
         int64_t timeout_ms;      /* until a record counts as failed */
+        int64_t batch_bytes;     /* batches of several records are at most so large; 0 = default */
         /* Told of each outcome, on the owner's thread. @error NULL = acknowledged at @offset. */
         void (*done)(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
                      const char *error);
+        /* The answer to weir_producer_ask_limit(), on the owner's thread; -1 = it cannot be known. */
+        void (*limit)(void *context, void *tag, int64_t bytes);
         void *context;
 };
 
@@ -36,6 +39,9 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
                        struct weir_view key, struct weir_view value,
                        const struct weir_header *headers, size_t header_count, int64_t time_ms,
                        void *tag, struct weir_error *reterr);
+/* Which batches does @topic take (its max.message.bytes)? The answer comes to limit(), by a later serve. */
+int weir_producer_ask_limit(struct weir_producer *producer, const char *topic, int timeout_ms,
+                            void *tag, struct weir_error *reterr);
 /* Serve reports for up to @timeout_ms; 0 = everything sent has its outcome, 1 = some are open. */
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms);
 /* Serve the reports that are there; never waits. */

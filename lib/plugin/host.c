@@ -7,6 +7,9 @@
  *               H2  an option that nobody asked for or declared stops the start: a typing error in
  *                   a configuration must not pass for a default.
  *               H3  close() is called once for every open() that returned 0, and for no other.
+ *               H4  a plugin that asks for no table is opened without a database, once. One that does
+ *                   fails there, and is opened anew: its options were read and refused before anybody
+ *                   waited for a server.
  * A plugin's words are foreign: a return code that is none of ours becomes WEIR_EHANDLER, an empty
  * text a sentence, so that whoever reads the error knows whom to ask.
  */
@@ -29,8 +32,10 @@ struct weir_handler {
         struct weir_table *tables[TABLES_MAX];
         size_t table_count;
         void *self;
-        bool opening; /* H1 */
-        bool opened;  /* H3 */
+        bool *sinks;       /* of the configuration's sinks: the plugin has asked after it */
+        bool wants_tables; /* and there was no database */
+        bool opening;      /* H1 */
+        bool opened;       /* H3 */
 };
 
 static struct weir_handler *handler_of(const struct weir_host *host)
@@ -54,6 +59,7 @@ static int host_table(const struct weir_host *host, const char *name, const char
         if (handler->table_count == TABLES_MAX)
                 return weir_fail(reterr, WEIR_EUSAGE, 0, "table %s: a plugin may open %d tables",
                                  name, TABLES_MAX);
+        handler->wants_tables = !handler->pool;
         if (!handler->pool)
                 return weir_fail(reterr, WEIR_EDB, 0, "table %s: opened without a database", name);
         r = weir_pool_acquire(handler->pool, NULL, &pg, reterr);
@@ -114,9 +120,41 @@ static const char *host_option_where(const struct weir_host *host, const char *p
         return where ? where : "configuration";
 }
 
+static bool is_read(const struct weir_conf_worker *worker, const char *topic)
+{
+        for (size_t i = 0; topic && i < worker->topic_count; i++)
+                if (strcmp(worker->topics[i], topic) == 0)
+                        return true;
+        return false;
+}
+
+static const struct weir_conf_sink *find_sink(const struct weir_handler *handler, const char *name)
+{
+        const struct weir_conf *conf = handler->conf->conf;
+
+        return name && conf ? weir_conf_sink_find(conf, name) : NULL;
+}
+
 static bool host_sink_known(const struct weir_host *host, const char *name)
 {
-        return name && weir_conf_sink_find(handler_of(host)->conf->conf, name);
+        struct weir_handler *handler = handler_of(host);
+        const struct weir_conf_sink *sink = find_sink(handler, name);
+
+        if (sink && handler->opening)
+                handler->sinks[sink - handler->conf->conf->sinks] = true;
+        return sink;
+}
+
+static bool host_sink_returns(const struct weir_host *host, const char *name)
+{
+        const struct weir_conf_sink *sink = find_sink(handler_of(host), name);
+
+        return sink && is_read(handler_of(host)->conf, sink->topic);
+}
+
+static bool host_option_unknown(const struct weir_host *host, size_t index, char *text, size_t size)
+{
+        return weir_option_unknown_at(handler_of(host)->conf->options, index, text, size);
 }
 
 static void host_log(const struct weir_host *host, int level, const char *event, const char *text)
@@ -168,13 +206,18 @@ static int open_it(struct weir_handler *handler, struct weir_error *reterr)
         return weir_option_unknown(handler->conf->options, reterr); /* H2 */
 }
 
-int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker *worker,
-                      struct weir_pool *pool, struct weir_handler **ret, struct weir_error *reterr)
+/* *ret_wants_tables: there is no @pool, and the plugin would have needed it. */
+static int open_with(struct weir_plugin *plugin, const struct weir_conf_worker *worker,
+                     struct weir_pool *pool, bool *ret_wants_tables, struct weir_handler **ret,
+                     struct weir_error *reterr)
 {
         WEIR_CLEANUP(weir_handler_closep) struct weir_handler *handler = calloc(1, sizeof *handler);
+        size_t sink_count = worker->conf ? worker->conf->sink_count : 0;
         int r;
 
-        if (!handler)
+        if (handler)
+                handler->sinks = calloc(sink_count + 1, sizeof *handler->sinks);
+        if (!handler || !handler->sinks)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "worker %s", worker->name);
         handler->worker = weir_plugin_worker(plugin);
         handler->conf = worker;
@@ -193,12 +236,57 @@ int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker 
                 .option_where = host_option_where,
                 .log = host_log,
                 .sink_known = host_sink_known,
+                .sink_returns = host_sink_returns,
+                .option_unknown = host_option_unknown,
         };
         r = open_it(handler, reterr);
+        *ret_wants_tables = handler->wants_tables;
         if (r < 0)
                 return r;
         *ret = WEIR_TAKE(handler);
         return 0;
+}
+
+int weir_handler_open(struct weir_plugin *plugin, const struct weir_conf_worker *worker,
+                      struct weir_pool *pool, struct weir_handler **ret, struct weir_error *reterr)
+{
+        bool ignored;
+
+        return open_with(plugin, worker, pool, &ignored, ret, reterr);
+}
+
+int weir_handler_try(struct weir_plugin *plugin, const struct weir_conf_worker *worker,
+                     struct weir_handler **ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_handler_closep) struct weir_handler *handler = NULL;
+        struct weir_error error = { .code = 0 };
+        bool wants_tables = false;
+        int r = open_with(plugin, worker, NULL, &wants_tables, &handler, &error);
+
+        if (wants_tables)
+                return 1; /* whatever it made of that */
+        if (r < 0) {
+                if (reterr)
+                        *reterr = error;
+                return r;
+        }
+        *ret = WEIR_TAKE(handler);
+        return 0;
+}
+
+const struct weir_conf_sink *weir_handler_loop(const struct weir_handler *handler, size_t index,
+                                               const char **ret_topic)
+{
+        const struct weir_conf *conf = handler->conf->conf;
+
+        for (size_t i = 0; conf && i < conf->sink_count; i++) {
+                const struct weir_conf_sink *sink = &conf->sinks[i];
+
+                *ret_topic = is_read(handler->conf, sink->topic) ? sink->topic : sink->reply_topic;
+                if (handler->sinks[i] && is_read(handler->conf, *ret_topic) && index-- == 0)
+                        return sink;
+        }
+        return NULL;
 }
 
 void weir_handler_close(struct weir_handler *handler)
@@ -209,6 +297,7 @@ void weir_handler_close(struct weir_handler *handler)
                 handler->worker->close(handler->self); /* H3; before its tables go */
         for (size_t i = 0; i < handler->table_count; i++)
                 weir_table_free(handler->tables[i]);
+        free(handler->sinks);
         free(handler);
 }
 
@@ -224,7 +313,7 @@ const char *weir_handler_name(const struct weir_handler *handler)
 
 const struct weir_conf_sink *weir_handler_sink(const struct weir_handler *handler, const char *name)
 {
-        return name ? weir_conf_sink_find(handler->conf->conf, name) : NULL;
+        return find_sink(handler, name);
 }
 
 void *weir_handler_self(const struct weir_handler *handler)

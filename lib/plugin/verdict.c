@@ -12,6 +12,8 @@
  *   the event's (22 23)  RETRY, REJECT         the handler's word: it may know better
  *   the event's (22 23)  anything else         the failure
  *   none                 DONE, SKIP            the same; after connection(), if T2 holds
+ *   none                 anything else, and    as if infrastructure had failed: it undid its own failure by a
+ *                        an SQLSTATE of it      savepoint, and tells the reason
  *   none                 no outcome            REJECT
  *
  * A handler's text is foreign: it goes to a log and into a column of type text, so it is made one
@@ -137,17 +139,26 @@ static int spoken(const struct weir_handler_tx *tx, int outcome, struct weir_err
         return outcome == WEIR_RETRY ? WEIR_RETRY : WEIR_REJECT;
 }
 
+/* The failure that a handler tells by its SQLSTATE, as one of weir's own calls would have. */
+static struct weir_error told(const struct weir_error *said)
+{
+        struct weir_error error = { .code = 0 };
+
+        weir_fail(&error, WEIR_ESQL, said->sys, "%.*s", (int)sizeof said->text - 1,
+                  said->text[0] ? said->text : "a statement on the connection failed");
+        memcpy(error.sqlstate, said->sqlstate, sizeof error.sqlstate);
+        return error;
+}
+
 /* The transaction failed on the connection, in the handler's hands: only it knows the SQLSTATE. */
 static int judge_failed_outside(struct weir_handler_tx *tx, int outcome,
                                 const struct weir_error *said, struct weir_error *reterr)
 {
         const struct weir_worker *worker = tx->worker;
-        struct weir_error error = { .code = 0 };
 
         if (is_sqlstate(said->sqlstate)) {
-                weir_fail(&error, WEIR_ESQL, said->sys, "%.*s", (int)sizeof said->text - 1,
-                          said->text[0] ? said->text : "a statement on the connection failed");
-                memcpy(error.sqlstate, said->sqlstate, sizeof error.sqlstate);
+                struct weir_error error = told(said);
+
                 return weir_verdict_lose(tx, &error, reterr);
         }
         if (!weir_verdict_good(outcome))
@@ -187,6 +198,12 @@ int weir_verdict_judge(struct weir_handler_tx *tx, int outcome, struct weir_erro
 
                 if (!tx->failed && (weir_verdict_good(judged) || judged != outcome))
                         return judged;
+        }
+        if (!tx->failed && !weir_verdict_good(outcome) && is_sqlstate(said->sqlstate)) {
+                struct weir_error error = told(said);
+
+                if (is_infrastructure(&error)) /* T3, whatever it did to go on */
+                        return weir_verdict_lose(tx, &error, reterr);
         }
         if (tx->failed &&
             (is_infrastructure(&tx->failure) || (outcome != WEIR_RETRY && outcome != WEIR_REJECT)))

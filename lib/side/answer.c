@@ -35,6 +35,11 @@ enum weir_webhook_action weir_webhook_action_of(int status)
         return WEIR_WEBHOOK_RETRY; /* none, 1xx at the end, 5xx, and what is no status (RFC 9110 15) */
 }
 
+bool weir_webhook_blames_event(int status)
+{
+        return status == 500 || status == 501 || (status >= 505 && status <= 510);
+}
+
 static struct weir_view trim(const char *text)
 {
         struct weir_view view = { text, text ? strlen(text) : 0 };

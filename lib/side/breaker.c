@@ -7,7 +7,9 @@
  *
  * The race      eight requests are under way when the receiver goes down; all eight fail within a millisecond. They
  *               are one failure seen eight times: without changed_us the first outage would begin with a wait for
- *               the eighth.
+ *               the eighth. And the other way round: seven are answered 200, late, after the eighth brought a
+ *               Retry-After; taken for "it is back", they would cancel what the receiver has just asked for. So
+ *               while it waits only a request begun since then counts: the probe.
  */
 #include "side/breaker.h"
 
@@ -35,13 +37,20 @@ void weir_breaker_yield(struct weir_breaker *breaker, int64_t until_us)
                 breaker->not_before_us = until_us;
 }
 
-bool weir_breaker_delivered(struct weir_breaker *breaker)
+/* An answer to a request that left before what we know now. */
+static bool is_late(const struct weir_breaker *breaker, int64_t begun_us)
+{
+        return breaker->state == WEIR_DESTINATION_RETIRED ||
+               (breaker->state == WEIR_DESTINATION_WAITING && begun_us < breaker->changed_us);
+}
+
+bool weir_breaker_delivered(struct weir_breaker *breaker, int64_t begun_us)
 {
         bool changed = breaker->state == WEIR_DESTINATION_WAITING;
 
+        if (is_late(breaker, begun_us))
+                return false;
         breaker->probing = false;
-        if (breaker->state == WEIR_DESTINATION_RETIRED)
-                return false; /* a late answer to an early request */
         breaker->state = WEIR_DESTINATION_OPEN;
         breaker->failures = 0;
         return changed;
@@ -53,9 +62,15 @@ bool weir_breaker_failed(struct weir_breaker *breaker, int64_t begun_us, int64_t
         bool probe = breaker->probing;
         int64_t until_us;
 
-        if (breaker->state == WEIR_DESTINATION_RETIRED ||
-            (breaker->state == WEIR_DESTINATION_WAITING && begun_us < breaker->changed_us))
-                return false;
+        if (is_late(breaker, begun_us)) {
+                until_us = now_us + 1000 * wait_ms;
+                if (breaker->state == WEIR_DESTINATION_RETIRED || wait_ms < 0 ||
+                    until_us <= breaker->not_before_us)
+                        return false;
+                breaker->not_before_us =
+                        until_us; /* no second failure, but it asks for more time */
+                return true;
+        }
         breaker->probing = false;
         breaker->failures++;
         if (breaker->state == WEIR_DESTINATION_OPEN && breaker->failures < PATIENCE && wait_ms < 0)
@@ -83,12 +98,14 @@ void weir_breaker_ended(struct weir_breaker *breaker)
 }
 
 void weir_breaker_learn(struct weir_breaker *breaker, int state, uint32_t failures,
-                        int64_t not_before_us)
+                        int64_t not_before_us, int64_t now_us)
 {
         if (breaker->probing && state == WEIR_DESTINATION_WAITING)
                 return; /* our own words */
         if (state == WEIR_DESTINATION_OPEN && breaker->state == WEIR_DESTINATION_OPEN)
                 return; /* our count goes on */
+        if (breaker->state != state)
+                breaker->changed_us = now_us;
         breaker->state = state;
         breaker->failures = failures;
         breaker->not_before_us = not_before_us;

@@ -17,8 +17,8 @@ struct weir_breaker {
         int state;             /* enum weir_destination_state */
         uint32_t failures;     /* in a row */
         int64_t not_before_us; /* waiting: until then */
-        int64_t changed_us;    /* failures of requests begun before are no news */
-        bool probing;          /* the one request of K2 is under way */
+        int64_t changed_us; /* waiting: since then; outcomes of requests begun before are no news */
+        bool probing;       /* the one request of K2 is under way */
 };
 
 enum weir_breaker_answer {
@@ -34,7 +34,7 @@ void weir_breaker_probe(struct weir_breaker *breaker);
 void weir_breaker_yield(struct weir_breaker *breaker, int64_t until_us);
 
 /* What became of a request that was begun at @begun_us. true: others should know, the state has changed. */
-bool weir_breaker_delivered(struct weir_breaker *breaker);
+bool weir_breaker_delivered(struct weir_breaker *breaker, int64_t begun_us);
 /* @wait_ms: what the receiver asked for, -1 = nothing. @backoff_ms gives the wait for a number of failures. */
 bool weir_breaker_failed(struct weir_breaker *breaker, int64_t begun_us, int64_t now_us,
                          int64_t wait_ms, int64_t (*backoff_ms)(uint32_t failures));
@@ -43,6 +43,6 @@ bool weir_breaker_retired(struct weir_breaker *breaker);
 void weir_breaker_ended(struct weir_breaker *breaker);
 /* What another relay, or an operator, has written. */
 void weir_breaker_learn(struct weir_breaker *breaker, int state, uint32_t failures,
-                        int64_t not_before_us);
+                        int64_t not_before_us, int64_t now_us);
 
 #endif

@@ -18,11 +18,15 @@
 
 enum {
         ASK_AGAIN_US = 500000,
+        WALK_SHARE = 9,
         LEFT_LYING_US = 1000000,
         IDLE_US = 10000000,
         BUDGET_BYTES = 32 * 1024 * 1024,
         SHARE_BYTES = 64 * 1024,
-        TOPIC_ROWS = 400,
+        TOPIC_SET = 16384, /* rows of a reading, of all streams of a topic */
+        TOPIC_ROWS_LEAST = 256,
+        TOPIC_ROWS_MOST = 2048,
+        TOPIC_KNOWN = 8192, /* of a stream: on their way, while more is read */
         FILE_ROWS = 200,
         URL_ROWS = 16
 };
@@ -30,13 +34,6 @@ enum {
 #define EACH_QUEUE(relay, outlet, queue)                                                           \
         for (struct weir_outlet *outlet = (relay)->outlets; outlet; outlet = outlet->next)         \
                 for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
-
-static struct weir_stream stream_of(const struct weir_queue *queue)
-{
-        return (struct weir_stream){ .kind = queue->outlet->kind,
-                                     .destination = queue->outlet->name,
-                                     .shard = queue->shard };
-}
 
 static bool holds(const struct weir_queue *queue)
 {
@@ -111,7 +108,7 @@ static int lease(struct weir_relay *relay, struct weir_error *reterr)
                 return 0;
         qsort(list, count, sizeof(struct weir_queue *), compare);
         for (size_t i = 0; i < count; i++)
-                streams[i] = stream_of(list[i]);
+                streams[i] = weir_queue_stream(list[i]);
         r = weir_stream_lease(relay->pg, relay->number, streams, count, ours, reterr);
         for (size_t i = 0; r == 0 && i < count; i++) {
                 list[i]->asked_us = relay->now_us;
@@ -120,21 +117,10 @@ static int lease(struct weir_relay *relay, struct weir_error *reterr)
                 list[i]->leased = true;
                 list[i]->leaving = false;
                 list[i]->waiting_us = list[i]->not_before_us = 0;
+                weir_queue_begin(list[i]);
                 list[i]->outlet->leased++;
         }
         return r;
-}
-
-int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
-{
-        int r;
-
-        EACH_QUEUE(relay, outlet, queue)
-        {
-                queue->has_rows = false;
-        }
-        r = weir_stream_look(relay->pg, see, relay, reterr);
-        return r < 0 ? r : lease(relay, reterr);
 }
 
 /* ---- shares --------------------------------------------------------------------------------- */
@@ -167,21 +153,69 @@ static void mark_surplus(struct weir_outlet *outlet)
                 }
 }
 
+/* What the table says of this address. A state that was seen at another one is not ours; at the first look it is
+ * told so, later it is a relay with another configuration that has written, and each keeps to what it sees. */
 static void learn(void *context, const struct weir_destination *destination)
 {
         struct weir_relay *relay = context;
         struct weir_outlet *outlet = weir_outlet_find(relay, destination->kind, destination->name);
 
-        if (!outlet)
+        if (!outlet || outlet->news)
                 return;
-        if (!outlet->news)
+        if (!destination->target[0] || strcmp(destination->target, outlet->target) == 0)
                 weir_breaker_learn(&outlet->breaker, destination->state, destination->failures,
-                                   relay->now_us + destination->wait_us);
-        if (destination->allowed_us == INT64_MIN)
+                                   relay->now_us + destination->wait_us, relay->now_us);
+        else if (!outlet->known)
+                outlet->news = relay->news = true;
+        outlet->allowed_until_us = 0;
+        if (destination->allowed_us == INT64_MIN ||
+            strcmp(destination->allowed_for, outlet->consent) != 0)
                 return;
         outlet->allowed_until_us = relay->now_us + destination->allowed_us;
         outlet->allowed_rate = destination->allowed_rate > 0 ? (uint32_t)destination->allowed_rate
                                                              : 0;
+}
+
+static int read_states(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r = weir_destination_read(relay->pg, learn, relay, reterr);
+
+        for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
+                outlet->known = true;
+        return r;
+}
+
+/* A destination that is met for the first time may be retired, or wait, since before we were started. */
+static int meet(struct weir_relay *relay, struct weir_error *reterr)
+{
+        for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
+                if (!outlet->known)
+                        return read_states(relay, reterr);
+        return 0;
+}
+
+/* The walk over all streams passes the entries of removed rows until vacuum has been there; where a transaction that
+ * stays open keeps vacuum away, there are millions. So it gets a tenth of the time, and what is leased is read without. */
+int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r;
+
+        if (relay->now_us < relay->walk_us) {
+                EACH_QUEUE(relay, outlet, queue)
+                {
+                        queue->has_rows = queue->has_rows || queue->leased;
+                }
+                return lease(relay, reterr);
+        }
+        EACH_QUEUE(relay, outlet, queue)
+        {
+                queue->has_rows = false;
+        }
+        r = weir_stream_look(relay->pg, see, relay, reterr);
+        relay->walk_us = weir_clock_us() + WALK_SHARE * (weir_clock_us() - relay->now_us);
+        if (r == 0)
+                r = meet(relay, reterr);
+        return r < 0 ? r : lease(relay, reterr);
 }
 
 int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
@@ -192,7 +226,7 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                 outlet->share = WEIR_OUTBOX_SHARDS;
         r = weir_stream_shares(relay->pg, take_share, relay, reterr);
         if (r == 0)
-                r = weir_destination_read(relay->pg, learn, relay, reterr);
+                r = read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 mark_surplus(outlet);
         EACH_QUEUE(relay, outlet, queue)
@@ -202,6 +236,15 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                         queue->leaving = true;
         }
         return r < 0 ? r : weir_relay_give_back(relay, false, reterr);
+}
+
+void weir_relay_forget_waits(struct weir_relay *relay)
+{
+        relay->balance_us = 0;
+        EACH_QUEUE(relay, outlet, queue)
+        {
+                queue->not_before_us = 0; /* the table knows which rows still wait */
+        }
 }
 
 int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *reterr)
@@ -222,7 +265,7 @@ int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *
                 if (!queue->leased || !(all || (queue->leaving && !queue->open)))
                         continue;
                 list[count] = queue;
-                streams[count++] = stream_of(queue);
+                streams[count++] = weir_queue_stream(queue);
         }
         if (count == 0)
                 return 0;
@@ -238,77 +281,140 @@ int weir_relay_give_back(struct weir_relay *relay, bool all, struct weir_error *
 
 /* ---- fetch ---------------------------------------------------------------------------------- */
 
-struct fetching {
-        struct weir_relay *relay;
-        struct weir_queue **list;
+struct window {
+        struct weir_queue *queue;
+        uint32_t limit, seen, fresh;
+        int64_t last_id; /* whole up to there */
+        bool cut;        /* a row waits, and what is behind it must not overtake */
 };
 
-static int take_row(void *context, size_t stream, struct weir_outbox_row *row)
+struct fetching {
+        struct weir_relay *relay;
+        struct window windows[WEIR_OUTBOX_SHARDS];
+        int64_t highest_id;
+};
+
+static int take_row(void *context, size_t number, struct weir_outbox_row *row)
 {
         struct fetching *fetching = context;
-        struct weir_queue *queue = fetching->list[stream];
+        struct window *window = &fetching->windows[number];
+        int64_t now_us = fetching->relay->now_us;
+        int r;
 
-        fetching->relay->awake_until_us = fetching->relay->now_us + WEIR_OUTBOX_AWAKE_US;
-        queue->idle_us = 0;
-        /* A row that waits stops its stream: what is behind it must not overtake. */
-        if (queue->not_before_us > fetching->relay->now_us || row->wait_us > 0) {
-                if (!holds(queue) && queue->not_before_us <= fetching->relay->now_us)
-                        queue->not_before_us = fetching->relay->now_us + row->wait_us;
+        window->seen++;
+        if (fetching->highest_id < row->id)
+                fetching->highest_id = row->id;
+        fetching->relay->awake_until_us = now_us + WEIR_OUTBOX_AWAKE_US;
+        if (!window->cut && row->wait_us > 0) {
+                window->cut = true;
+                if (!window->fresh)
+                        window->queue->not_before_us = now_us + row->wait_us;
+        }
+        if (window->cut) {
                 free(row);
                 return 0;
         }
-        return weir_queue_hold(queue, row);
+        window->last_id = row->id;
+        r = weir_queue_hold(window->queue, row);
+        window->fresh += r == 0;
+        return r < 0 ? r : 0;
+}
+
+/* May it be read while something of it is on its way? Y1 */
+static bool reads_ahead(const struct weir_queue *queue)
+{
+        const struct weir_outlet *outlet = queue->outlet;
+
+        return outlet->type == WEIR_OUTLET_TOPIC && queue->more && !queue->rewind &&
+               queue->known_count < TOPIC_KNOWN && !weir_send_topic_unsettled(outlet) &&
+               outlet->breaker.state == WEIR_DESTINATION_OPEN;
 }
 
 static bool hungry(const struct weir_queue *queue, int64_t now_us)
 {
         return queue->leased && !queue->leaving && queue->has_rows && !holds(queue) &&
-               !queue->open && queue->not_before_us <= now_us; /* Y1 */
+               queue->not_before_us <= now_us && (!queue->open || reads_ahead(queue)); /* Y1 */
 }
 
-static uint32_t rows_for(const struct weir_outlet *outlet, int64_t now_us)
+static uint32_t rows_for(const struct weir_outlet *outlet, size_t queues, int64_t now_us)
 {
+        size_t rows = TOPIC_SET / queues;
+
         switch (weir_breaker_ask(&outlet->breaker, now_us)) {
         case WEIR_BREAKER_WAIT: return 0;
         case WEIR_BREAKER_PROBE: return 1;
         case WEIR_BREAKER_RETIRED: return FILE_ROWS;
         case WEIR_BREAKER_SEND:
         default:
-                return outlet->type == WEIR_OUTLET_TOPIC  ? TOPIC_ROWS
-                       : outlet->type == WEIR_OUTLET_FILE ? FILE_ROWS
-                                                          : URL_ROWS;
+                if (outlet->type != WEIR_OUTLET_TOPIC)
+                        return outlet->type == WEIR_OUTLET_FILE ? FILE_ROWS : URL_ROWS;
+                if (rows > TOPIC_ROWS_MOST)
+                        return TOPIC_ROWS_MOST;
+                return rows < TOPIC_ROWS_LEAST ? TOPIC_ROWS_LEAST : (uint32_t)rows;
+        }
+}
+
+static struct weir_outbox_window open_window(struct window *window, uint32_t rows)
+{
+        struct weir_queue *queue = window->queue;
+
+        if (!queue->open) { /* what is known has gone, or goes again */
+                queue->known_count = 0;
+                queue->rewind = false;
+        }
+        window->limit = rows + (uint32_t)queue->known_count;
+        return (struct weir_outbox_window){ .stream = weir_queue_stream(queue),
+                                            .after = queue->after_id,
+                                            .rows = window->limit };
+}
+
+static void close_window(struct weir_relay *relay, const struct window *window,
+                         const struct weir_outbox_sight *sight)
+{
+        struct weir_queue *queue = window->queue;
+        int64_t sure_id = relay->horizon.sure_id;
+
+        if (window->last_id)
+                weir_queue_read(queue, window->last_id < sure_id ? window->last_id : sure_id);
+        else if (!window->seen && sight->oldest)
+                weir_queue_read(queue, sure_id);
+        queue->more = window->seen >= window->limit && !window->cut;
+        if (window->fresh) {
+                queue->idle_us = 0;
+        } else if (queue->not_before_us <= relay->now_us) {
+                queue->has_rows = false;
+                queue->idle_us = queue->open ? 0 : relay->now_us;
         }
 }
 
 static int fetch_outlet(struct weir_relay *relay, struct weir_outlet *outlet, uint64_t budget,
                         struct weir_error *reterr)
 {
-        struct weir_queue *list[WEIR_OUTBOX_SHARDS];
-        struct weir_stream streams[WEIR_OUTBOX_SHARDS];
-        struct fetching fetching = { relay, list };
-        uint32_t rows = rows_for(outlet, relay->now_us);
+        struct weir_outbox_window windows[WEIR_OUTBOX_SHARDS];
+        struct fetching fetching = { .relay = relay };
+        struct weir_outbox_sight sight = weir_horizon_ask(&relay->horizon);
         size_t count = 0;
         uint64_t bytes;
+        uint32_t rows;
         int r;
 
+        for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
+                if (hungry(queue, relay->now_us) && count < WEIR_OUTBOX_SHARDS)
+                        fetching.windows[count++].queue = queue;
+        rows = count ? rows_for(outlet, count, relay->now_us) : 0;
         if (rows == 0)
                 return 0;
-        for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
-                if (hungry(queue, relay->now_us) && count < WEIR_OUTBOX_SHARDS) {
-                        list[count] = queue;
-                        streams[count++] = stream_of(queue);
-                }
-        if (count == 0)
-                return 0;
+        for (size_t i = 0; i < count; i++)
+                windows[i] = open_window(&fetching.windows[i], rows);
         bytes = budget / count > SHARE_BYTES ? budget / count : SHARE_BYTES;
-        r = weir_outbox_fetch(relay->pg, streams, count, rows, bytes, take_row, &fetching, reterr);
-        for (size_t i = 0; r == 0 && i < count; i++) {
-                if (holds(list[i]) || list[i]->not_before_us > relay->now_us)
-                        continue;
-                list[i]->has_rows = false;
-                list[i]->idle_us = relay->now_us;
-        }
-        return r;
+        r = weir_outbox_fetch(relay->pg, windows, count, bytes, take_row, &fetching, &sight,
+                              reterr);
+        if (r < 0)
+                return r;
+        weir_horizon_see(&relay->horizon, &sight, fetching.highest_id);
+        for (size_t i = 0; i < count; i++)
+                close_window(relay, &fetching.windows[i], &sight);
+        return 0;
 }
 
 /* Rows of a retired sink are buried, which nobody undoes: look once more whether an operator has opened it. */
@@ -332,7 +438,7 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
         if (must_ask(relay))
-                r = weir_destination_read(relay->pg, learn, relay, reterr);
+                r = read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),

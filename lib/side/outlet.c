@@ -9,11 +9,46 @@
  * Owner    a parcel belongs to its queue while it is held, to the sender while it is under way, to the list of the
  *          settled ones after that.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "side/relay_state.h"
+
+/* 32 hex digits of SHA-256: a url may hold a token, and the table is read by more people than the configuration. */
+static int hash_of(const char *const *parts, size_t count, char ret[33])
+{
+        struct weir_hash_part all[4];
+        uint8_t digest[32];
+        int r;
+
+        for (size_t i = 0; i < count; i++)
+                all[i] = (struct weir_hash_part){ parts[i], strlen(parts[i]) };
+        r = weir_hash_parts(all, count, digest);
+        for (size_t i = 0; r == 0 && i < 16; i++)
+                snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+        return r;
+}
+
+/* What its state belongs to, and its consent. A topic that is named directly has no other address than its name. */
+static int name_address(struct weir_outlet *outlet)
+{
+        const struct weir_conf_sink *sink = outlet->sink;
+        const char *address[2], *consent[3];
+        int r;
+
+        if (!sink)
+                return 0;
+        address[0] = sink->url ? "url" : sink->file ? "file" : "topic";
+        address[1] = sink->url ? sink->url : sink->file ? sink->file : sink->topic;
+        consent[0] = sink->name;
+        consent[1] = address[1];
+        consent[2] = sink->origin ? sink->origin : "";
+        r = hash_of(address, 2, outlet->target);
+        return r < 0 ? r : hash_of(consent, 3, outlet->consent);
+}
 
 static void know_sink(struct weir_relay *relay, struct weir_outlet *outlet)
 {
@@ -52,11 +87,17 @@ static struct weir_outlet *add_outlet(struct weir_relay *relay, const struct wei
         outlet->kind = stream->kind;
         outlet->share = WEIR_OUTBOX_SHARDS;
         outlet->ask.outlet = outlet;
+        outlet->batch_size = (struct weir_batch_size){ .step = -1, .next = -1 };
         if (stream->kind == WEIR_OUTBOX_TOPIC) {
                 outlet->type = WEIR_OUTLET_TOPIC;
                 outlet->topic = outlet->name;
         } else {
                 know_sink(relay, outlet);
+        }
+        if (name_address(outlet) < 0) {
+                free(outlet->name);
+                free(outlet);
+                return NULL;
         }
         outlet->next = relay->outlets;
         relay->outlets = outlet;
@@ -86,34 +127,107 @@ struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir
         return queue;
 }
 
+struct weir_stream weir_queue_stream(const struct weir_queue *queue)
+{
+        return (struct weir_stream){ .kind = queue->outlet->kind,
+                                     .destination = queue->outlet->name,
+                                     .shard = queue->shard };
+}
+
 void weir_parcel_free(struct weir_parcel *parcel)
 {
         free(parcel->row);
         free(parcel);
 }
 
+/* ---- what was read of a stream --------------------------------------------------------------- */
+
+/* Where @id stands among the known ones, or would. */
+static size_t place_of(const struct weir_queue *queue, int64_t id)
+{
+        size_t low = 0, high = queue->known_count;
+
+        if (high && queue->known[high - 1] < id)
+                return high; /* nearly always */
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (queue->known[middle] < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static bool grow(void **list, size_t *room, size_t used, size_t each)
+{
+        size_t more = *room ? *room * 2 : 16;
+        void *grown;
+
+        if (used < *room)
+                return true;
+        grown = realloc(*list, more * each);
+        if (!grown)
+                return false;
+        *list = grown;
+        *room = more;
+        return true;
+}
+
 int weir_queue_hold(struct weir_queue *queue, struct weir_outbox_row *row)
 {
-        struct weir_parcel *parcel = calloc(1, sizeof *parcel);
+        size_t place = place_of(queue, row->id);
+        struct weir_parcel *parcel;
 
-        if (queue->count == queue->room) {
-                size_t room = queue->room ? queue->room * 2 : 16;
-                struct weir_parcel **held = realloc(queue->held,
-                                                    room * sizeof(struct weir_parcel *));
-
-                if (held) {
-                        queue->held = held;
-                        queue->room = room;
-                }
+        if (place < queue->known_count && queue->known[place] == row->id) {
+                free(row);
+                return 1;
         }
-        if (!parcel || queue->count == queue->room) {
+        parcel = calloc(1, sizeof *parcel);
+        if (!parcel ||
+            !grow((void **)&queue->held, &queue->room, queue->count, sizeof *queue->held) ||
+            !grow((void **)&queue->known, &queue->known_room, queue->known_count,
+                  sizeof *queue->known)) {
                 free(parcel);
                 free(row);
                 return WEIR_ENOMEM;
         }
+        memmove(queue->known + place + 1, queue->known + place,
+                (queue->known_count - place) * sizeof *queue->known);
+        queue->known[place] = row->id;
+        queue->known_count++;
         *parcel = (struct weir_parcel){ .row = row, .queue = queue, .outlet = queue->outlet };
         queue->held[queue->count++] = parcel;
         return 0;
+}
+
+void weir_queue_read(struct weir_queue *queue, int64_t to_id)
+{
+        size_t passed;
+
+        if (to_id <= queue->after_id)
+                return;
+        passed = place_of(queue, to_id + 1);
+        memmove(queue->known, queue->known + passed,
+                (queue->known_count - passed) * sizeof *queue->known);
+        queue->known_count -= passed;
+        queue->after_id = to_id;
+}
+
+void weir_queue_rewind(struct weir_queue *queue, int64_t id)
+{
+        if (queue->after_id >= id)
+                queue->after_id = id - 1;
+        queue->rewind = true;
+}
+
+void weir_queue_begin(struct weir_queue *queue)
+{
+        queue->after_id = 0;
+        queue->rewind = queue->open > 0;
+        queue->more = false;
+        queue->known_count = 0;
 }
 
 struct weir_parcel *weir_queue_take(struct weir_queue *queue)
@@ -130,8 +244,10 @@ struct weir_parcel *weir_queue_take(struct weir_queue *queue)
 
 void weir_queue_drop(struct weir_queue *queue)
 {
-        while (queue->head < queue->count)
+        while (queue->head < queue->count) {
+                weir_queue_rewind(queue, queue->held[queue->head]->row->id);
                 weir_parcel_free(queue->held[queue->head++]);
+        }
         queue->head = queue->count = 0;
 }
 
@@ -149,46 +265,10 @@ void weir_outlets_free(struct weir_relay *relay)
                         if (queue->flying)
                                 weir_parcel_free(queue->flying);
                         free(queue->held);
+                        free(queue->known);
                         free(queue);
                 }
                 free(outlet->name);
                 free(outlet);
         }
-}
-
-/* ---- rate ----------------------------------------------------------------------------------- */
-
-/* The smaller of what the configuration allows and what the receiver granted, per second; 0 = any. */
-static double rate_of(const struct weir_outlet *outlet)
-{
-        double own = outlet->sink ? outlet->sink->rate_per_s : 0;
-        double granted = outlet->allowed_rate / 60.0;
-
-        return own > 0 && (granted <= 0 || own < granted) ? own : granted;
-}
-
-/* A bucket holds what a tenth of a second brings, one at least: no burst after a pause. */
-bool weir_outlet_token(struct weir_outlet *outlet, int64_t now_us)
-{
-        double rate = rate_of(outlet), most = rate / 10 > 1 ? rate / 10 : 1;
-
-        if (rate <= 0)
-                return true;
-        outlet->tokens += outlet->tokens_us ? (double)(now_us - outlet->tokens_us) * rate / 1e6 : 1;
-        outlet->tokens_us = now_us;
-        if (outlet->tokens > most)
-                outlet->tokens = most;
-        if (outlet->tokens < 1)
-                return false;
-        outlet->tokens -= 1;
-        return true;
-}
-
-int64_t weir_outlet_token_at_us(const struct weir_outlet *outlet)
-{
-        double rate = rate_of(outlet);
-
-        if (rate <= 0 || outlet->tokens >= 1)
-                return 0;
-        return outlet->tokens_us + (int64_t)((1 - outlet->tokens) / rate * 1e6) + 1;
 }

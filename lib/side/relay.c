@@ -27,55 +27,9 @@ enum {
         BALANCE_US = 1000000,
         SETTLE_US = 5000,
         SETTLE_COUNT = 2000,
-        RECONNECT_MS = 1000,
-        ASK_AGAIN_US = 500000,
         STOP_MOST_US = 5000000, /* what is under way for longer goes again later */
         ABORT_AFTER_US = 1000000
 };
-
-/* ---- the connection ------------------------------------------------------------------------- */
-
-static void lose_connection(struct weir_relay *relay, const struct weir_error *error)
-{
-        relay->attempt++;
-        if (relay->attempt == 1 || relay->attempt % 60 == 0)
-                weir_log(WEIR_LOG_WARN, "relay.store_lost", LOG_S("error", error->text),
-                         LOG_I("attempt", relay->attempt), LOG_S("action", "retry"));
-        weir_pg_close(relay->pg);
-        relay->pg = NULL;
-        relay->connect_us = weir_clock_us() +
-                            1000 * weir_backoff_ms(50, RECONNECT_MS, relay->attempt);
-        for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next) {
-                outlet->leased = 0;
-                for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next) {
-                        weir_queue_drop(queue);
-                        queue->leased = queue->leaving = queue->has_rows = false;
-                        queue->asked_us = INT64_MIN / 2;
-                }
-        }
-}
-
-static int connect_store(struct weir_relay *relay, struct weir_error *reterr)
-{
-        struct weir_pg_conf store = { .url = relay->conf->store_url,
-                                      .password = relay->conf->store_password,
-                                      .application_name = "weir relay" };
-        WEIR_FREE const char **sinks = calloc(relay->conf->sink_count + 1, sizeof(const char *));
-        int r;
-
-        if (!sinks)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "relay");
-        for (size_t i = 0; i < relay->conf->sink_count; i++)
-                sinks[i] = relay->conf->sinks[i].name;
-        r = weir_pg_open(&store, &relay->abort, &relay->pg, reterr);
-        if (r == 0)
-                r = weir_stream_session(relay->pg, sinks, relay->conf->sink_count, &relay->number,
-                                        reterr);
-        if (r < 0)
-                return r;
-        relay->look_us = relay->balance_us = 0;
-        return 0;
-}
 
 /* ---- a round -------------------------------------------------------------------------------- */
 
@@ -94,6 +48,8 @@ static int hear(struct weir_relay *relay, struct weir_error *reterr)
                 relay->look_us = 0;
                 relay->awake_until_us = relay->now_us + WEIR_OUTBOX_AWAKE_US;
         }
+        if (r == 2)
+                weir_relay_forget_waits(relay);
         return r < 0 ? r : 0;
 }
 
@@ -125,22 +81,11 @@ static int round_with_store(struct weir_relay *relay, struct weir_error *reterr)
                 r = look_and_send(relay, reterr);
         if (r == 0 && settle_now(relay)) /* what was refused at once */
                 r = weir_relay_settle(relay, reterr);
-        if (r == 0 && relay->attempt) {
-                weir_log(WEIR_LOG_INFO, "relay.store_back", LOG_I("attempts", relay->attempt));
-                relay->attempt =
-                        0; /* only now: a server that takes connections may refuse statements */
-        }
+        if (r == 0)
+                weir_relay_tidy(relay);
+        if (r == 0)
+                weir_relay_went_well(relay);
         return r;
-}
-
-/* A producer that has failed for good is replaced; its records come to their end, and go again. */
-static int renew_producer(struct weir_relay *relay, struct weir_error *reterr)
-{
-        relay->purging = true;
-        weir_producer_free(relay->producer);
-        relay->producer = NULL;
-        relay->purging = relay->producer_lost = false;
-        return weir_send_topic_open(relay, reterr);
 }
 
 /* ---- the wait ------------------------------------------------------------------------------- */
@@ -176,7 +121,8 @@ static int64_t next_due_us(const struct weir_relay *relay)
                         if (queue->leased && queue->has_rows &&
                             queue->not_before_us > relay->now_us)
                                 earlier(&at_us, queue->not_before_us);
-                        if (queue->head < queue->count && weir_outlet_token_at_us(outlet))
+                        if (queue->head < queue->count &&
+                            weir_outlet_token_at_us(outlet) > relay->now_us)
                                 earlier(&at_us, weir_outlet_token_at_us(outlet));
                 }
         }
@@ -185,19 +131,21 @@ static int64_t next_due_us(const struct weir_relay *relay)
 
 static int wait_for_work(struct weir_relay *relay, struct weir_error *reterr)
 {
-        struct pollfd fds[2] = { { .fd = relay->wake.fd, .events = POLLIN },
-                                 { .fd = relay->pg ? weir_pg_socket(relay->pg) : -1,
-                                   .events = POLLIN } };
+        struct pollfd fds[] = {
+                { .fd = relay->wake.fd, .events = POLLIN },
+                { .fd = relay->pg ? weir_pg_socket(relay->pg) : -1, .events = POLLIN },
+                { .fd = relay->pg ? weir_vacuum_socket(relay->tidy.vacuum) : -1, .events = POLLIN }
+        };
         int64_t left_us = next_due_us(relay) - weir_clock_us();
         int timeout_ms = left_us <= 0 ? 0 : (int)((left_us + 999) / 1000);
         int r = 0;
 
         if (weir_webhook_open_count(relay->webhook))
-                r = weir_webhook_serve(relay->webhook, fds, 2, timeout_ms, reterr);
+                r = weir_webhook_serve(relay->webhook, fds, WEIR_COUNT_OF(fds), timeout_ms, reterr);
         else
-                poll(fds, 2, timeout_ms);
+                poll(fds, WEIR_COUNT_OF(fds), timeout_ms);
         weir_latch_clear(&relay->wake);
-        weir_producer_serve(relay->producer);
+        weir_send_topic_serve(relay);
         return r < 0 ? r : 0;
 }
 
@@ -231,6 +179,7 @@ static void end(struct weir_relay *relay)
         weir_log(r < 0 ? WEIR_LOG_WARN : WEIR_LOG_INFO, "relay.stopped",
                  LOG_I("under_way", relay->in_flight), LOG_I("unsettled", relay->settled_count),
                  LOG_S("error", r < 0 ? error.text : NULL));
+        weir_vacuum_close(relay->tidy.vacuum);
         weir_pg_close(relay->pg);
         relay->pg = NULL;
         weir_latch_set(&relay->ended);
@@ -250,12 +199,12 @@ static void *run(void *context)
                 if (relay->stopping)
                         drop_held(relay);
                 if (!relay->pg && relay->connect_us <= relay->now_us)
-                        r = connect_store(relay, &error);
+                        r = weir_relay_connect(relay, &error);
                 if (r == 0 && relay->pg)
                         r = round_with_store(relay, &error);
                 if (r < 0)
-                        lose_connection(relay, &error);
-                if (relay->producer_lost && renew_producer(relay, &error) < 0)
+                        weir_relay_disconnect(relay, &error);
+                if (weir_send_topic_renew(relay, &error) < 0)
                         break; /* never: the same settings were good before */
                 r = wait_for_work(relay, &error);
                 if (r < 0)
@@ -282,6 +231,8 @@ int weir_relay_start(const struct weir_conf *conf, const char *owner, struct wei
                 r = weir_fail(reterr, WEIR_ESYS, 0, "relay: eventfd: %m");
         if (r == 0)
                 r = weir_outbox_writer_new(NULL, &relay->replies, reterr);
+        if (r == 0)
+                r = weir_vacuum_new(&relay->tidy.vacuum, reterr);
         if (r == 0)
                 r = weir_send_topic_open(relay, reterr);
         if (r == 0)
@@ -330,8 +281,7 @@ void weir_relay_free(struct weir_relay *relay)
                 weir_latch_set(&relay->abort);
                 pthread_join(relay->thread, NULL);
         }
-        relay->purging = true;
-        weir_producer_free(relay->producer);
+        weir_send_topic_close(relay);
         weir_webhook_free(relay->webhook);
         while (relay->settled) {
                 struct weir_parcel *parcel = relay->settled;
@@ -341,6 +291,7 @@ void weir_relay_free(struct weir_relay *relay)
         }
         weir_outlets_free(relay);
         weir_outbox_writer_free(relay->replies);
+        weir_vacuum_free(relay->tidy.vacuum);
         weir_latch_fini(&relay->wake);
         weir_latch_fini(&relay->abort);
         weir_latch_fini(&relay->ended);

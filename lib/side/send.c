@@ -16,7 +16,7 @@ enum {
         YIELD_US = 1000000
 };
 
-static bool has_room(const struct weir_relay *relay, struct weir_outlet *outlet)
+static bool has_room(struct weir_relay *relay, struct weir_outlet *outlet)
 {
         switch (outlet->type) {
         case WEIR_OUTLET_TOPIC: return weir_send_topic_room(relay, outlet);
@@ -59,31 +59,48 @@ static void begin_at(struct weir_outlet *outlet, struct weir_queue *queue)
         outlet->queues = queue;
 }
 
-static int send_all(struct weir_relay *relay, struct weir_outlet *outlet, struct weir_error *reterr)
-{
-        int r = 0;
-
-        if (outlet->type == WEIR_OUTLET_FILE) {
-                weir_send_file(relay, outlet);
-                return 0;
-        }
-        for (struct weir_queue *queue = outlet->queues; r == 0 && queue; queue = queue->next)
-                while (r == 0 && ready(queue)) {
-                        if (!has_room(relay, outlet) || !weir_outlet_token(outlet, relay->now_us)) {
-                                begin_at(outlet, queue);
-                                return 0;
-                        }
-                        r = send_one(relay, queue, reterr);
-                }
-        return r;
-}
-
 static struct weir_queue *first_ready(struct weir_outlet *outlet)
 {
         for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
                 if (ready(queue))
                         return queue;
         return NULL;
+}
+
+/* Until nothing is left, or the next moment lies ahead, or the file cannot be written. */
+static int send_lines(struct weir_relay *relay, struct weir_outlet *outlet,
+                      struct weir_error *reterr)
+{
+        int r;
+
+        do {
+                r = weir_outlet_reserve(relay, outlet, reterr);
+                if (r == 0)
+                        weir_send_file(relay, outlet);
+        } while (r == 0 && first_ready(outlet) && !outlet->breaker.failures && !outlet->moments);
+        return r;
+}
+
+static int send_all(struct weir_relay *relay, struct weir_outlet *outlet, struct weir_error *reterr)
+{
+        int r = 0;
+
+        if (outlet->type == WEIR_OUTLET_FILE)
+                return send_lines(relay, outlet, reterr);
+        for (struct weir_queue *queue = outlet->queues; r == 0 && queue; queue = queue->next)
+                while (r == 0 && ready(queue)) {
+                        bool room = has_room(relay, outlet);
+
+                        if (room)
+                                r = weir_outlet_reserve(relay, outlet, reterr);
+                        if (r == 0 && (!room || !weir_outlet_token(outlet, relay->now_us))) {
+                                begin_at(outlet, queue);
+                                return 0;
+                        }
+                        if (r == 0)
+                                r = send_one(relay, queue, reterr);
+                }
+        return r;
 }
 
 /* K2, among all relays: who moves the moment on in the table may probe. */
@@ -95,9 +112,17 @@ static int probe(struct weir_relay *relay, struct weir_outlet *outlet, struct we
                                   : PROBE_TOPIC_US;
         int r;
 
-        if (!queue || outlet->in_flight)
+        if (!queue || outlet->in_flight || !has_room(relay, outlet))
                 return 0;
-        r = weir_destination_probe(relay->pg, outlet->kind, outlet->name, hold_us, reterr);
+        r = weir_outlet_reserve(relay, outlet, reterr);
+        if (r < 0)
+                return r;
+        if (!weir_outlet_token(outlet, relay->now_us)) { /* a probe is an event like any other */
+                weir_breaker_yield(&outlet->breaker, weir_outlet_token_at_us(outlet));
+                return 0;
+        }
+        r = weir_destination_probe(relay->pg, outlet->kind, outlet->name, outlet->target, hold_us,
+                                   reterr);
         if (r < 0)
                 return r;
         if (r == 0) {

@@ -3,8 +3,9 @@
  * send_hook - rows become webhook requests; answers become outcomes, and new rows
  *
  * One request at a time for each stream keeps order; streams go side by side up to the sink's limit. Consent is asked
- * for before the first event of a sink that wants it, and again a day later; a refusal is not an event's fault, so the
- * events wait.
+ * for before the first event of a sink that wants it, and again a day later, or when an operator has opened the sink. It
+ * was given to an origin at a url: for another url or origin it is none. A refusal ends it, and is not an event's fault,
+ * so the events wait.
  */
 #include "side/relay_state.h"
 
@@ -18,6 +19,18 @@
 
 #define CONSENT_US INT64_C(86400000000)
 #define REFUSED_WAIT_MS 300000
+
+/* An answer that was an event and cannot become one of ours: the delivery counts, so this line is all of it. */
+static void tell_dropped(const struct weir_parcel *parcel, const char *reason, const char *text)
+{
+        char id[80];
+
+        snprintf(id, sizeof id, "%.*s", (int)parcel->row->message_id.size,
+                 parcel->row->message_id.ptr);
+        weir_log(WEIR_LOG_WARN, "relay.reply_dropped", LOG_S("sink", parcel->outlet->name),
+                 LOG_S("id", &id[0]), LOG_I("row", parcel->row->id), LOG_S("reason", reason),
+                 LOG_S("text", text));
+}
 
 /* The answer's event goes to reply_topic with the key of the event it answers. false: no valid event after all. */
 static bool keep_reply(struct weir_relay *relay, const struct weir_parcel *parcel,
@@ -47,8 +60,8 @@ static bool keep_reply(struct weir_relay *relay, const struct weir_parcel *parce
                 r = weir_outbox_add(relay->replies, &message, &error);
         }
         if (r != 0)
-                weir_log(WEIR_LOG_WARN, "relay.reply_dropped", LOG_S("sink", sink->name),
-                         LOG_S("text", r > 0 ? refusal.reason : error.text));
+                tell_dropped(parcel, r > 0 ? weir_refusal_name(refusal.klass) : "store",
+                             r > 0 ? refusal.reason : error.text);
         weir_arena_fini(&arena);
         return r == 0;
 }
@@ -67,10 +80,13 @@ static void answered(struct weir_relay *relay, struct weir_outlet *outlet,
         if (outcome == WEIR_PARCEL_DELIVERED) {
                 outlet->allowed_until_us = relay->now_us + CONSENT_US;
                 outlet->allowed_rate = outlet->asked_rate;
-                outlet->granted = outlet->news = relay->news = true;
+                outlet->answered = outlet->news = relay->news = true;
                 weir_log(WEIR_LOG_INFO, "relay.consent", LOG_S("sink", outlet->name),
                          LOG_I("rate_per_minute", outlet->allowed_rate));
-        } else if (outcome == WEIR_PARCEL_FAILED && outlet->ask.not_before_ms < 0) {
+        } else if (result->action != WEIR_WEBHOOK_RETRY) { /* what was granted before is over */
+                outlet->allowed_until_us = 0;
+                outlet->answered = outlet->news = relay->news = true;
+        } else if (outlet->ask.not_before_ms < 0) {
                 outlet->ask.not_before_ms = 1000; /* nothing can be sent: a single failure waits */
         }
         weir_parcel_end(relay, &outlet->ask, outcome, "consent", result->text);
@@ -91,8 +107,14 @@ static void done(void *context, void *tag, const struct weir_webhook_result *res
         parcel->queue->flying = NULL;
         parcel->host_at_fault = result->host_at_fault;
         parcel->not_before_ms = result->not_before_ms;
+        parcel->answered = result->status &&
+                           (weir_webhook_blames_event(result->status) ||
+                            (parcel->queue->failed_us &&
+                             parcel->outlet->delivered_us > parcel->queue->failed_us));
         if (result->status)
                 snprintf(reason, sizeof reason, "http-%d", result->status);
+        if (result->reply_dropped[0])
+                tell_dropped(parcel, result->reply_dropped, result->text);
         switch (result->action) {
         case WEIR_WEBHOOK_DELIVERED:
                 outcome = result->reply && parcel->outlet->sink->reply_topic &&

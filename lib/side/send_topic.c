@@ -6,14 +6,19 @@
  * would leave a gap that later records of its key have already passed. While the broker is away the records lie in
  * the library and the rows in the table; a stop purges the former.
  *
- * Waves         a broker refuses a whole batch for one record that is too large, or for the sum of small ones where a
- *               topic's max.message.bytes is below the producer's. Nobody knows then which record it was, so nobody is
- *               condemned: all go again, in waves of a tenth as many, each wave after the end of the one before.
- *               A wave of one that is refused has named the culprit. Waves that arrive grow again.
+ * Batches       a broker refuses a whole batch for one record that is too large, or for the sum of small ones where a
+ *               topic's max.message.bytes is below the producer's; the batches behind it arrive, and what has to be
+ *               sent again comes behind them. So a topic is asked for its limit before its first record, and is sent
+ *               batches that fit: from producers by step, since librdkafka has one size a producer. A record that is
+ *               larger than the step is alone in its batch: refused, it is the culprit, and nobody else is.
+ *               Where the limit cannot be known (no right to ask, no answer) batches are as small as Java's default.
+ * BS1           an outlet changes its step only while nothing of it is under way: one producer, one order.
+ * Refused all the same, in company: the limit was lowered meanwhile, or it is no matter of size. Nobody is condemned,
+ *               all of the batch go again, in smaller steps; in the last one each record is alone.
  *
- * Known weak    two batches of one wave, of which the first is refused: a later record of a key may arrive first. It
- *               takes a topic with a smaller max.message.bytes than message.max.bytes of kafka.properties; the log
- *               says so.
+ * Known weak    that last case: a later record of a key may arrive before one that goes again. It takes a limit that is
+ *               lowered at this moment, one below 16 KiB that may not be asked for, or a topic that refuses records
+ *               for another reason than size (INVALID_RECORD: one without a key in a compacted topic).
  *               a cluster that refuses a record for a reason that time heals (a right that is missing) refuses those
  *               behind it too, but may grant the right between two of one key: their order is then not kept.
  */
@@ -21,60 +26,217 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 enum {
         RECORDS_MAX = 50000, /* under way to Kafka; the producer holds ten times that */
         RECORD_BYTES_MAX = 64 * 1024 * 1024, /* half of what the producer holds */
-        WAVE_FEWER = 10,
-        WAVE_MORE = 4,
-        WAVE_MOST = 10000 /* beyond it there are none */
+        FRAME_BYTES = 512,                   /* of a batch, with room to spare */
+        ALONE = 0,
+        CAREFUL = 4,
+        WIDE = WEIR_BATCH_STEPS - 1,
+        ASK_TIMEOUT_MS = 3000,
+        ASK_AGAIN_US = 300000000,
+        ASK_UNKNOWN_US = 60000000,
+        MOST_US = 30000000
 };
 
-static void next_wave(struct weir_outlet *outlet)
+static const int64_t step_bytes[WEIR_BATCH_STEPS] = { 1,     256,   1024,   4096,
+                                                      16384, 65536, 262144, 1000000 };
+
+/* The largest step that a topic with this limit takes; the topic's default is the producer's. */
+static int step_of(int64_t limit)
 {
-        if (outlet->wave_suspects)
-                outlet->wave_most = outlet->wave_suspects > WAVE_FEWER
-                                            ? outlet->wave_suspects / WAVE_FEWER
-                                            : 1;
-        else if (outlet->wave_sent)
-                outlet->wave_most *= WAVE_MORE;
-        if (outlet->wave_most > WAVE_MOST)
-                outlet->wave_most = 0;
-        outlet->wave_suspects = outlet->wave_sent = 0;
+        int step = WIDE;
+
+        if (limit < 0)
+                return CAREFUL;
+        while (step > ALONE && step_bytes[step] + FRAME_BYTES > limit)
+                step--;
+        return step;
 }
 
-bool weir_send_topic_room(const struct weir_relay *relay, struct weir_outlet *outlet)
+/* ---- producers ------------------------------------------------------------------------------ */
+
+static void done(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
+                 const char *error);
+static void limit(void *context, void *tag, int64_t bytes);
+
+static int open_step(struct weir_relay *relay, int step, struct weir_error *reterr)
+{
+        struct weir_producer_conf conf = { .brokers = relay->conf->kafka_brokers,
+                                           .client_id = "weir-relay",
+                                           .properties = relay->conf->properties,
+                                           .property_count = relay->conf->property_count,
+                                           .timeout_ms = INT_MAX,
+                                           .batch_bytes = step_bytes[step],
+                                           .done = done,
+                                           .limit = limit,
+                                           .context = relay };
+        int r;
+
+        if (relay->producers[step])
+                return 0;
+        r = weir_producer_new(&conf, &relay->producers[step], reterr);
+        if (r == 0)
+                weir_producer_wake(relay->producers[step], &relay->wake);
+        return r;
+}
+
+int weir_send_topic_open(struct weir_relay *relay, struct weir_error *reterr)
+{
+        return open_step(relay, WIDE, reterr);
+}
+
+void weir_send_topic_serve(struct weir_relay *relay)
+{
+        for (int step = 0; step < WEIR_BATCH_STEPS; step++)
+                if (relay->producers[step])
+                        weir_producer_serve(relay->producers[step]);
+}
+
+static void close_step(struct weir_relay *relay, int step)
+{
+        relay->purging = true;
+        weir_producer_free(relay->producers[step]);
+        relay->producers[step] = NULL;
+        relay->purging = relay->lost[step] = false;
+        if (step != WIDE)
+                return;
+        /* questions go by it: they are not answered any more */
+        for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
+                outlet->batch_size.asked_us = 0;
+}
+
+int weir_send_topic_renew(struct weir_relay *relay, struct weir_error *reterr)
+{
+        int r = 0;
+
+        for (int step = 0; r == 0 && step < WEIR_BATCH_STEPS; step++)
+                if (relay->lost[step]) {
+                        close_step(relay, step);
+                        r = open_step(relay, step, reterr);
+                }
+        return r;
+}
+
+void weir_send_topic_close(struct weir_relay *relay)
+{
+        for (int step = 0; step < WEIR_BATCH_STEPS; step++)
+                close_step(relay, step);
+}
+
+/* ---- how large ------------------------------------------------------------------------------ */
+
+static void choose(struct weir_outlet *outlet, int step, int64_t now_us)
+{
+        struct weir_batch_size *size = &outlet->batch_size;
+
+        if (now_us < size->most_until_us && step > size->most)
+                step = size->most;
+        size->next = step;
+}
+
+static void limit(void *context, void *tag, int64_t bytes)
+{
+        struct weir_relay *relay = context;
+        struct weir_outlet *outlet = tag;
+        struct weir_batch_size *size = &outlet->batch_size;
+        int64_t now_us = weir_clock_us();
+
+        (void)relay;
+        size->asked_us = 0;
+        size->ask_us = now_us + (bytes < 0 ? ASK_UNKNOWN_US : ASK_AGAIN_US);
+        if (size->most_until_us > now_us && size->ask_us > size->most_until_us)
+                size->ask_us = size->most_until_us;
+        choose(outlet, step_of(bytes), now_us);
+        weir_log(WEIR_LOG_DEBUG, "relay.topic_limit", LOG_S("topic", outlet->topic),
+                 LOG_I("max_message_bytes", bytes), LOG_I("batch_bytes", step_bytes[size->next]));
+}
+
+static void ask(struct weir_relay *relay, struct weir_outlet *outlet)
+{
+        struct weir_batch_size *size = &outlet->batch_size;
+        struct weir_error error = { .code = 0 };
+
+        if (size->asked_us || relay->now_us < size->ask_us || relay->lost[WIDE])
+                return;
+        size->asked_us = relay->now_us;
+        if (weir_producer_ask_limit(relay->producers[WIDE], outlet->topic, ASK_TIMEOUT_MS, outlet,
+                                    &error) < 0)
+                limit(relay, outlet, -1);
+}
+
+/* BS1 */
+static bool settle_step(struct weir_relay *relay, struct weir_outlet *outlet)
+{
+        struct weir_batch_size *size = &outlet->batch_size;
+        struct weir_error error = { .code = 0 };
+
+        ask(relay, outlet);
+        if (size->next < 0)
+                return false; /* the first question is open */
+        if (outlet->in_flight == 0) {
+                size->refused = false;
+                if (open_step(relay, size->next, &error) == 0)
+                        size->step = size->next;
+                else if (size->step < 0)
+                        size->step = WIDE;
+        }
+        return size->step == size->next && !size->refused;
+}
+
+bool weir_send_topic_unsettled(const struct weir_outlet *outlet)
+{
+        return outlet->batch_size.refused || outlet->batch_size.step != outlet->batch_size.next;
+}
+
+bool weir_send_topic_room(struct weir_relay *relay, struct weir_outlet *outlet)
 {
         if (relay->records >= RECORDS_MAX || relay->record_bytes >= RECORD_BYTES_MAX)
                 return false;
-        if (outlet->in_flight == 0 && (outlet->wave_most || outlet->wave_suspects))
-                next_wave(outlet);
-        return !outlet->wave_suspects &&
-               (!outlet->wave_most || outlet->wave_sent < outlet->wave_most);
+        return settle_step(relay, outlet);
 }
 
 /* One record of a batch was refused, or all of them together. true: it was alone, and so it was the one. */
-static bool is_culprit(struct weir_outlet *outlet, const char *error)
+static bool is_culprit(struct weir_outlet *outlet, const struct weir_outbox_row *row,
+                       const char *error)
 {
-        if (outlet->wave_most == 1)
+        struct weir_batch_size *size = &outlet->batch_size;
+        size_t bytes = row->key.size + row->body.size;
+
+        for (size_t i = 0; i < row->header_count; i++)
+                bytes += strlen(row->headers[i].name) + row->headers[i].size;
+        if (size->step == ALONE || bytes > (size_t)step_bytes[size->step])
                 return true;
-        if (!outlet->wave_suspects && !outlet->wave_most)
+        if (!size->refused) {
+                size->refused = true;
+                size->most = size->step / 2;
+                size->most_until_us = weir_clock_us() + MOST_US;
+                size->ask_us = 0;
+                choose(outlet, size->most, weir_clock_us());
                 weir_log(WEIR_LOG_WARN, "relay.batch_refused", LOG_S("topic", outlet->topic),
                          LOG_S("text", error), LOG_I("records", outlet->in_flight),
-                         LOG_S("action", "sent again in smaller sets; keep message.max.bytes of "
-                                         "kafka.properties at or below the topic's"));
-        outlet->wave_suspects++;
+                         LOG_I("batch_bytes", step_bytes[size->step]),
+                         LOG_S("action", "sent again in smaller batches; was max.message.bytes "
+                                         "of the topic lowered, or may weir not read it "
+                                         "(DescribeConfigs)?"));
+        }
         return false;
 }
+
+/* ---- records -------------------------------------------------------------------------------- */
 
 static void done(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
                  const char *error)
 {
         struct weir_relay *relay = context;
         struct weir_parcel *parcel = tag;
-        int number = weir_producer_report(relay->producer);
+        struct weir_outlet *outlet = parcel->outlet;
+        int number = weir_producer_report(relay->producers[outlet->batch_size.step]);
         char reason[40];
 
         (void)topic;
@@ -88,7 +250,7 @@ static void done(void *context, void *tag, const char *topic, int32_t partition,
         }
         snprintf(reason, sizeof reason, "kafka-%s", weir_producer_error_name(number));
         if (relay->purging ||
-            (weir_producer_refuses_batch(number) && !is_culprit(parcel->outlet, error)))
+            (weir_producer_refuses_batch(number) && !is_culprit(outlet, parcel->row, error)))
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_GIVEN_UP, reason, error);
         else if (weir_producer_refuses(number))
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, reason, error);
@@ -98,34 +260,19 @@ static void done(void *context, void *tag, const char *topic, int32_t partition,
         }
 }
 
-int weir_send_topic_open(struct weir_relay *relay, struct weir_error *reterr)
-{
-        struct weir_producer_conf conf = { .brokers = relay->conf->kafka_brokers,
-                                           .client_id = "weir-relay",
-                                           .properties = relay->conf->properties,
-                                           .property_count = relay->conf->property_count,
-                                           .timeout_ms = INT_MAX,
-                                           .done = done,
-                                           .context = relay };
-        int r = weir_producer_new(&conf, &relay->producer, reterr);
-
-        if (r == 0)
-                weir_producer_wake(relay->producer, &relay->wake);
-        return r;
-}
-
 int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel)
 {
         const struct weir_outbox_row *row = parcel->row;
+        struct weir_outlet *outlet = parcel->outlet;
         struct weir_error error = { .code = 0 };
         char reason[40];
         int r;
 
         relay->records++;
         relay->record_bytes += row->bytes;
-        parcel->outlet->wave_sent++;
-        r = weir_producer_send(relay->producer, parcel->outlet->topic, -1, row->key, row->body,
-                               row->headers, row->header_count, 0, parcel, &error);
+        r = weir_producer_send(relay->producers[outlet->batch_size.step], outlet->topic, -1,
+                               row->key, row->body, row->headers, row->header_count, 0, parcel,
+                               &error);
         if (r == 0)
                 return 0;
         relay->records--;
@@ -137,8 +284,8 @@ int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel)
         }
         parcel->host_at_fault = true;
         weir_parcel_end(relay, parcel, WEIR_PARCEL_FAILED, reason, error.text);
-        if (r == WEIR_EFATAL && !relay->producer_lost) {
-                relay->producer_lost = true; /* a new one is made between two rounds */
+        if (r == WEIR_EFATAL && !relay->lost[outlet->batch_size.step]) {
+                relay->lost[outlet->batch_size.step] = true; /* replaced between two rounds */
                 weir_log(WEIR_LOG_WARN, "relay.producer_lost", LOG_S("error", error.text),
                          LOG_S("action", "a new producer; what was under way goes again"));
         }

@@ -22,11 +22,12 @@
 #include "store/reason.h"
 
 enum {
-        SET = 5000,
+        SET = 2000,
         ROW_FIRST_MS = 200,
         ROW_MOST_MS = 60000,
         HOST_FIRST_MS = 250,
         HOST_MOST_MS = 60000,
+        SAID_FIRST = 4, /* tries of an event, and at every doubling */
         SAID_EVERY = 20 /* failures of a destination between two lines in the log */
 };
 
@@ -39,7 +40,7 @@ void weir_parcel_begin(struct weir_relay *relay, struct weir_parcel *parcel)
 {
         parcel->begun_us = relay->now_us;
         parcel->not_before_ms = -1;
-        parcel->host_at_fault = false;
+        parcel->host_at_fault = parcel->answered = parcel->counted = false;
         parcel->outlet->in_flight++;
         relay->in_flight++;
         if (parcel->queue) {
@@ -65,7 +66,7 @@ static void judge_outlet(struct weir_relay *relay, struct weir_outlet *outlet, i
         switch (outcome) {
         case WEIR_PARCEL_DELIVERED:
         case WEIR_PARCEL_REPLIED:
-                news = weir_breaker_delivered(breaker);
+                news = weir_breaker_delivered(breaker, parcel->begun_us);
                 if (news)
                         say(outlet, "relay.open", WEIR_LOG_INFO, "delivered again");
                 break;
@@ -104,6 +105,10 @@ void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int o
         if (!parcel->queue)
                 return; /* a question, part of its outlet */
         parcel->queue->in_flight--;
+        if (outcome == WEIR_PARCEL_DELIVERED || outcome == WEIR_PARCEL_REPLIED)
+                parcel->outlet->delivered_us = weir_clock_us();
+        else if (outcome == WEIR_PARCEL_FAILED)
+                parcel->queue->failed_us = weir_clock_us();
         parcel->outcome = outcome;
         snprintf(parcel->reason, sizeof parcel->reason, "%s", reason);
         snprintf(parcel->text, sizeof parcel->text, "%s", text);
@@ -113,8 +118,10 @@ void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int o
         relay->settled_count++;
         if (!relay->settled_us)
                 relay->settled_us = weir_clock_us();
-        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP)
+        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP) {
                 weir_queue_drop(parcel->queue); /* what is behind it must not overtake */
+                weir_queue_rewind(parcel->queue, parcel->row->id);
+        }
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -125,10 +132,19 @@ static void mark_done(struct weir_parcel **list, size_t count)
                 list[i]->outcome = WEIR_PARCEL_GIVEN_UP; /* nothing more to do for it */
 }
 
+static struct weir_outbox_name name_of(const struct weir_parcel *parcel)
+{
+        struct weir_outbox_name name = { .stream = weir_queue_stream(parcel->queue),
+                                         .id = parcel->row->id };
+
+        memcpy(name.place, parcel->row->place, sizeof name.place);
+        return name;
+}
+
 /* Delivered rows, in sets. */
 static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *reterr)
 {
-        int64_t ids[SET];
+        struct weir_outbox_name names[SET];
         struct weir_parcel *list[SET];
         struct weir_parcel *parcel = relay->settled;
         int r = 0;
@@ -139,10 +155,12 @@ static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *
                 for (; parcel && count < SET; parcel = parcel->next)
                         if (parcel->outcome == outcome) {
                                 list[count] = parcel;
-                                ids[count++] = parcel->row->id;
+                                names[count++] = name_of(parcel);
                         }
                 if (count)
-                        r = weir_outbox_remove(relay->pg, ids, count, reterr);
+                        r = weir_outbox_remove(relay->pg, names, count, reterr);
+                if (r == 0)
+                        relay->tidy.removed += count;
                 if (r == 0 && outcome == WEIR_PARCEL_DELIVERED)
                         mark_done(list, count);
         }
@@ -160,32 +178,15 @@ static int settle_replies(struct weir_relay *relay, struct weir_error *reterr)
                 return 0;
         r = weir_pg_begin(relay->pg, reterr);
         if (r == 0)
-                r = weir_outbox_send(relay->replies, relay->pg, reterr);
+                r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr); /* first: horizon.c says why */
         if (r == 0)
-                r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr);
+                r = weir_outbox_send(relay->replies, relay->pg, reterr);
         if (r == 0)
                 r = weir_pg_commit(relay->pg, reterr);
         weir_outbox_reset(relay->replies);
         for (struct weir_parcel *p = relay->settled; p; p = p->next)
                 if (p->outcome == WEIR_PARCEL_REPLIED)
                         p->outcome = WEIR_PARCEL_GIVEN_UP; /* removed, or it goes again */
-        return r;
-}
-
-static int postpone(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr)
-{
-        struct weir_queue *queue = parcel->queue;
-        int64_t wait_ms = weir_backoff_ms(ROW_FIRST_MS, ROW_MOST_MS,
-                                          (uint32_t)parcel->row->attempts + 1);
-        int r;
-
-        if (queue->not_before_us > relay->now_us)
-                return 0; /* one of the same stream failed before it and leads */
-        if (parcel->not_before_ms > wait_ms)
-                wait_ms = parcel->not_before_ms;
-        r = weir_outbox_postpone(relay->pg, parcel->row->id, wait_ms * 1000, parcel->text, reterr);
-        if (r == 0)
-                queue->not_before_us = relay->now_us + wait_ms * 1000;
         return r;
 }
 
@@ -211,7 +212,7 @@ static void name_event(struct weir_arena *arena, const struct weir_parcel *parce
         r = parcel->outlet->topic
                     ? weir_decode_kafka(&decoder, &message, note_names, &event, &mode, &refusal)
                     : weir_decode_http(&decoder, &message, note_names, &event, &mode, &refusal);
-        ret->id = parcel->row->id;
+        ret->name = name_of(parcel);
         ret->source = ret->event_id = (struct weir_view){ NULL, 0 };
         if (r != 0 || !event.id.ptr)
                 return;
@@ -231,14 +232,14 @@ static int bury(struct weir_relay *relay, struct weir_parcel *first, struct weir
 
         weir_arena_init(&arena, 16384);
         for (struct weir_parcel *p = first; p && count < MANY; p = p->next) {
-                if (p->outcome != first->outcome || strcmp(p->reason, first->reason) != 0 ||
-                    strcmp(p->text, first->text) != 0)
+                if (p->outcome != first->outcome || p->counted != first->counted ||
+                    strcmp(p->reason, first->reason) != 0 || strcmp(p->text, first->text) != 0)
                         continue;
                 name_event(&arena, p, &refused[count]);
                 list[count++] = p;
         }
         r = weir_outbox_bury(relay->pg, refused, count, first->reason, first->text,
-                             strcmp(first->reason, "retired") != 0, reterr);
+                             !first->counted && strcmp(first->reason, "retired") != 0, reterr);
         if (r == 0)
                 weir_log(WEIR_LOG_WARN, "relay.dead",
                          LOG_S(first->outlet->kind == 't' ? "topic" : "sink", first->outlet->name),
@@ -246,9 +247,55 @@ static int bury(struct weir_relay *relay, struct weir_parcel *first, struct weir
                          LOG_S("reason", first->reason), LOG_S("text", first->text),
                          LOG_S("next", weir_reason_next("deliver", first->reason)));
         if (r == 0)
+                relay->tidy.removed += count;
+        if (r == 0)
                 mark_done(list, count);
         weir_arena_fini(&arena);
         return r;
+}
+
+/* The receiver answers, and fails at this event, for longer than the sink allows. */
+static int give_up(struct weir_relay *relay, struct weir_parcel *parcel, int64_t refused_us,
+                   struct weir_error *reterr)
+{
+        char reason[sizeof parcel->reason], text[sizeof parcel->text];
+
+        snprintf(reason, sizeof reason, "gave-up-%.30s", parcel->reason);
+        snprintf(text, sizeof text, "given up after %lld s: %.200s",
+                 (long long)(refused_us / 1000000), parcel->text);
+        memcpy(parcel->reason, reason, sizeof reason);
+        memcpy(parcel->text, text, sizeof text);
+        parcel->counted = true;
+        return bury(relay, parcel, reterr);
+}
+
+static int postpone(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr)
+{
+        struct weir_queue *queue = parcel->queue;
+        const struct weir_conf_sink *sink = parcel->outlet->sink;
+        uint32_t attempts = (uint32_t)parcel->row->attempts + 1;
+        int64_t wait_ms = weir_backoff_ms(ROW_FIRST_MS, ROW_MOST_MS, attempts);
+        struct weir_outbox_name name = name_of(parcel);
+        int64_t refused_us;
+        int r;
+
+        if (queue->not_before_us > relay->now_us)
+                return 0; /* one of the same stream failed before it and leads */
+        if (parcel->not_before_ms > wait_ms)
+                wait_ms = parcel->not_before_ms;
+        r = weir_outbox_postpone(relay->pg, &name, wait_ms * 1000, parcel->text, parcel->answered,
+                                 &refused_us, reterr);
+        if (r < 0)
+                return r;
+        if (parcel->answered && sink && sink->give_up_ms && refused_us >= sink->give_up_ms * 1000)
+                return give_up(relay, parcel, refused_us, reterr);
+        queue->not_before_us = relay->now_us + wait_ms * 1000;
+        if (parcel->answered && attempts >= SAID_FIRST && (attempts & (attempts - 1)) == 0)
+                weir_log(WEIR_LOG_WARN, "relay.event_waits", LOG_S("sink", parcel->outlet->name),
+                         LOG_I("id", parcel->row->id), LOG_I("attempts", attempts),
+                         LOG_I("failing_s", refused_us / 1000000), LOG_S("text", parcel->text),
+                         LOG_S("action", "retry"));
+        return 0;
 }
 
 int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const char *text,
@@ -257,6 +304,7 @@ int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const
         struct weir_destination destination = {
                 .kind = outlet->kind,
                 .name = outlet->name,
+                .target = outlet->target,
                 .state = outlet->breaker.state,
                 .failures = outlet->breaker.failures,
                 .wait_us = outlet->breaker.not_before_us - weir_clock_us(),
@@ -274,12 +322,15 @@ static int tell_news(struct weir_relay *relay, struct weir_error *reterr)
                 if (!outlet->news)
                         continue;
                 r = weir_outlet_tell(relay, outlet, outlet->news_text, reterr);
-                if (r == 0 && outlet->granted)
-                        r = weir_destination_allow(relay->pg, outlet->name,
-                                                   outlet->allowed_until_us - weir_clock_us(),
+                if (r == 0 && outlet->answered)
+                        r = weir_destination_allow(relay->pg, outlet->name, outlet->consent,
+                                                   outlet->allowed_until_us
+                                                           ? outlet->allowed_until_us -
+                                                                     weir_clock_us()
+                                                           : INT64_MIN,
                                                    (int32_t)outlet->allowed_rate, reterr);
                 if (r == 0)
-                        outlet->news = outlet->granted = false;
+                        outlet->news = outlet->answered = false;
         }
         if (r == 0)
                 relay->news = false;

@@ -37,6 +37,8 @@ struct weir_webhook_result {
         char text[256];        /* what happened, in words, plain ASCII, without secrets */
         const struct weir_event
                 *reply; /* a CloudEvent in the answer, decoded; NULL = none; until done() returns */
+        char reply_dropped
+                [40]; /* why one that was there cannot be taken, in a word; "" = none was */
 };
 
 struct weir_webhook_request {
@@ -74,6 +76,8 @@ void weir_webhook_free(struct weir_webhook *webhook);
 
 /* What a status means, and what an answer to OPTIONS grants: pure, for the vectors. */
 enum weir_webhook_action weir_webhook_action_of(int status);
+/* RETRY: may the receiver fail at this very event? Not by a status that speaks of a gateway, of load or of the sender. */
+bool weir_webhook_blames_event(int status);
 /* Seconds to wait by Retry-After (delta-seconds or HTTP-date against Date, else the clock), capped; -1 = unusable. */
 #define WEIR_WEBHOOK_WAIT_MAX_S 86400
 int64_t weir_webhook_retry_after_s(const char *retry_after, const char *date, int64_t now_s);

@@ -13,14 +13,20 @@
  *              WA4 texts are one line of plain ASCII (they go into the database and the log) without
  *                  token, secrets, path and query; a body that echoes one of them has it blotted out
  *                  before a piece of it is quoted.
+ *              WA5 an event in an answer is taken, or it is said that it was not and why. Asking again would
+ *                  repeat at the receiver what it has done, so the delivery counts either way.
  * Reply        an answer counts as an event only where it says so: content type application/cloudevents
- *              or a ce- header. {"ok":true} is no bad event, it is none.
+ *              or a ce- header. {"ok":true} is no bad event, it is none. Only 200 and 201 carry an answer
+ *              (F3): 202 says that nothing has been done yet, 204 that there is none, an error that the
+ *              event was not taken.
  */
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
+#include "event/media.h"
+#include "side/blot.h"
 #include "side/webhook_request.h"
 
 /* ---- taking ------------------------------------------------------------------------------------- */
@@ -163,31 +169,22 @@ static void make_plain(char *text)
                 text[--length] = '\0';
 }
 
-static void blot(char *bytes, size_t size, const char *secret)
+static void blot_all(const struct weir_transfer *transfer, char *bytes, size_t size)
 {
-        size_t length = secret ? strlen(secret) : 0;
-        char *at;
+        const struct weir_conf_sink *sink = transfer->sink;
 
-        if (length == 0)
-                return;
-        while ((at = memmem(bytes, size, secret, length))) {
-                memset(at, '*', length);
-                size -= (size_t)(at + length - bytes);
-                bytes = at + length;
-        }
+        weir_blot_url(bytes, size, transfer->path, transfer->query);
+        weir_blot(bytes, size, sink->token);
+        weir_blot(bytes, size, sink->secret);
+        weir_blot(bytes, size, sink->secret_next);
 }
 
 /* Of the answer's body, for people. */
 static void quote(struct weir_transfer *transfer, struct weir_webhook_result *result)
 {
-        const struct weir_conf_sink *sink = transfer->sink;
-
         if (!transfer->body_size)
                 return;
-        blot(transfer->body, transfer->body_size, sink->token);
-        blot(transfer->body, transfer->body_size, sink->secret);
-        blot(transfer->body, transfer->body_size, sink->secret_next);
-        blot(transfer->body, transfer->body_size, transfer->query);
+        blot_all(transfer, transfer->body, transfer->body_size);
         say(result, ": %.100s", transfer->body);
 }
 
@@ -250,6 +247,8 @@ static void judge_silence(struct weir_transfer *transfer, CURLcode code,
         } else if (transfer->head_over) {
                 say(result, "its answer has more than %u KiB of headers",
                     WEIR_WEBHOOK_HEAD_BYTES >> 10);
+        } else if (transfer->repeated) {
+                say(result, "the connection, used before, ended before an answer");
         } else if (code == CURLE_OPERATION_TIMEDOUT) {
                 say(result, "no answer within %lld ms; time was over %s",
                     (long long)sink->timeout_ms, phase_of(transfer));
@@ -285,35 +284,78 @@ static int take_reply(void *context, const struct weir_event *event)
 
 static bool says_event(const struct weir_transfer *transfer)
 {
-        const char *type = field(transfer, "content-type");
+        for (size_t i = 0; i < transfer->header_count; i++) {
+                const struct weir_header *header = &transfer->headers[i];
 
-        if (type && strncasecmp(type, "application/cloudevents", 23) == 0)
-                return true;
-        for (size_t i = 0; i < transfer->header_count; i++)
-                if (strncasecmp(transfer->headers[i].name, "ce-", 3) == 0)
-                        return true;
+                if (strncasecmp(header->name, "ce-", 3) == 0 ||
+                    (strcasecmp(header->name, "content-type") == 0 &&
+                     weir_media_type_is_event((struct weir_view){ header->value, header->size })))
+                        return true; /* each content type, if there are several */
+        }
         return false;
+}
+
+__attribute__((format(printf, 3, 4))) static void drop_reply(struct weir_webhook_result *result,
+                                                             const char *reason, const char *format,
+                                                             ...)
+{
+        char why[160];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(why, sizeof why, format, ap);
+        va_end(ap);
+        snprintf(result->reply_dropped, sizeof result->reply_dropped, "%s", reason);
+        say(result, "; the event in the answer is ignored: %s", why);
+}
+
+static int decode_reply(struct weir_transfer *transfer, struct weir_refusal *refusal)
+{
+        struct weir_decoder decoder = { .arena = &transfer->arena };
+        struct weir_message message = { .value = { transfer->body, transfer->body_size },
+                                        .headers = transfer->headers,
+                                        .header_count = transfer->header_count };
+
+        return weir_decode_http(&decoder, &message, take_reply, transfer, NULL, refusal);
+}
+
+/* A refusal quotes what it refuses, perhaps the half of a secret. So it is asked for once more, of the
+ * answer without our secrets: nobody needs the answer any more. */
+static void refuse_reply(struct weir_transfer *transfer, struct weir_refusal *refusal,
+                         struct weir_webhook_result *result)
+{
+        int klass = refusal->klass;
+        bool same;
+
+        blot_all(transfer, transfer->body, transfer->body_size);
+        for (size_t i = 0; i < transfer->header_count; i++)
+                blot_all(transfer, (char *)(uintptr_t)transfer->headers[i].value,
+                         transfer->headers[i].size);
+        same = decode_reply(transfer, refusal) == 1 && refusal->klass == klass;
+        drop_reply(result, weir_refusal_name(klass), "%s%s%s", weir_refusal_name(klass),
+                   same ? ": " : "", same ? refusal->reason : "");
 }
 
 /* @broken: the body did not come whole. */
 static void judge_reply(struct weir_transfer *transfer, bool broken,
                         struct weir_webhook_result *result)
 {
-        struct weir_decoder decoder = { .arena = &transfer->arena };
-        struct weir_message message = { .value = { transfer->body, transfer->body_size },
-                                        .headers = transfer->headers,
-                                        .header_count = transfer->header_count };
         const char *type = field(transfer, "content-type");
         const char *coding = field(transfer, "content-encoding");
         struct weir_refusal refusal = { 0 };
         int r;
 
-        if (!transfer->sink->reply_topic || (transfer->status != 200 && transfer->status != 201) ||
-            !says_event(transfer))
+        if (!transfer->sink->reply_topic || !says_event(transfer))
                 return;
+        if (transfer->status != 200 && transfer->status != 201) {
+                snprintf(result->reply_dropped, sizeof result->reply_dropped, "status-%d",
+                         transfer->status);
+                say(result, "; the event in the answer is ignored: only 200 and 201 carry one");
+                return;
+        }
         if (transfer->body_over) {
-                say(result, "; the event in the answer is ignored: longer than %u KiB",
-                    WEIR_WEBHOOK_BODY_BYTES >> 10);
+                drop_reply(result, "over-limit", "longer than %u KiB",
+                           WEIR_WEBHOOK_BODY_BYTES >> 10);
                 return;
         }
         if (broken) {
@@ -323,20 +365,19 @@ static void judge_reply(struct weir_transfer *transfer, bool broken,
                 return;
         }
         if (type && strncasecmp(type, "application/cloudevents-batch", 29) == 0) {
-                say(result, "; the answer is ignored: a batch that nobody asked for");
+                drop_reply(result, "batch", "a batch that nobody asked for");
                 return;
         }
         if (transfer->folded || (coding && strcasecmp(coding, "identity") != 0)) {
-                say(result, "; the event in the answer is ignored: %s",
-                    transfer->folded ? "a header over several lines" : "a content-encoding");
+                drop_reply(result, transfer->folded ? "folded-header" : "content-encoding", "%s",
+                           transfer->folded ? "a header over several lines" : "a content-encoding");
                 return;
         }
-        r = weir_decode_http(&decoder, &message, take_reply, transfer, NULL, &refusal);
+        r = decode_reply(transfer, &refusal);
         if (r == 0) {
                 result->reply = &transfer->reply;
         } else if (r == 1) {
-                say(result, "; the event in the answer is ignored: %s: %s",
-                    weir_refusal_name(refusal.klass), refusal.reason);
+                refuse_reply(transfer, &refusal, result);
         } else {
                 result->action = WEIR_WEBHOOK_RETRY;
                 say(result, ", but there was no memory for the event in the answer");
@@ -368,6 +409,8 @@ static void judge_delivery(struct weir_transfer *transfer, CURLcode code,
                 break;
         default: break;
         }
+        if (result->action == WEIR_WEBHOOK_REFUSED)
+                judge_reply(transfer, code != CURLE_OK, result);
         quote(transfer, result);
 }
 

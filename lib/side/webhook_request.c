@@ -14,6 +14,10 @@
  *              WR3 any option that libcurl refuses ends the request before it starts; verification is
  *                  never off because a library is old.
  *              WR4 ca_file replaces the system's list; Debian's libcurl would add its directory.
+ *              WR5 an attempt is one request. libcurl repeats by itself what a used connection swallowed
+ *                  (POST too, up to five times, at once): a receiver that dies of a request would get it
+ *                  six times in a millisecond, and no backoff, counter or log would know. Its second
+ *                  begin is refused, and the attempt has failed.
  * HTTP/1.1     one request a connection at a time: what breaks a connection breaks one event, and an
  *              answer's size counts for itself. 100 connections are cheap; a stalled stream that
  *              holds 99 others is not.
@@ -37,6 +41,8 @@
 #if LIBCURL_VERSION_NUM < 0x075700
 #error "libcurl 7.87 or later is needed (CURLOPT_QUICK_EXIT, CURLOPT_PREREQFUNCTION)"
 #endif
+
+#define IDLE_MOST_S 30L
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
@@ -64,6 +70,10 @@ static int before_request(void *context, char *peer, char *local, int peer_port,
         struct weir_transfer *transfer = context;
         const char *range = transfer->sink->allow_private ? NULL : weir_address_text_range(peer);
 
+        transfer->repeated = transfer->sent;
+        transfer->sent = true;
+        if (transfer->repeated)
+                return CURL_PREREQFUNC_ABORT;
         (void)local;
         (void)peer_port;
         (void)local_port;
@@ -264,7 +274,7 @@ static int read_url(struct weir_transfer *transfer, struct weir_error *reterr)
             curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) {
                 wrong = "is none that can be read: write https://host/path";
         } else {
-                char *user = NULL, *password = NULL, *query = NULL;
+                char *user = NULL, *password = NULL, *path = NULL, *query = NULL;
 
                 curl_url_get(url, CURLUPART_USER, &user, 0);
                 curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
@@ -274,13 +284,16 @@ static int read_url(struct weir_transfer *transfer, struct weir_error *reterr)
                         wrong = "must begin with https://";
                 else if (strcmp(scheme, "http") == 0 && !sink->allow_plain)
                         wrong = "is not encrypted: use https://, or set allow_plain = true";
+                if (curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK)
+                        transfer->path = strdup(path);
                 if (curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK)
                         transfer->query = strdup(query);
-                if (query && !transfer->query)
+                if ((path && !transfer->path) || (query && !transfer->query))
                         wrong = "cannot be kept: out of memory";
                 snprintf(transfer->host, sizeof transfer->host, "%s://%s:%s", scheme, host, port);
                 curl_free(user);
                 curl_free(password);
+                curl_free(path);
                 curl_free(query);
         }
         curl_free(scheme);
@@ -336,6 +349,7 @@ static int set_common(struct weir_transfer *transfer, const char *user_agent,
         SET(CURLOPT_OPENSOCKETDATA, transfer);
         SET(CURLOPT_PREREQFUNCTION, before_request);
         SET(CURLOPT_PREREQDATA, transfer);
+        SET(CURLOPT_MAXAGE_CONN, IDLE_MOST_S); /* receivers forget a connection that is idle */
         SET(CURLOPT_HEADERFUNCTION, weir_transfer_head);
         SET(CURLOPT_HEADERDATA, transfer);
         SET(CURLOPT_WRITEFUNCTION, weir_transfer_body);
@@ -430,6 +444,7 @@ void weir_transfer_reset(struct weir_transfer *transfer)
 
         curl_easy_reset(easy); /* before what it points to goes */
         curl_slist_free_all(transfer->fields);
+        free(transfer->path);
         free(transfer->query);
         free(transfer->body);
         weir_arena_reset(&arena);
@@ -442,6 +457,7 @@ void weir_transfer_free(struct weir_transfer *transfer)
                 return;
         curl_easy_cleanup(transfer->easy);
         curl_slist_free_all(transfer->fields);
+        free(transfer->path);
         free(transfer->query);
         free(transfer->body);
         weir_arena_fini(&transfer->arena);

@@ -23,10 +23,11 @@ struct weir_transfer {
         struct curl_slist *fields; /* header lines, the token among them */
         const struct weir_conf_sink *sink;
         void *tag;
-        bool ask; /* OPTIONS */
+        bool ask;            /* OPTIONS */
+        bool sent, repeated; /* the one request has begun; libcurl wanted to begin it again (WR5) */
         uint32_t *ret_rate;
-        char *query;    /* of the URL: a secret; NULL = none */
-        char host[128]; /* "https://name:port", for texts */
+        char *path, *query; /* of the URL: secrets; NULL = none */
+        char host[128];     /* "https://name:port", for texts */
 
         /* What came back. */
         struct weir_arena arena; /* headers, and the event among them */

@@ -10,9 +10,14 @@
  *           and the new state are one transaction. The row is locked by its change of state, and the claim
  *           is unique, so however often it is marked it comes into effect once.
  *           A row of class 'deliver' is the relay's business and not looked at here.
+ * Order     X6 what is marked comes into effect in the order in which it died, key by key: while a letter waits for its
+ *           next try, later ones of its key and position wait too. An index holds those that were tried and wait, so
+ *           that asking for each candidate is a probe; by a hash, since a key may be longer than an index takes.
  * Not chosen    headers as jsonb: it loses order, duplicates and every byte that is not UTF-8.
  */
 #include "store/deadletter.h"
+
+#include <string.h>
 
 #include "store/row.h"
 
@@ -87,16 +92,30 @@ int weir_deadletter_marked(struct weir_pg *pg, int32_t *positions, size_t room, 
         return 0;
 }
 
+/* Eight bytes of the hash in column 1. */
+static uint64_t hash_of(const PGresult *result, int i)
+{
+        uint64_t hash = 0;
+
+        if (!PQgetisnull(result, i, 1))
+                memcpy(&hash, PQgetvalue(result, i, 1), sizeof hash);
+        return hash;
+}
+
 int weir_deadletter_due(struct weir_pg *pg, int32_t position,
-                        const struct weir_deadletter_delay *delay, int64_t *ids, size_t room,
-                        size_t *ret_count, struct weir_error *reterr)
+                        const struct weir_deadletter_delay *delay,
+                        struct weir_deadletter_turn *turns, size_t room, size_t *ret_count,
+                        struct weir_error *reterr)
 {
         /* The exponent is bounded: a hundred to the power of twenty is longer than any maximum. */
         static const char sql[] =
-                "SELECT id FROM weir.dead_letter WHERE position = $1 AND state = 'requeue'"
-                " AND class <> 'deliver' AND (attempts = 0 OR failed_at + least($2::float8,"
-                " $3::float8 * power($4::float8, least(attempts - 1, 20))) * interval '1 ms'"
-                " <= now()) ORDER BY id LIMIT $5";
+                "SELECT id, sha256(key) FROM weir.dead_letter d WHERE position = $1"
+                " AND state = 'requeue' AND class <> 'deliver' AND (attempts = 0 OR failed_at +"
+                " least($2::float8, $3::float8 * power($4::float8, least(attempts - 1, 20)))"
+                " * interval '1 ms' <= now()) AND NOT EXISTS (SELECT FROM weir.dead_letter e"
+                " WHERE e.position = $1 AND e.state = 'requeue' AND e.attempts > 0"
+                " AND sha256(e.key) = sha256(d.key) AND e.id < d.id OFFSET 0)"
+                " ORDER BY id LIMIT $5";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_row row;
         int r;
@@ -112,7 +131,8 @@ int weir_deadletter_due(struct weir_pg *pg, int32_t position,
                 return r;
         *ret_count = (size_t)PQntuples(result);
         for (int i = 0; i < PQntuples(result); i++)
-                ids[i] = weir_row_get_int(result, i, 0, 0);
+                turns[i] = (struct weir_deadletter_turn){ weir_row_get_int(result, i, 0, 0),
+                                                          hash_of(result, i) };
         return 0;
 }
 

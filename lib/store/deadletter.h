@@ -11,6 +11,9 @@
 #include "store/kept.h"
 #include "store/pg.h"
 
+/* No letter has been through more: then `weir dlq requeue --max-rounds` still can be one more. */
+#define WEIR_ROUND_MAX 999999
+
 struct weir_deadletter {
         int32_t position; /* weir.position.id */
         const char *worker, *topic;
@@ -51,10 +54,16 @@ struct weir_deadletter_delay {
         int64_t first_ms, max_ms;
         uint32_t factor;
 };
-/* Ids of marked rows of @position that are due, by age, at most @room. */
+struct weir_deadletter_turn {
+        int64_t id;
+        uint64_t key_hash; /* 0 = no key */
+};
+/* Marked rows of @position that are due, by age, at most @room. While one waits for its next try, those of its key
+ * that died after it are not due (X6). */
 int weir_deadletter_due(struct weir_pg *pg, int32_t position,
-                        const struct weir_deadletter_delay *delay, int64_t *ids, size_t room,
-                        size_t *ret_count, struct weir_error *reterr);
+                        const struct weir_deadletter_delay *delay,
+                        struct weir_deadletter_turn *turns, size_t room, size_t *ret_count,
+                        struct weir_error *reterr);
 /* Read it whole. 0; 1 = it is not marked any more. */
 int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *arena,
                          struct weir_kept_event *ret, struct weir_error *reterr);

@@ -111,22 +111,26 @@ int weir_deadletter_show(struct weir_pg *pg, int64_t id, struct weir_arena *aren
 /* ---- sums ----------------------------------------------------------------------------------- */
 
 int weir_deadletter_stats(struct weir_pg *pg, const struct weir_deadletter_filter *filter,
-                          struct weir_pg_rows **ret, struct weir_error *reterr)
+                          int64_t limit, bool delivers_last, struct weir_pg_rows **ret,
+                          struct weir_error *reterr)
 {
         struct weir_deadletter_where where;
-        char sql[SQL_BYTES];
+        char sql[SQL_BYTES], order[80] = "";
 
         weir_deadletter_where_make(filter, &where);
-        snprintf(
-                sql, sizeof sql,
-                "SELECT worker, class, reason, count(*), " WEIR_DEADLETTER_TIME(
-                        "min(failed_at)") /* */
-                ", " WEIR_DEADLETTER_TIME(
-                        "max(failed_at)") ", min(round), max(round),"
-                                          " (array_agg(left(text, 200) ORDER BY id))[1]"
-                                          " FROM weir.dead_letter d%s GROUP BY worker, class, reason"
-                                          " ORDER BY count(*) DESC, worker, class, reason",
-                where.sql);
+        if (limit)
+                snprintf(order, sizeof order, " ORDER BY %sd.id LIMIT %lld",
+                         delivers_last ? "d.class = 'deliver', " : "", (long long)limit);
+        snprintf(sql, sizeof sql,
+                 "SELECT worker, class, reason, count(*), " WEIR_DEADLETTER_TIME(
+                         "min(failed_at)") /* */
+                 ", " WEIR_DEADLETTER_TIME(
+                         "max(failed_at)") ", min(round), max(round),"
+                                           " (array_agg(left(text, 200) ORDER BY id))[1]"
+                                           " FROM (SELECT * FROM weir.dead_letter d%s%s) l"
+                                           " GROUP BY worker, class, reason"
+                                           " ORDER BY count(*) DESC, worker, class, reason",
+                 where.sql, order);
         return query(pg, sql, &where, ret, reterr);
 }
 

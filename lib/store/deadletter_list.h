@@ -53,10 +53,12 @@ int weir_deadletter_list(struct weir_pg *pg, const struct weir_deadletter_filter
                          size_t limit, struct weir_pg_rows **ret, struct weir_error *reterr);
 int weir_deadletter_count(struct weir_pg *pg, const struct weir_deadletter_filter *filter,
                           int64_t *ret, struct weir_error *reterr);
-/* By worker, class and reason, most first: worker, class, reason, rows, first failure, last failure, lowest round,
+/* Of the @limit oldest (0: of all; what was to be delivered behind the others, where @delivers_last) by worker, class
+ * and reason, most first: worker, class, reason, rows, first failure, last failure, lowest round,
  * highest round, an example of the text. */
 int weir_deadletter_stats(struct weir_pg *pg, const struct weir_deadletter_filter *filter,
-                          struct weir_pg_rows **ret, struct weir_error *reterr);
+                          int64_t limit, bool delivers_last, struct weir_pg_rows **ret,
+                          struct weir_error *reterr);
 /* By hour of the last failure, each hour of the last @hours up to the newest, in order: hour, rows. */
 int weir_deadletter_hours(struct weir_pg *pg, const struct weir_deadletter_filter *filter,
                           int hours, struct weir_pg_rows **ret, struct weir_error *reterr);

@@ -62,8 +62,9 @@ int weir_deadletter_requeue(struct weir_pg *pg, const struct weir_deadletter_fil
                             struct weir_deadletter_chunk *ret, struct weir_error *reterr)
 {
         return change(pg, filter, " AND d.class <> 'deliver'",
-                      "state = 'requeue', round = round + 1, attempts = 0", limit, mark, ret,
-                      reterr);
+                      "state = 'requeue', round = least(round + 1, " WEIR_STR_(
+                              WEIR_ROUND_MAX) "), attempts = 0",
+                      limit, mark, ret, reterr);
 }
 
 int weir_deadletter_drop(struct weir_pg *pg, const struct weir_deadletter_filter *filter,

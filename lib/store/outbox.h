@@ -14,7 +14,10 @@
 #include "store/table.h"
 
 #define WEIR_OUTBOX_CHANNEL "weir_outbox"
+#define WEIR_OUTBOX_OPENED                                                                         \
+        "opened" /* payload there: what relays remember of states and waits is old */
 #define WEIR_OUTBOX_SHARDS 64
+#define WEIR_OUTBOX_PLACE_BYTES 6   /* of a ctid */
 #define WEIR_OUTBOX_AWAKE_US 100000 /* a relay that was woken looks for new rows for so long */
 
 enum weir_outbox_kind { WEIR_OUTBOX_TOPIC = 't', WEIR_OUTBOX_SINK = 's' };
@@ -58,6 +61,13 @@ struct weir_stream {
         int shard;
 };
 
+/* Where a row is found again: by its stream and id; fast, where it still lies in the place where it was read. */
+struct weir_outbox_name {
+        struct weir_stream stream;
+        int64_t id;
+        unsigned char place[WEIR_OUTBOX_PLACE_BYTES];
+};
+
 /* A message as it lies in the table; one block of memory, free() ends it. */
 struct weir_outbox_row {
         int64_t id;
@@ -66,35 +76,55 @@ struct weir_outbox_row {
         int32_t position; /* 0 = none */
         int32_t attempts;
         size_t bytes; /* of the block */
+        unsigned char place[WEIR_OUTBOX_PLACE_BYTES];
         const char *worker;
         struct weir_view key, body, message_id;
         const struct weir_header *headers;
         size_t header_count;
 };
 
-typedef int weir_outbox_row_fn(void *context, size_t stream, struct weir_outbox_row *row);
-/* The first rows of each stream, in order: at most @rows and, beyond the first, @bytes of each stream. @take owns
- * the row; what it returns < 0 ends the reading. */
-int weir_outbox_fetch(struct weir_pg *pg, const struct weir_stream *streams, size_t count,
-                      uint32_t rows, uint64_t bytes, weir_outbox_row_fn *take, void *context,
-                      struct weir_error *reterr);
+/* What is read of a stream: at most @rows with ids above @after. */
+struct weir_outbox_window {
+        struct weir_stream stream;
+        int64_t after;
+        uint32_t rows;
+};
+
+/* What a reading has seen, in numbers of transactions. Ids are drawn before a row is visible, so a row may turn up
+ * below one that was read. Not below an id that was read before @drawn was, once @oldest >= @drawn: whoever drew a
+ * lower one has ended by then. */
+struct weir_outbox_sight {
+        bool draw; /* in: @drawn is wanted */
+        int64_t oldest; /* out: all before it had ended at the reading; 0 = nothing was read, nothing is known */
+        int64_t drawn; /* out: whoever had written anything before the reading has a lower number */
+};
+
+typedef int weir_outbox_row_fn(void *context, size_t window, struct weir_outbox_row *row);
+/* The first rows of each window, in the order of their ids: beyond the first, at most @bytes of each. @take owns the
+ * row; what it returns < 0 ends the reading. */
+int weir_outbox_fetch(struct weir_pg *pg, const struct weir_outbox_window *windows, size_t count,
+                      uint64_t bytes, weir_outbox_row_fn *take, void *context,
+                      struct weir_outbox_sight *sight, struct weir_error *reterr);
 /* O1: the destination has confirmed them. */
-int weir_outbox_remove(struct weir_pg *pg, const int64_t *ids, size_t count,
+int weir_outbox_remove(struct weir_pg *pg, const struct weir_outbox_name *rows, size_t count,
                        struct weir_error *reterr);
-/* One more try was in vain: not before @wait_us from now. @error: why, without secrets. */
-int weir_outbox_postpone(struct weir_pg *pg, int64_t id, int64_t wait_us, const char *error,
+/* One more try was in vain: not before @wait_us from now. @error: why, without secrets. @answered: by a receiver that
+ * is there and fails at this message; *ret_refused_us: for how long it has done so, pauses without an answer left out. */
+int weir_outbox_postpone(struct weir_pg *pg, const struct weir_outbox_name *row, int64_t wait_us,
+                         const char *error, bool answered, int64_t *ret_refused_us,
                          struct weir_error *reterr);
 
 /* A row that its destination refuses for good. */
 struct weir_outbox_refused {
-        int64_t id;
+        struct weir_outbox_name name;
         struct weir_view source, event_id; /* of the event in it; ptr NULL = unknown */
 };
 /* Move rows into weir.dead_letter, class "deliver", in one statement: whole, or not at all. @tried: the last try
  * counts. */
 int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows, size_t count,
                      const char *reason, const char *text, bool tried, struct weir_error *reterr);
-/* 1: notified since the last call; 0: not; < 0: the connection is gone. Never waits. */
+/* 1: notified since the last call; 2: an operator has opened a destination; 0: neither; < 0: the connection is gone.
+ * Never waits. */
 int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr);
 
 #endif

@@ -1,41 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbox_row - what a relay does to rows of weir.outbox: read, remove, postpone, bury
+ * outbox_row - what a relay reads of weir.outbox
  *
- * A stream is read again only when nothing of it is held any more (lib/side), so a reading needs no "behind the
- * last id": ids become visible in the order of COMMIT, not of their numbers, and a row that was passed over
- * because its number is low would wait for ever.
+ * A reading begins above the id up to which the caller knows everything: an index entry of a removed row is walked
+ * over until vacuum has been there, and the first walk looks at the row's page, which costs more than a live row.
  *
+ * Late rows     ids become visible in the order of COMMIT, not of their numbers. A relay that went on behind the last
+ *               id it has read would pass over a row whose transaction took longer, for ever, and what is behind it in
+ *               its key would overtake. So each reading says which transactions were over (weir_outbox_sight), and the
+ *               caller goes on behind what no transaction can get below any more.
  * Rows come in binary: a body in hex would be twice as long and read twice. Each becomes one block of memory of
  * its own, because a slow webhook must not hold the whole answer of the query.
- * Sums are of int4: of int8 they would be numeric, and the reading twice as slow.
- * Bounds        the caller gives rows and bytes a stream; the sum of sizes is made by the server, which does not
- *               read a large value to know its length.
+ * Bounds        the caller gives rows and bytes; the sum of sizes is made by the server, which does not read a large
+ *               value to know its length. Only where a window holds more than its bytes are they added up row by row:
+ *               a window function over whole rows took two thirds of the reading. Sums are of int4: of int8 they
+ *               would be numeric.
  */
 #include "base/log.h"
 #include "store/outbox.h"
 #include "store/param.h"
 
-static const char fetch_sql[] =
-        "SELECT s.ord, o.id, o.key, o.header_names, o.header_values, o.body, o.message_id, o.worker,"
-        " o.position, o.\"offset\", o.attempts, o.wait_us"
-        " FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]),"
-        "      pg_catalog.unnest($3::int8[])) WITH ORDINALITY"
-        "      AS s (kind, destination, shard, ord)"
-        " CROSS JOIN LATERAL ("
-        "  SELECT w.* FROM ("
-        "   SELECT r.*, sum(r.bytes) OVER (ORDER BY r.id) - r.bytes AS before FROM ("
-        "    SELECT t.*, (coalesce(pg_catalog.octet_length(t.body), 0)"
-        "                 + coalesce(pg_catalog.octet_length(t.key), 0)"
-        "                 + pg_catalog.pg_column_size(t.header_values)) AS bytes,"
-        "           coalesce((pg_catalog.date_part('epoch', t.next_try_at - now())"
-        "                     * 1000000)::int8, 0)"
-        "           AS wait_us"
-        "    FROM weir.outbox t WHERE t.kind = s.kind::\"char\" AND t.destination = s.destination"
-        "    AND t.shard = s.shard::int2 ORDER BY t.id LIMIT $4::int8) r) w"
-        "  WHERE w.before < $5::int8) o";
+#define STREAM                                                                                     \
+        "t.kind = s.kind::\"char\" AND t.destination = s.destination AND t.shard = s.shard::int2"  \
+        " AND t.id > s.after"
+#define FIRST_SIZES                                                                                \
+        "(SELECT t.id, coalesce(pg_catalog.octet_length(t.body), 0)"                               \
+        " + coalesce(pg_catalog.octet_length(t.key), 0)"                                           \
+        " + pg_catalog.pg_column_size(t.header_values) AS bytes FROM weir.outbox t WHERE " STREAM  \
+        " ORDER BY t.id LIMIT s.rows)"
 
-enum { ORD, ID, KEY, NAMES, VALUES, BODY, MESSAGE_ID, WORKER, POSITION, OFFSET, ATTEMPTS, WAIT };
+static const char fetch_sql[] =
+        "SELECT s.ord, o.*,"
+        " (SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot())),"
+        " (SELECT CASE WHEN $7::bool THEN pg_catalog.txid_current() ELSE 0 END)"
+        " FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]),"
+        "  pg_catalog.unnest($3::int8[]), pg_catalog.unnest($4::int8[]),"
+        "  pg_catalog.unnest($5::int8[])) WITH ORDINALITY"
+        "  AS s (kind, destination, shard, after, rows, ord)"
+        " CROSS JOIN LATERAL (SELECT t.id, t.ctid, t.key, t.header_names, t.header_values, t.body,"
+        "  t.message_id, t.worker, t.position, t.\"offset\", t.attempts,"
+        "  coalesce((pg_catalog.date_part('epoch', t.next_try_at - now()) * 1000000)::int8, 0)"
+        "  FROM weir.outbox t WHERE " STREAM " ORDER BY t.id LIMIT ("
+        "   SELECT CASE WHEN coalesce(sum(f.bytes), 0) <= $6::int8 THEN s.rows ELSE"
+        "    (SELECT count(*) FROM (SELECT sum(b.bytes) OVER (ORDER BY b.id) - b.bytes AS before"
+        "      FROM " FIRST_SIZES " b) w WHERE w.before < $6::int8) END FROM " FIRST_SIZES " f)) o";
+
+enum {
+        ORD,
+        ID,
+        PLACE,
+        KEY,
+        NAMES,
+        VALUES,
+        BODY,
+        MESSAGE_ID,
+        WORKER,
+        POSITION,
+        OFFSET,
+        ATTEMPTS,
+        WAIT,
+        OLDEST,
+        DRAWN
+};
 
 static uint32_t get32(const char *p)
 {
@@ -115,6 +141,7 @@ static struct weir_outbox_row *make_row(const PGresult *result, int i)
                                          .bytes = bytes,
                                          .headers = headers,
                                          .header_count = count };
+        memcpy(row->place, PQgetvalue(result, i, PLACE), sizeof row->place);
         if (!PQgetisnull(result, i, POSITION))
                 row->position = (int32_t)get32(PQgetvalue(result, i, POSITION));
         if (!PQgetisnull(result, i, OFFSET))
@@ -134,100 +161,53 @@ static struct weir_outbox_row *make_row(const PGresult *result, int i)
         return row;
 }
 
-int weir_outbox_fetch(struct weir_pg *pg, const struct weir_stream *streams, size_t count,
-                      uint32_t rows, uint64_t bytes, weir_outbox_row_fn *take, void *context,
-                      struct weir_error *reterr)
+static void put_windows(struct weir_param_list *list, const struct weir_outbox_window *windows,
+                        const struct weir_stream *streams, size_t count)
+{
+        weir_param_streams(list, streams, count);
+        weir_bytes_put_array(list->bytes, WEIR_OID_INT8, count, false);
+        for (size_t i = 0; i < count; i++)
+                weir_param_element_int8(list, windows[i].after);
+        weir_param_done(list, WEIR_OID_INT8_ARRAY, false);
+        weir_bytes_put_array(list->bytes, WEIR_OID_INT8, count, false);
+        for (size_t i = 0; i < count; i++)
+                weir_param_element_int8(list, windows[i].rows);
+        weir_param_done(list, WEIR_OID_INT8_ARRAY, false);
+}
+
+int weir_outbox_fetch(struct weir_pg *pg, const struct weir_outbox_window *windows, size_t count,
+                      uint64_t bytes, weir_outbox_row_fn *take, void *context,
+                      struct weir_outbox_sight *sight, struct weir_error *reterr)
 {
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        WEIR_FREE struct weir_stream *streams = calloc(count + 1, sizeof *streams);
         struct weir_param_list list = weir_param_begin(pg);
         int r;
 
-        weir_param_streams(&list, streams, count);
-        weir_param_int8(&list, rows);
+        if (!streams)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "reading of %zu streams", count);
+        for (size_t i = 0; i < count; i++)
+                streams[i] = windows[i].stream;
+        put_windows(&list, windows, streams, count);
         weir_param_int8(&list, (int64_t)bytes);
+        weir_param_bool(&list, sight->draw);
+        sight->oldest = sight->drawn = 0;
         r = weir_param_run(pg, fetch_sql, &list, true, &result, reterr);
+        if (r == 0 && PQntuples(result)) {
+                sight->oldest = get64(PQgetvalue(result, 0, OLDEST));
+                sight->drawn = get64(PQgetvalue(result, 0, DRAWN));
+        }
         for (int i = 0; r == 0 && i < PQntuples(result); i++) {
                 struct weir_outbox_row *row = make_row(result, i);
-                size_t stream = (size_t)get64(PQgetvalue(result, i, ORD)) - 1;
+                size_t window = (size_t)get64(PQgetvalue(result, i, ORD)) - 1;
 
-                r = row ? take(context, stream, row) : WEIR_ENOMEM;
+                r = row ? take(context, window, row) : WEIR_ENOMEM;
                 if (r < 0)
                         return weir_fail(reterr, r, 0, "outbox: row %lld for %s: out of memory",
                                          (long long)get64(PQgetvalue(result, i, ID)),
-                                         streams[stream].destination);
+                                         streams[window].destination);
         }
         return r;
-}
-
-int weir_outbox_remove(struct weir_pg *pg, const int64_t *ids, size_t count,
-                       struct weir_error *reterr)
-{
-        struct weir_param_list list = weir_param_begin(pg);
-
-        weir_param_int8_array(&list, ids, count);
-        return weir_param_run(pg, "DELETE FROM weir.outbox WHERE id = ANY($1::int8[])", &list,
-                              false, NULL, reterr);
-}
-
-/* Foreign words (an answer's, the broker's) into a text column: what is not ASCII becomes '?'. */
-static void put_words(struct weir_param_list *list, const char *words)
-{
-        for (const char *p = words; *p && p - words < 1000; p++)
-                weir_bytes_put(list->bytes, (unsigned char)*p < 0x20 || *p & 0x80 ? "?" : p, 1);
-        weir_param_done(list, WEIR_OID_TEXT, false);
-}
-
-int weir_outbox_postpone(struct weir_pg *pg, int64_t id, int64_t wait_us, const char *error,
-                         struct weir_error *reterr)
-{
-        struct weir_param_list list = weir_param_begin(pg);
-
-        weir_param_int8(&list, id);
-        weir_param_int8(&list, wait_us);
-        put_words(&list, error);
-        return weir_param_run(pg,
-                              "UPDATE weir.outbox SET attempts = attempts + 1, error = $3,"
-                              " next_try_at = now() + $2::int8 * interval '1 microsecond'"
-                              " WHERE id = $1",
-                              &list, false, NULL, reterr);
-}
-
-int weir_outbox_bury(struct weir_pg *pg, const struct weir_outbox_refused *rows, size_t count,
-                     const char *reason, const char *text, bool tried, struct weir_error *reterr)
-{
-        static const char sql[] =
-                "WITH why AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::int8[]),"
-                " pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]))"
-                "             AS u (id, source, event_id)),"
-                " gone AS (DELETE FROM weir.outbox o USING why WHERE o.id = why.id"
-                "          RETURNING o.*, why.source, why.event_id)"
-                " INSERT INTO weir.dead_letter (position, worker, topic, partition, \"offset\", key,"
-                " value, header_names, header_values, class, reason, text, attempts, plugin_version,"
-                " source, event_id, first_failed_at, round, message_id, destination)"
-                " SELECT coalesce(g.position, 0), g.worker, coalesce(p.topic, ''),"
-                " coalesce(p.partition, -1), coalesce(g.\"offset\", -1), g.key, g.body,"
-                " g.header_names, g.header_values, 'deliver', $4, $5, g.attempts + $6::int8, '',"
-                " g.source, g.event_id, g.made_at, g.round, g.message_id,"
-                " CASE g.kind WHEN 't' THEN 'topic ' ELSE 'sink ' END || g.destination"
-                " FROM gone g LEFT JOIN weir.position p ON p.id = g.position ORDER BY g.id";
-        struct weir_param_list list = weir_param_begin(pg);
-
-        weir_bytes_put_array(list.bytes, WEIR_OID_INT8, count, false);
-        for (size_t i = 0; i < count; i++)
-                weir_param_element_int8(&list, rows[i].id);
-        weir_param_done(&list, WEIR_OID_INT8_ARRAY, false);
-        weir_bytes_put_array(list.bytes, WEIR_OID_TEXT, count, true);
-        for (size_t i = 0; i < count; i++)
-                weir_param_element_text(&list, rows[i].source);
-        weir_param_done(&list, WEIR_OID_TEXT_ARRAY, false);
-        weir_bytes_put_array(list.bytes, WEIR_OID_TEXT, count, true);
-        for (size_t i = 0; i < count; i++)
-                weir_param_element_text(&list, rows[i].event_id);
-        weir_param_done(&list, WEIR_OID_TEXT_ARRAY, false);
-        weir_param_text(&list, reason);
-        put_words(&list, text);
-        weir_param_int8(&list, tried ? 1 : 0);
-        return weir_param_run(pg, sql, &list, false, NULL, reterr);
 }
 
 int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr)
@@ -241,7 +221,8 @@ int weir_outbox_notified(struct weir_pg *pg, struct weir_error *reterr)
                                  pg->where);
         }
         while ((notice = PQnotifies(pg->conn)) != NULL) {
-                any = 1;
+                if (any < 2)
+                        any = strcmp(notice->extra, WEIR_OUTBOX_OPENED) == 0 ? 2 : 1;
                 PQfreemem(notice);
         }
         return any;

@@ -45,6 +45,12 @@ static inline void weir_param_int8(struct weir_param_list *list, int64_t number)
         weir_param_done(list, WEIR_OID_INT8, false);
 }
 
+static inline void weir_param_bool(struct weir_param_list *list, bool yes)
+{
+        weir_bytes_put(list->bytes, yes ? "\1" : "", 1);
+        weir_param_done(list, WEIR_OID_BOOL, false);
+}
+
 /* Elements of an array: after weir_bytes_put_array(), before weir_param_done(). */
 static inline void weir_param_element_text(struct weir_param_list *list, struct weir_view text)
 {
@@ -56,15 +62,6 @@ static inline void weir_param_element_int8(struct weir_param_list *list, int64_t
 {
         weir_bytes_put32(list->bytes, 8);
         weir_bytes_put64(list->bytes, (uint64_t)number);
-}
-
-static inline void weir_param_int8_array(struct weir_param_list *list, const int64_t *numbers,
-                                         size_t count)
-{
-        weir_bytes_put_array(list->bytes, WEIR_OID_INT8, count, false);
-        for (size_t i = 0; i < count; i++)
-                weir_param_element_int8(list, numbers[i]);
-        weir_param_done(list, WEIR_OID_INT8_ARRAY, false);
 }
 
 /* Three arrays: kinds, destinations, shards. */

@@ -29,6 +29,7 @@
         X("reject", "", "mend the statement of the plugin that is named, then requeue")            \
         X("attempts", "", "mend what the plugin waits for, or raise retry.attempts, then requeue") \
         X("deliver", "retired", "weir relay open sink NAME, once the receiver agrees; requeue")    \
+        X("deliver", "gave-up", "mend the receiver, which fails at this event; then requeue")      \
         X("deliver", "http-410", "weir relay open sink NAME, once the receiver agrees; requeue")   \
         X("deliver", "http-3", "no redirect is followed: put its target into url, then requeue")   \
         X("deliver", "http-", "mend the event or the receiver by its words, then requeue")         \

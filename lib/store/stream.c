@@ -75,18 +75,19 @@ int weir_stream_session(struct weir_pg *pg, const char *const *sinks, size_t sin
         return r;
 }
 
+/* Backwards: removed rows lie at the beginning of their stream, and are walked over only where nothing is behind them. */
 int weir_stream_look(struct weir_pg *pg, weir_stream_fn *take, void *context,
                      struct weir_error *reterr)
 {
         static const char sql[] =
                 "WITH RECURSIVE s AS ("
                 " (SELECT kind, destination, shard FROM weir.outbox"
-                "  ORDER BY kind, destination, shard LIMIT 1)"
+                "  ORDER BY kind DESC, destination DESC, shard DESC, id DESC LIMIT 1)"
                 " UNION ALL"
                 " SELECT n.kind, n.destination, n.shard FROM s CROSS JOIN LATERAL"
                 "  (SELECT o.kind, o.destination, o.shard FROM weir.outbox o"
-                "   WHERE (o.kind, o.destination, o.shard) > (s.kind, s.destination, s.shard)"
-                "   ORDER BY o.kind, o.destination, o.shard LIMIT 1) n)"
+                "   WHERE (o.kind, o.destination, o.shard) < (s.kind, s.destination, s.shard)"
+                "   ORDER BY o.kind DESC, o.destination DESC, o.shard DESC, o.id DESC LIMIT 1) n)"
                 " SELECT kind::text, destination, shard FROM s";
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);

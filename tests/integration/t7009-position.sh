@@ -22,6 +22,18 @@ for words in "audit $topic/0 5" "audit $topic/0 5 --reason" "audit $topic 5 -r x
         says 2 "$WEIR" position set -c "$config" $words
 done
 says 2 "$WEIR" position set audit "$topic/0" 5 --reason ' ' -c "$config"
+for word in $'caf\xe9' $'\xff' $'cut \xe2\x82'; do # as a terminal of another encoding would send it
+        says 2 "$WEIR" position set audit "$topic/0" 5 --reason "$word" -c "$config"
+        has err 'is not UTF-8'
+        says 2 "$WEIR" position set "$word" "$topic/0" 5 --reason x -c "$config"
+        for order in 'list --worker' 'stats --reason' 'requeue --topic' 'requeue --note' 'drop --all --yes --note'; do
+                # shellcheck disable=SC2086
+                says 2 dlq $order "$word"
+                has err 'is not UTF-8'
+                iconv -f utf-8 -t utf-8 err >/dev/null || fail "the message is not UTF-8: $order"
+        done
+        says 2 "$WEIR" relay open sink "$word" -c "$config"
+done
 says 2 "$WEIR" position set nobody "$topic/0" 5 --reason x -c "$config"
 has err 'no position of worker nobody'
 says 2 "$WEIR" position -c "$config"

@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 2 plugin=probe "options=gate = true; calls = \"$TEST_DIR/calls.txt\";" 'more=dead = { max_share = 100; };' \
+prepare 2 member=one plugin=probe "options=gate = true; calls = \"$TEST_DIR/calls.txt\";" 'more=dead = { max_share = 100; };' \
         'retry=attempts = 3; first_delay = "20ms"; max_delay = "20ms";'
 mark() { sql "update weir.dead_letter set state = 'requeue', round = round + 1, attempts = 0, marked_at = now() where $1"; }
 states() { sql 'select state || count(*) from weir.dead_letter group by state order by 1' | xargs; }
@@ -18,7 +18,11 @@ wait_caught_up
 equal 'after the first round' 'kept41' "$(states)"
 equal 'effects' 200 "$(rows probe.event)"
 
-mark true # nothing has changed: they fail again
+weir_kill a
+mark true # nothing has changed: they fail again; and once nothing of it is written down
+weir_dies a aside.failed 5
+[ "$(rows "weir.dead_letter where state = 'kept'")" -le 4 ] || fail "kept before it was counted: $(states)"
+weir_start a
 settled() { [ "$(rows "weir.dead_letter where state = 'requeue'")" = 0 ]; }
 within 30s settled || fail "not settled: $(states)"
 equal 'after the second round' 'kept41' "$(states)"

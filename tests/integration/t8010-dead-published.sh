@@ -19,7 +19,7 @@ gate bad reject
 gate later retry
 event bad test.made | kafkactl produce "$topic" 0 -k k1 -h content-type=application/cloudevents+json -h weir_reason=forged -h weir_other=x -h mine=1
 event later test.made | kafkactl produce "$topic" 0 -k k2 -h content-type=application/cloudevents+json
-echo 'no event' | kafkactl produce "$topic" 0 -k k3 -h weir_round=4
+echo 'no event' | kafkactl produce "$topic" 0 -k k3 -h weir_round=99999999
 produce 50
 weir_start a -w audit
 wait_caught_up
@@ -30,7 +30,7 @@ kafkactl headers "$topic.dead" | sort -k2n >headers.txt
 cat >expected.txt <<TXT
 content-type=application/cloudevents+json mine=1 weir_reason=handler weir_class=reject weir_text=the gate rejects bad weir_topic=$topic weir_partition=0 weir_offset=0 weir_attempts=1 weir_dead_letter=$(id audit 0) weir_round=1
 content-type=application/cloudevents+json weir_reason=handler weir_class=attempts weir_text=the gate is closed for later weir_topic=$topic weir_partition=0 weir_offset=1 weir_attempts=2 weir_dead_letter=$(id audit 1) weir_round=1
-weir_reason=not-a-cloudevent weir_class=decode weir_text=$(sql "select text from weir.dead_letter where class = 'decode'") weir_topic=$topic weir_partition=0 weir_offset=2 weir_attempts=1 weir_dead_letter=$(id audit 2) weir_round=5
+weir_reason=not-a-cloudevent weir_class=decode weir_text=$(sql "select text from weir.dead_letter where class = 'decode'") weir_topic=$topic weir_partition=0 weir_offset=2 weir_attempts=1 weir_dead_letter=$(id audit 2) weir_round=1
 TXT
 diff <(cut -d' ' -f3- headers.txt | sort) <(sort expected.txt) || fail 'not these headers'
 records "$topic" | awk '$2 < 3' | cut -d' ' -f3- | sort >before.txt
@@ -42,7 +42,7 @@ topic=$topic.dead wait_caught_up
 wait_relayed
 kafkactl headers "$topic.dead.dead" >second.txt
 equal 'headers of the second round' '9 9 9' "$(awk '{ n = 0; for (i = 1; i <= NF; i++) n += $i ~ /^weir_/; print n }' second.txt | xargs)"
-equal rounds '2 2 6' "$(grep -oE 'weir_round=[0-9]+' second.txt | cut -d= -f2 | sort -n | xargs)"
+equal rounds '2 2 2' "$(grep -oE 'weir_round=[0-9]+' second.txt | cut -d= -f2 | sort -n | xargs)"
 grep -q "content-type=application/cloudevents+json mine=1 weir_reason=handler weir_class=reject .*weir_topic=$topic.dead " second.txt ||
         fail 'the headers are not replaced'
 weir_stop b

@@ -64,12 +64,31 @@ dlq show "$id" --json | jq -r .value_base64 | base64 -d | cmp - raw || fail 'val
 id=$(dlq list --partition 0 --json | jq '.[0].id')
 dlq show "$id" >out
 for word in 'mine = 1' 'the gate rejects bad-1' '"id":"bad-1"' 'k1' 'kept'; do has out "$word"; done
+grep -qxE 'next +mend the event or the plugin by its words, then requeue' out || fail "no next step: $(cat out)"
+equal 'next step' 'mend the event or the plugin by its words, then requeue' "$(dlq show "$id" --json | jq -r .next)"
 equal header '1' "$(dlq show "$id" --json | jq -r '.headers[] | select(.name == "mine") | .value_base64' | base64 -d)"
 
 dlq stats >out
 has out '4 in all'
 grep -qE '^ +2 +50 % +audit +reject +handler +1 ' out || fail "stats: $(cat out)"
 grep -qE '^20[0-9-]+T[0-9]+:00Z +[1-4] #+$' out || fail "no bars: $(cat out)"
+for line in 'decode +not-a-cloudevent +see who else writes to this topic, and mend that' \
+        'reject +handler +mend the event or the plugin by its words, then requeue' \
+        'attempts +handler +mend what the plugin waits for, or raise retry.attempts, then requeue'; do
+        equal "lines of the next step: $line" 1 "$(grep -cxE "$line" out)"
+done
+equal 'next steps as JSON' 3 "$(dlq stats --json | jq '[.groups[].next | strings] | unique | length')"
+sql "insert into weir.dead_letter (position, worker, topic, partition, \"offset\", header_names, header_values, class, reason, text, attempts,
+        plugin_version, first_failed_at) select position, 'other', topic, 0, 0, '{}', '{}', 'reject', 'handler', '', 1, '1', now() from weir.dead_letter limit 1"
+equal 'a next step is said once, not for each worker' 1 "$(dlq stats | grep -cE 'mend the event or the plugin')"
+sql "update weir.dead_letter set state = 'dropped' where worker = 'other'"
+dlq stats --state dropped >out
+has out '1 in all'
+hasnt out 'mend the' # what is dropped waits for nobody
+equal 'nothing to do' null "$(dlq stats --state dropped --json | jq '.groups[0].next')"
+dropped=$(sql "select id from weir.dead_letter where worker = 'other'")
+! dlq show "$dropped" | grep -q '^next' || fail 'what is dropped has a next step'
+equal 'nothing to do' null "$(dlq show "$dropped" --json | jq .next)"
 equal 'sum of groups' 4 "$(dlq stats --json | jq '[.groups[].rows] | add')"
 equal 'sum of hours' 4 "$(dlq stats --json | jq '[.hours[].rows] | add')"
 equal 'stats, filtered' '[["attempts","handler"]]' "$(dlq stats --class attempts --json | jq -c '[.groups[] | [.class, .reason]]')"

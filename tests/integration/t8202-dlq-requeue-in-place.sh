@@ -19,6 +19,10 @@ has out '30 would be requeued'
 grep -qE '^ +30 +audit +reject +handler +1-1 +in place +the gate rejects' out || fail "plan: $(cat out)"
 hasnt err 'no live worker'
 equal 'a dry run touches nothing' 'kept31' "$(letters 'marked_at is null and round = 1')"
+dlq requeue --dry-run --limit 7 >out # in place first, the oldest: the record that is no event is among them or not
+has out '7 would be requeued'
+equal 'the plan is of those seven' 7 "$(awk '$2 == "audit" { n += $1 } END { print n + 0 }' out)"
+equal 'as JSON, too' '7 7' "$(dlq requeue --dry-run --limit 7 --json | jq -r '[.rows, (.groups | map(.rows) | add)] | @text "\(.[0]) \(.[1])"')"
 dlq requeue --dry-run --json --class reject >out
 equal 'plan as JSON' '[30,0,"in place"]' "$(jq -c '[.rows, .skipped_rounds, .groups[0].goes]' out)"
 
@@ -56,6 +60,8 @@ says 0 dlq requeue --state dropped --max-rounds 10 --wait # by mistake
 has out 'applied 1'
 says 1 dlq requeue --class decode --wait # it is still no event
 has out 'kept 1'
+logged a 'event=event.dead .*requeued=yes .*class=decode reason=not-a-cloudevent .*next="see who else writes to this topic' ||
+        fail 'the log does not say why it was kept again'
 sql "delete from weir.dead_letter where class = 'decode'" # no event: not among those produced
 check_decided_once
 weir_stop a

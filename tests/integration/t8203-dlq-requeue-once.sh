@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 count=1200
-prepare 3 plugin=probe 'options=gate = true;' 'more=dead = { max_share = 100; };'
+prepare 3 member=one plugin=probe 'options=gate = true;' 'more=dead = { max_share = 100; };'
 sql "insert into probe.gate select 'bad-' || i, 'reject' from generate_series(1, $count) i"
 bad() { seq 1 "$count" | while read -r i; do event "bad-$i" test.made "s$i"; done; }
 bad >bad.jsonl
@@ -31,6 +31,9 @@ for point in aside.handled:3 aside.settled:50 aside.committed:50; do
 done
 
 # the producer sends all of it once more, two operators requeue what is left, and the worker is killed twice meanwhile
+slow 2
+out="(select count(*) from weir.dead_letter where state in ('applied', 'duplicate'))"
+before=$(sql "select $out")
 weir_start c
 emit bad.jsonl &
 sender=$!
@@ -39,11 +42,14 @@ for i in 1 2; do
         dlq requeue --rate 400 >"requeue-$i.txt" 2>&1 &
         pids+=($!)
 done
+when 40s "$out >= $((before + 100))" || fail "c runs nothing: $(letters)"
 weir_kill c
 weir_start d
-for one in "${pids[@]}" "$sender"; do wait "$one" || fail "a requeue or the producer: $(cat requeue-*.txt emit.log)"; done
+when 40s "$out >= $((before + 300))" || fail "d runs nothing: $(letters)"
 weir_kill d
+[ "$(sql "select $out")" -lt "$count" ] || fail 'all was over before the second kill'
 weir_start e
+for one in "${pids[@]}" "$sender"; do wait "$one" || fail "a requeue or the producer: $(cat requeue-*.txt emit.log)"; done
 settled() { [ "$(rows "weir.dead_letter where state in ('requeue', 'kept')")" = 0 ]; }
 within 60s settled || fail "not settled: $(letters)"
 equal 'taken by the two' "$((count - 1000))" "$(cat requeue-*.txt | sed -n 's/^\([0-9]*\) requeued$/\1/p' | paste -sd+ | bc)"

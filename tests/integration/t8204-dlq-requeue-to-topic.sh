@@ -19,6 +19,16 @@ weir_stop a
 says 2 dlq requeue --to 'no topic'
 says 2 dlq requeue --to "$topic-again" --wait
 says 2 dlq requeue --to "$topic-again" --class deliver
+for more in '' --dry-run; do
+        says 2 dlq requeue --to "$topic-typo" ${more:+"$more"}
+        has err "topic $topic-typo does not exist at $KAFKA; mend the name, or create it"
+done
+equal 'nothing is touched' "kept$count 0" "$(letters 'marked_at is null and round = 1') $(rows weir.outbox)"
+! kafkactl ends "$topic-typo" >/dev/null 2>&1 || fail 'the question has created the topic'
+sed "s/brokers = \"[^\"]*\"/brokers = \"127.0.0.1:$(free_port)\"/" "$config" >away.cfg
+says 1 "$WEIR" dlq requeue --to "$topic-again" -c away.cfg
+has err 'nothing was requeued'
+equal 'nothing is touched' "kept$count 0" "$(letters 'marked_at is null and round = 1') $(rows weir.outbox)"
 dlq requeue --to "$topic-again" --dry-run >out
 grep -qE "^ +$count +audit +reject +handler +1-1 +topic " out || fail "plan: $(cat out)"
 dlq_dies requeue.marked:kill requeue --to "$topic-again"

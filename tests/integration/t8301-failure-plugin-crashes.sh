@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare 1 plugin=probe "options=crash_type = \"boom\"; calls = \"$TEST_DIR/calls.txt\";" 'batch=max_events = 10;'
+prepare 1 member=one plugin=probe "options=crash_type = \"boom\"; calls = \"$TEST_DIR/calls.txt\";" 'batch=max_events = 10;'
 produce 25
 event c-1 boom | emit
 expect c-1
@@ -20,7 +20,7 @@ done
 [ "$(rows probe.event)" -le 25 ] || fail 'something behind the event came into effect'
 equal 'dead letters' 0 "$(rows weir.dead_letter)"
 equal 'attempts' 0 "$(rows weir.attempt)"
-configure plugin=probe 'batch=max_events = 10;' # the mended plugin
+configure member=one plugin=probe 'batch=max_events = 10;' # the mended plugin
 weir_start a
 check_exactly_once probe.event
 equal 'effects out of order' 0 "$(sql 'select count(*) from (select "offset", lag("offset") over (order by seq) before

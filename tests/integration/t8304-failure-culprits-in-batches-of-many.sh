@@ -7,7 +7,7 @@
 
 culprits='reject_type = "no"; write_reject_type = "wrote"; sql_error_type = "boom";'
 keep='more=dead = { max_share = 100; };'
-prepare 1 plugin=probe "options=$culprits" 'batch=max_events = 100; linger = "50ms";' "$keep"
+prepare 1 member=one plugin=probe "options=$culprits" 'batch=max_events = 100; linger = "50ms";' "$keep"
 echo 'log = { level = "debug"; };' >>"$config"
 sql "alter table probe.event add constraint copied check (id <> 'c-1')" # found by a COPY: nobody is named
 n=0
@@ -67,7 +67,7 @@ equal 'effects out of order' 0 "$(sql 'select count(*) from (select "offset", la
         from probe.event) t where before >= "offset"')"
 
 sql 'alter table probe.event drop constraint copied'
-configure plugin=probe "$keep" # mended
+configure member=one plugin=probe "$keep" # mended
 sql "update weir.dead_letter set state = 'requeue', round = round + 1, attempts = 0, marked_at = now()"
 weir_start c
 settled() { [ "$(rows "weir.dead_letter where state = 'requeue'")" = 0 ]; }

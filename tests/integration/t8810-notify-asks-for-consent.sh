@@ -29,6 +29,19 @@ for name in no other; do
         equal "$name: events" 0 "$(received_count r "r['path'] == '/$name' and r['method'] == 'POST'")"
         equal "$name: waiting" 5 "$(sql "select count(*) from weir.outbox where destination = '$name'")"
 done
+# a refusal lasts for five minutes; an operator need not wait for them
+receiver_tell r "{ \"*\": { $granted } }"
+asked() { received_count r "r['path'] == '/no' and r['method'] == 'OPTIONS'"; }
+equal 'no: asked' 1 "$(asked)"
+[ "$(sql "select not_before > now() + interval '200 s' from weir.destination where name = 'no'")" = t ] || fail 'no: it does not wait for long'
+began=${EPOCHREALTIME/[.,]/}
+"$WEIR" relay open sink no -c "$config"
+within 20s received_at_least r 5 "r['path'] == '/no' and r['method'] == 'POST'"
+took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+echo "from the command to the last event: $took ms"
+[ "$took" -le $((5000 * ${TIMEOUT_FACTOR:-1})) ] || fail "no: $took ms"
+equal 'no: asked again' 2 "$(asked)"
+equal 'other: still waiting' 5 "$(sql "select count(*) from weir.outbox where destination = 'other'")"
 equal 'dead letters' 0 "$(rows weir.dead_letter)"
 weir_stop a
 equal 'exit status' 0 "$status"

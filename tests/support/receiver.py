@@ -20,6 +20,7 @@ CONTROL  a file of JSON, read anew for each request: { "/path": behaviour, "*": 
            cut        "before": close without an answer; "head": after half of the head; "body": promise more
                       body than is sent; "reset": before, with RST
            options    behaviour for OPTIONS instead of this one; without it OPTIONS is answered with 405
+           ids        { "e-7": behaviour }: for the events with these ids (ce-id) instead of this one
 """
 import argparse
 import base64
@@ -47,7 +48,7 @@ counts = {"requests": 0, "connections": 0}
 log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
-def behaviour_for(path, method):
+def behaviour_for(path, method, event_id):
     """What to do with this request; moves on in a list."""
     try:
         with open(options.control, encoding="utf-8") as control:
@@ -64,7 +65,7 @@ def behaviour_for(path, method):
         chosen = chosen[min(at, len(chosen) - 1)]
     if method == "OPTIONS":
         chosen = chosen.get("options", {"status": 405})
-    return chosen
+    return chosen.get("ids", {}).get(event_id, chosen)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -126,7 +127,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve(self):
         body = self.read_body()
-        behaviour = behaviour_for(self.path, self.command)
+        behaviour = behaviour_for(self.path, self.command, self.headers.get("ce-id"))
         cut = behaviour.get("cut")
         head, answer = self.answer_of(behaviour)
         self.write_down(body, None if cut in ("before", "head", "reset") else int(head.split()[1]))

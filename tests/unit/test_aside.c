@@ -440,6 +440,22 @@ START_TEST(too_many_dead_parked_events_halt_and_stay_parked)
 }
 END_TEST
 
+START_TEST(what_was_parked_before_halt_was_configured_halts_and_says_so)
+{
+        worker.on_dead = WEIR_DEAD_HALT;
+        weir_share_fini(&share);
+        OK(weir_share_init(&share, &worker, reterr));
+        said.answer = WEIR_REJECT;
+        parked(80, 0, "a", NULL, 1);
+        ck_assert_int_eq(run(), WEIR_RUN_HALTED);
+        ck_assert_int_eq(COUNT("weir.dead_letter"), 0);
+        ck_assert_int_eq(COUNT("weir.parked"), 1);
+        ck_assert_ptr_nonnull(strstr(aside.halt.text, "on_dead is \"halt\""));
+        ck_assert_ptr_null(strstr(aside.halt.text, "max_share"));
+        books_balance();
+}
+END_TEST
+
 START_TEST(Z4_a_turn_is_bounded)
 {
         said.sql = "SELECT pg_sleep(0.05)";
@@ -511,6 +527,87 @@ START_TEST(a_marked_letter_has_its_attempts_and_waits_between_them)
 }
 END_TEST
 
+START_TEST(X6_letters_of_a_key_take_effect_in_the_order_in_which_they_died)
+{
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        letter("b", 0, "attempts"); /* of the same key */
+        letter("c", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "a"); /* also within one turn */
+        said.answer = WEIR_DONE;
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "a"); /* nobody overtakes while it waits */
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET failed_at = failed_at -"
+                    " interval '1min' WHERE attempts > 0 RETURNING 1) SELECT count(*) FROM u");
+        for (int turn = 0; turn < 3; turn++)
+                ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "aabc");
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 3);
+        books_balance();
+}
+END_TEST
+
+START_TEST(X6_other_keys_and_none_do_not_wait)
+{
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        letter("b", 0, "attempts");
+        letter("c", 0, "attempts");
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET key = CASE id WHEN (SELECT min(id)"
+                    " FROM weir.dead_letter) THEN 'x'::bytea WHEN (SELECT max(id) FROM"
+                    " weir.dead_letter) THEN NULL ELSE repeat('y', 10000)::bytea END"
+                    " RETURNING 1) SELECT count(*) FROM u");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "abc");
+        books_balance();
+}
+END_TEST
+
+START_TEST(a_marked_letter_that_fails_for_good_is_published_again)
+{
+        worker.on_dead = WEIR_DEAD_PUBLISH;
+        worker.dead_letter_topic = "t.dead";
+        said.answer = WEIR_RETRY;
+        letter("a", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 0); /* it has more attempts */
+        fixture_int(watch,
+                    "WITH u AS (UPDATE weir.dead_letter SET attempts = 2, failed_at = now() -"
+                    " interval '1min' RETURNING 1) SELECT count(*) FROM u");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'kept' AND class = 'attempts'"
+                               " AND attempts = 3 AND text = 'later a'"),
+                         1);
+        ck_assert_int_eq(
+                COUNT("weir.outbox o, weir.dead_letter d WHERE o.kind = 't' AND o.destination ="
+                      " 't.dead' AND o.body = d.value AND o.key = d.key AND o.message_id ="
+                      " 'weir-dead-' || d.id AND o.header_values[array_position(o.header_names,"
+                      " 'weir_round'::bytea)] = '2' AND o.header_values[array_position("
+                      "o.header_names, 'weir_text'::bytea)] = 'later a'"),
+                1);
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 1);
+        books_balance();
+}
+END_TEST
+
+START_TEST(a_letter_that_is_dropped_before_it_is_published_again_is_not)
+{
+        worker.on_dead = WEIR_DEAD_PUBLISH;
+        worker.dead_letter_topic = "t.dead";
+        said.answer = WEIR_REJECT;
+        said.other = "UPDATE weir.dead_letter SET state = 'dropped'";
+        letter("a", 0, "attempts");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.outbox"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'dropped'"), 1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(a_record_that_was_refused_is_run_whole)
 {
         letter("a,b", 0, "decode"); /* JSON batches were not accepted then */
@@ -578,6 +675,23 @@ START_TEST(who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that)
 }
 END_TEST
 
+/* The look for marks takes a connection too: with one in hand already, a pool of one would wait for itself. */
+START_TEST(one_connection_is_enough)
+{
+        const struct weir_pg_conf conf = { .url = fixture.url, .application_name = "weir test" };
+
+        weir_pool_free(env.pool);
+        OK(weir_pool_new(&conf, 1, &env.pool, reterr));
+        parked(90, 0, "a", "k", 1);
+        letter("b", 0, "reject");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "ab");
+        ck_assert_int_eq(COUNT("weir.parked"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(lanes_share_one_look_a_second)
 {
         struct weir_marks shared;
@@ -614,15 +728,21 @@ int main(void)
         tcase_add_test(tcase, another_epoch_runs_nothing);
         tcase_add_test(tcase, a_row_that_somebody_removed_meanwhile_takes_its_effects_with_it);
         tcase_add_test(tcase, too_many_dead_parked_events_halt_and_stay_parked);
+        tcase_add_test(tcase, what_was_parked_before_halt_was_configured_halts_and_says_so);
         tcase_add_test(tcase, Z4_a_turn_is_bounded);
         tcase_add_test(tcase, a_marked_letter_comes_into_effect_once);
         tcase_add_test(tcase, a_marked_letter_that_fails_is_kept_with_its_new_reason);
         tcase_add_test(tcase, a_marked_letter_has_its_attempts_and_waits_between_them);
+        tcase_add_test(tcase, X6_letters_of_a_key_take_effect_in_the_order_in_which_they_died);
+        tcase_add_test(tcase, X6_other_keys_and_none_do_not_wait);
+        tcase_add_test(tcase, a_marked_letter_that_fails_for_good_is_published_again);
+        tcase_add_test(tcase, a_letter_that_is_dropped_before_it_is_published_again_is_not);
         tcase_add_test(tcase, a_record_that_was_refused_is_run_whole);
         tcase_add_test(tcase, a_record_that_still_is_no_event_is_kept_again);
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);
         tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
+        tcase_add_test(tcase, one_connection_is_enough);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
         suite_add_tcase(suite, tcase);
         (void)error;

@@ -26,7 +26,7 @@ START_TEST(a_failure_or_two_are_the_event_s)
         struct weir_breaker breaker = after(2);
 
         ck_assert_int_eq(weir_breaker_ask(&breaker, 21), WEIR_BREAKER_SEND);
-        ck_assert(!weir_breaker_delivered(&breaker));
+        ck_assert(!weir_breaker_delivered(&breaker, 30));
         ck_assert(!weir_breaker_failed(&breaker, 10, 20, -1, backoff_ms));
         ck_assert(!weir_breaker_failed(&breaker, 10, 20, -1, backoff_ms));
         ck_assert_int_eq(weir_breaker_ask(&breaker, 21), WEIR_BREAKER_SEND);
@@ -65,6 +65,54 @@ START_TEST(failures_of_the_same_moment_are_one)
 }
 END_TEST
 
+START_TEST(a_late_success_does_not_cancel_what_the_receiver_asked_for)
+{
+        struct weir_breaker breaker = after(0);
+
+        weir_breaker_failed(&breaker, 10, 20, 7000, backoff_ms);
+        ck_assert(!weir_breaker_delivered(&breaker, 19));
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 20 + 7000 * MS - 1), WEIR_BREAKER_WAIT);
+        ck_assert_int_eq(breaker.failures, 1);
+        breaker = after(3);
+        ck_assert(!weir_breaker_delivered(&breaker, 19));
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 21), WEIR_BREAKER_WAIT);
+}
+END_TEST
+
+START_TEST(a_late_answer_of_another_request_leaves_the_probe_alone)
+{
+        struct weir_breaker breaker = after(3);
+
+        weir_breaker_probe(&breaker);
+        ck_assert(!weir_breaker_delivered(&breaker, 19));
+        ck_assert_int_eq(weir_breaker_ask(&breaker, breaker.not_before_us), WEIR_BREAKER_WAIT);
+        ck_assert(weir_breaker_delivered(&breaker, breaker.not_before_us));
+}
+END_TEST
+
+START_TEST(of_two_requests_for_time_the_longer_one_counts)
+{
+        struct weir_breaker breaker = after(0);
+
+        weir_breaker_failed(&breaker, 10, 20, 7000, backoff_ms);
+        ck_assert(weir_breaker_failed(&breaker, 10, 30, 9000, backoff_ms));
+        ck_assert(!weir_breaker_failed(&breaker, 10, 40, 1000, backoff_ms));
+        ck_assert_int_eq(breaker.not_before_us, 30 + 9000 * MS);
+        ck_assert_int_eq(breaker.failures, 1);
+}
+END_TEST
+
+START_TEST(a_success_begun_before_another_relay_s_news_is_none)
+{
+        struct weir_breaker breaker = after(0);
+
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 500);
+        ck_assert(!weir_breaker_delivered(&breaker, 499));
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 899), WEIR_BREAKER_WAIT);
+        ck_assert(weir_breaker_delivered(&breaker, 900));
+}
+END_TEST
+
 START_TEST(exactly_one_request_probes)
 {
         struct weir_breaker breaker = after(3);
@@ -82,7 +130,7 @@ START_TEST(a_probe_that_arrives_opens)
         struct weir_breaker breaker = after(3);
 
         weir_breaker_probe(&breaker);
-        ck_assert(weir_breaker_delivered(&breaker));
+        ck_assert(weir_breaker_delivered(&breaker, breaker.not_before_us));
         ck_assert_int_eq(weir_breaker_ask(&breaker, 0), WEIR_BREAKER_SEND);
         ck_assert_int_eq(breaker.failures, 0);
 }
@@ -117,10 +165,10 @@ START_TEST(who_retires_stays_retired_until_somebody_opens)
 
         ck_assert(weir_breaker_retired(&breaker));
         ck_assert(!weir_breaker_retired(&breaker));
-        ck_assert(!weir_breaker_delivered(&breaker));
+        ck_assert(!weir_breaker_delivered(&breaker, 30));
         ck_assert(!weir_breaker_failed(&breaker, 1, 2, 5, backoff_ms));
         ck_assert_int_eq(weir_breaker_ask(&breaker, INT64_MAX), WEIR_BREAKER_RETIRED);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 0), WEIR_BREAKER_SEND);
 }
 END_TEST
@@ -129,16 +177,16 @@ START_TEST(what_others_found_out_counts_here)
 {
         struct weir_breaker breaker = after(1);
 
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 500);
         ck_assert_int_eq(breaker.failures, 1);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 899), WEIR_BREAKER_WAIT);
         weir_breaker_yield(&breaker, 1000);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 999), WEIR_BREAKER_WAIT);
         weir_breaker_probe(&breaker);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 5000);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 5000, 500);
         ck_assert_int_eq(breaker.not_before_us, 1000);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_RETIRED, 4, 0);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_RETIRED, 4, 0, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 2000), WEIR_BREAKER_RETIRED);
 }
 END_TEST
@@ -154,6 +202,10 @@ int main(void)
         tcase_add_test(tcase, three_in_a_row_are_the_receiver_s);
         tcase_add_test(tcase, a_receiver_that_asks_for_time_gets_it_at_once);
         tcase_add_test(tcase, failures_of_the_same_moment_are_one);
+        tcase_add_test(tcase, a_late_success_does_not_cancel_what_the_receiver_asked_for);
+        tcase_add_test(tcase, a_late_answer_of_another_request_leaves_the_probe_alone);
+        tcase_add_test(tcase, of_two_requests_for_time_the_longer_one_counts);
+        tcase_add_test(tcase, a_success_begun_before_another_relay_s_news_is_none);
         tcase_add_test(tcase, exactly_one_request_probes);
         tcase_add_test(tcase, a_probe_that_arrives_opens);
         tcase_add_test(tcase, a_probe_that_fails_waits_longer);

@@ -23,6 +23,7 @@ START_TEST(a_sink_gets_the_defaults)
         ck_assert_str_eq(sink->where, "t.cfg:5");
         ck_assert(!sink->structured && !sink->allow_private && !sink->allow_plain);
         ck_assert_int_eq(sink->timeout_ms, 10000);
+        ck_assert_int_eq(sink->give_up_ms, INT64_C(72) * 3600 * 1000);
         ck_assert_uint_eq(sink->max_concurrent, 8);
         ck_assert_uint_eq(sink->rate_per_s, 0);
         ck_assert_uint_eq(sink->request_rate, 0);
@@ -59,19 +60,20 @@ START_TEST(every_key_of_a_sink_is_read)
         put_bytes("token", 0400, "tok.en\n", 7);
         put("ca.pem", "");
         setenv("WEIR_TEST_SECRET", "second", 1);
-        put("main.cfg",
-            MINIMAL "sinks = ( { name = \"all_1\"; url = \"http://[::1]:80/\"; mode = "
-                    "\"structured\";\n timeout = \"1500ms\"; max_concurrent = 256; rate = 7;\n"
-                    " secret_file = \"secret\"; secret_next_env = \"WEIR_TEST_SECRET\";\n"
-                    " token_file = \"token\"; origin = \"events.example.com\"; request_rate = 60;\n"
-                    " reply_topic = \"replies\"; ca_file = \"ca.pem\"; allow_private = true;\n"
-                    " allow_plain = true; },\n"
-                    " { name = \"f\"; file = \"events.jsonl\"; } );\n");
+        put("main.cfg", MINIMAL
+            "sinks = ( { name = \"all_1\"; url = \"http://[::1]:80/\"; mode = "
+            "\"structured\";\n timeout = \"1500ms\"; give_up = \"0s\"; max_concurrent = 256; rate = 7;\n"
+            " secret_file = \"secret\"; secret_next_env = \"WEIR_TEST_SECRET\";\n"
+            " token_file = \"token\"; origin = \"events.example.com\"; request_rate = 60;\n"
+            " reply_topic = \"replies\"; ca_file = \"ca.pem\"; allow_private = true;\n"
+            " allow_plain = true; },\n"
+            " { name = \"f\"; file = \"events.jsonl\"; } );\n");
         reading = load_file(in_scratch("main.cfg"));
         ck_assert_msg(reading.r == 0, "%s", reading.error.text);
         sink = &reading.conf->sinks[0];
         ck_assert(sink->structured && sink->allow_private && sink->allow_plain);
         ck_assert_int_eq(sink->timeout_ms, 1500);
+        ck_assert_int_eq(sink->give_up_ms, 0);
         ck_assert_uint_eq(sink->max_concurrent, 256);
         ck_assert_uint_eq(sink->rate_per_s, 7);
         ck_assert_uint_eq(sink->request_rate, 60);

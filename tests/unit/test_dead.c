@@ -109,18 +109,47 @@ START_TEST(D2_the_text_is_cut_between_characters)
 }
 END_TEST
 
-START_TEST(the_round_is_that_of_the_record_and_one)
+START_TEST(D3_the_round_is_that_of_a_letter_of_ours_and_one)
 {
-        struct weir_header headers[] = { { "weir_round", "7", 1 } };
+        struct weir_header headers[] = {
+                { "weir_round", "7", 1 },       { "weir_topic", "orders", 6 },
+                { "weir_partition", "0", 1 },   { "weir_offset", "42", 2 },
+                { "weir_dead_letter", "9", 1 }, { "other", NULL, 0 }
+        };
+        static const struct {
+                const char *value;
+                int32_t round;
+        } rounds[] = { { "7", 8 },
+                       { "junk", 1 },
+                       { "", 1 },
+                       { "-7", 1 },
+                       { "7x", 1 },
+                       { "0", 1 },
+                       { NULL, 1 },
+                       { "999998", 999999 },
+                       { "999999", 999999 },
+                       { "1", 2 },
+                       { " 7", 1 },
+                       { "99999999", 999999 },
+                       { "99999999999999999999", 1 } };
 
         ck_assert_int_eq(weir_dead_round(NULL, 0), 1);
-        ck_assert_int_eq(weir_dead_round(headers, 1), 8);
-        headers[0].value = "junk"; /* it comes from outside */
-        ck_assert_int_eq(weir_dead_round(headers, 1), 1);
-        headers[0].value = "99999999999999999999";
-        ck_assert_int_eq(weir_dead_round(headers, 1), 1000001);
-        headers[0].value = NULL;
-        ck_assert_int_eq(weir_dead_round(headers, 1), 1);
+        ck_assert_int_eq(weir_dead_round(headers, 6), 8);
+        for (size_t i = 0; i < WEIR_COUNT_OF(rounds); i++) { /* it comes from outside */
+                headers[0].value = rounds[i].value;
+                headers[0].size = rounds[i].value ? strlen(rounds[i].value) : 0;
+                ck_assert_int_eq(weir_dead_round(headers, 6), rounds[i].round);
+        }
+        headers[0] = (struct weir_header){ "weir_round", "7", 1 };
+        for (size_t i = 1; i < 5; i++) { /* D3: with one of them missing, it is nobody's letter */
+                struct weir_header without = headers[i];
+
+                headers[i].name = "else";
+                ck_assert_int_eq(weir_dead_round(headers, 6), 1);
+                headers[i] = without;
+        }
+        headers[5] = headers[0]; /* two of them: ours replaces */
+        ck_assert_int_eq(weir_dead_round(headers, 6), 1);
 }
 END_TEST
 
@@ -241,13 +270,19 @@ START_TEST(a_halt_names_everything_and_the_ways_out)
         ck_assert_ptr_nonnull(
                 strstr(error.text, "orders/3 offset 50 key k1: reject, 22012: words"));
         ck_assert_ptr_nonnull(strstr(error.text, "on_dead is \"halt\""));
-        ck_assert_ptr_nonnull(
-                strstr(error.text, "weir position set w orders/3 51 --reason skipped"));
-        ck_assert_ptr_nonnull(strstr(error.text, "the same with 50, or a restart"));
+        ck_assert_ptr_nonnull(strstr(error.text, "; once mended, a restart or: "
+                                                 "weir position set w orders/3 50 --reason again"));
+        ck_assert_ptr_nonnull(strstr(error.text, "; the same with 51 loses that event: "
+                                                 "nothing is kept of it"));
         worker.on_dead = WEIR_DEAD_KEEP;
         weir_dead_halt(&dead, &batch, 1, &error);
         ck_assert_ptr_nonnull(strstr(error.text, "offset 51 key none: decode, bad-json: no json"));
         ck_assert_ptr_nonnull(strstr(error.text, "dead.max_share, 50 % of the last 1000"));
+        ck_assert_ptr_nonnull(strstr(error.text, "weir position set w orders/3 51 --reason again"));
+        ck_assert_ptr_null(strstr(error.text, "restart")); /* it would change nothing */
+        records[0].record.key = (struct weir_view){ "a\0b\xff\xc3\xa9\n", 7 }; /* bytes, not text */
+        weir_dead_halt(&dead, &batch, 0, &error);
+        ck_assert_ptr_nonnull(strstr(error.text, "offset 50 key a\\x00b\\xff\xc3\xa9\\x0a: "));
         weir_arena_fini(&batch.arena);
 }
 END_TEST
@@ -273,13 +308,14 @@ START_TEST(a_halt_with_the_longest_names_leaves_the_ways_out_whole)
         records[0].record.partition = INT32_MAX;
         records[0].record.offset = INT64_MAX - 1;
         records[0].record.key = (struct weir_view){ key, sizeof key };
-        batch.items[0].text = text;
+        batch.items[1].text = text;
         weir_dead_halt(&dead, &batch, 0, &error);
-        snprintf(command, sizeof command, "weir position set %s %s/%d %lld --reason skipped", name,
-                 topic, INT32_MAX, (long long)INT64_MAX);
+        snprintf(command, sizeof command, "weir position set %s %s/%d %lld --reason again", name,
+                 topic, INT32_MAX, (long long)INT64_MAX - 1);
         ck_assert_ptr_nonnull(strstr(error.text, command));
-        snprintf(command, sizeof command, "the same with %lld, or a restart",
-                 (long long)INT64_MAX - 1);
+        snprintf(command, sizeof command,
+                 "the same with %lld loses that event: nothing is kept of it",
+                 (long long)INT64_MAX);
         ck_assert_ptr_nonnull(strstr(error.text, command));
         weir_arena_fini(&batch.arena);
 }
@@ -295,7 +331,7 @@ int main(void)
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, D1_the_record_goes_as_it_came_with_our_headers_replaced);
         tcase_add_test(tcase, D2_the_text_is_cut_between_characters);
-        tcase_add_test(tcase, the_round_is_that_of_the_record_and_one);
+        tcase_add_test(tcase, D3_the_round_is_that_of_a_letter_of_ours_and_one);
         tcase_add_test(tcase, only_what_is_dead_is_kept_with_all_that_is_known);
         tcase_add_test(tcase, publish_leaves_a_message_for_each_row_in_the_same_transaction);
         tcase_add_test(tcase, a_halt_names_everything_and_the_ways_out);

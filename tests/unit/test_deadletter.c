@@ -160,7 +160,8 @@ START_TEST(a_marked_letter_is_found_read_and_settled)
         struct weir_kept_event kept;
         struct weir_arena arena;
         int32_t positions[4] = { 0 };
-        int64_t ids[4], id;
+        struct weir_deadletter_turn turns[4];
+        int64_t id;
         size_t count;
 
         weir_arena_init(&arena, 4096);
@@ -178,9 +179,9 @@ START_TEST(a_marked_letter_is_found_read_and_settled)
         ck_assert_uint_eq(count, 2);
         ck_assert_int_eq(positions[0], 4710);
         ck_assert_int_eq(positions[1], 4711);
-        OK(weir_deadletter_due(pg, 4711, &delay, ids, 4, &count, reterr));
+        OK(weir_deadletter_due(pg, 4711, &delay, turns, 4, &count, reterr));
         ck_assert_uint_eq(count, 1);
-        ck_assert_int_eq(ids[0], id);
+        ck_assert_int_eq(turns[0].id, id);
         OK(weir_deadletter_read(pg, id, &arena, &kept, reterr));
         ck_assert_int_eq(kept.item, 3);
         ck_assert_int_eq(kept.round, 2);
@@ -215,7 +216,7 @@ START_TEST(a_marked_letter_that_fails_waits_and_is_kept_at_last)
                                                    .text = "\xff no",
                                                    .at_byte = -1,
                                                    .plugin_version = "2" };
-        int64_t ids[4];
+        struct weir_deadletter_turn turns[4];
         size_t count;
 
         OK(weir_position_take(pg, "w", "requeue", 0, "host:1", &holder, reterr));
@@ -225,13 +226,13 @@ START_TEST(a_marked_letter_that_fails_waits_and_is_kept_at_last)
         older.epoch--;
         ck_assert_int_eq(weir_deadletter_fail(pg, &older, &failure, NULL), WEIR_KEPT_FENCED);
         ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);
-        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        OK(weir_deadletter_due(pg, holder.id, &delay, turns, 4, &count, reterr));
         ck_assert_uint_eq(count, 0); /* it waits */
         fixture_int(pg,
                     "UPDATE weir.dead_letter SET failed_at = now() - interval '61s'"
                     " WHERE id = %lld RETURNING 1",
                     (long long)failure.id);
-        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        OK(weir_deadletter_due(pg, holder.id, &delay, turns, 4, &count, reterr));
         ck_assert_uint_eq(count, 1);
         failure.attempts = 9999; /* no overflow, and not longer than the maximum */
         ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);
@@ -239,7 +240,7 @@ START_TEST(a_marked_letter_that_fails_waits_and_is_kept_at_last)
                     "UPDATE weir.dead_letter SET failed_at = now() - interval '601s'"
                     " WHERE id = %lld RETURNING 1",
                     (long long)failure.id);
-        OK(weir_deadletter_due(pg, holder.id, &delay, ids, 4, &count, reterr));
+        OK(weir_deadletter_due(pg, holder.id, &delay, turns, 4, &count, reterr));
         ck_assert_uint_eq(count, 1);
         failure.last = true;
         ck_assert_int_eq(weir_deadletter_fail(pg, &holder, &failure, NULL), WEIR_KEPT_DONE);

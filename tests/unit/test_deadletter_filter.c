@@ -229,7 +229,7 @@ START_TEST(stats_add_up_by_kind)
         insert(", round",
                "1, 'a', 't', 1, 9, '{}', '{}', 'reject', '23502', 'later', 1, '1', now(),"
                " '2026-01-31T15:00:00Z', 1");
-        OK(weir_deadletter_stats(pg, &filter, &rows, reterr));
+        OK(weir_deadletter_stats(pg, &filter, 0, false, &rows, reterr));
         ck_assert_uint_eq(weir_pg_rows_count(rows), 4);
         ck_assert_str_eq(weir_pg_rows_text(rows, 0, 2).ptr, "23502");
         ck_assert_int_eq(weir_pg_rows_int(rows, 0, 3, 0), 2);
@@ -238,6 +238,36 @@ START_TEST(stats_add_up_by_kind)
         ck_assert_int_eq(weir_pg_rows_int(rows, 0, 6, 0), 1);
         ck_assert_int_eq(weir_pg_rows_int(rows, 0, 7, 0), 3);
         ck_assert_str_eq(weir_pg_rows_text(rows, 0, 8).ptr, "NOT NULL violated");
+        weir_pg_rows_free(rows);
+}
+END_TEST
+
+START_TEST(stats_of_some_are_of_the_ones_that_would_be_taken)
+{
+        const char *kinds[] = { "deliver", "reject", "deliver", "reject", "decode" };
+        struct weir_pg_rows *rows = NULL;
+        char values[200];
+
+        OK(weir_pg_run(pg, "TRUNCATE weir.dead_letter", reterr));
+        for (size_t i = 0; i < 5; i++) { /* in this order of ids */
+                snprintf(values, sizeof values,
+                         "1, 'a', 't', 1, %zu, '{}', '{}', '%s', 'x', 'y', 1, '1', now(), now(), 1",
+                         i, kinds[i]);
+                insert(", round", values);
+        }
+        weir_deadletter_filter_init(&filter);
+        OK(weir_deadletter_stats(pg, &filter, 2, false, &rows, reterr));
+        ck_assert_uint_eq(weir_pg_rows_count(rows), 2);
+        ck_assert_int_eq(weir_pg_rows_int(rows, 0, 3, 0), 1);
+        ck_assert_int_eq(weir_pg_rows_int(rows, 1, 3, 0), 1);
+        weir_pg_rows_free(rows);
+        OK(weir_deadletter_stats(pg, &filter, 2, true, &rows, reterr));
+        ck_assert_uint_eq(weir_pg_rows_count(rows), 1);
+        ck_assert_str_eq(weir_pg_rows_text(rows, 0, 1).ptr, "reject");
+        ck_assert_int_eq(weir_pg_rows_int(rows, 0, 3, 0), 2);
+        weir_pg_rows_free(rows);
+        OK(weir_deadletter_stats(pg, &filter, 4, true, &rows, reterr));
+        ck_assert_uint_eq(weir_pg_rows_count(rows), 3);
         weir_pg_rows_free(rows);
 }
 END_TEST
@@ -311,6 +341,7 @@ int main(void)
         tcase_add_test(tcase, since_is_at_or_after_and_until_before);
         tcase_add_test(tcase, hours_stand_in_a_row_also_empty_ones);
         tcase_add_test(tcase, stats_add_up_by_kind);
+        tcase_add_test(tcase, stats_of_some_are_of_the_ones_that_would_be_taken);
         tcase_add_test(tcase, lonely_is_what_no_session_holds);
         tcase_add_test(tcase, shown_is_the_row_and_its_record);
         suite_add_tcase(suite, tcase);

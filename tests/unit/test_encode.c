@@ -188,6 +188,46 @@ START_TEST(implied_json_is_said_in_binary_mode)
 }
 END_TEST
 
+START_TEST(an_event_about_an_event_is_never_read_as_the_inner_one)
+{
+        static const char inner[] =
+                "{\"specversion\":\"1.0\",\"id\":\"inner\",\"source\":\"/i\",\"type\":\"i\"}";
+        static const struct {
+                struct weir_view type, data;
+                int kind;
+        } cases[] = {
+                { VIEW("application/cloudevents+json"), VIEW(inner), WEIR_DATA_JSON },
+                { VIEW("Application/CloudEvents+JSON"), VIEW(inner), WEIR_DATA_JSON },
+                { VIEW("application/cloudevents+json; charset=utf-8"), VIEW(inner),
+                  WEIR_DATA_JSON },
+                { VIEW("application/cloudevents-batch+json"), VIEW("[]"), WEIR_DATA_JSON },
+                { VIEW("application/cloudevents"), VIEW(inner), WEIR_DATA_BINARY },
+                { VIEW("application/cloudevents+avro"), VIEW("\0\1"), WEIR_DATA_BINARY },
+                { VIEW("application/cloudevents+json"), VIEW("no json"), WEIR_DATA_BINARY },
+                { VIEW("application/cloudevents+json"), { NULL, 0 }, WEIR_DATA_NONE },
+        };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(cases); i++) {
+                struct weir_event event = full();
+                struct weir_encoded encoded;
+
+                event.datacontenttype = cases[i].type;
+                event.data = cases[i].data;
+                event.data_kind = cases[i].kind;
+                ck_assert_int_eq(weir_encode_kafka_binary(&arena, &event, NULL, &encoded, &refusal),
+                                 0);
+                ck_assert_uint_eq(encoded.header_count, 1);
+                read_back(weir_decode_kafka, &encoded);
+                same_event(&back, &event, true);
+                ck_assert_int_eq(weir_encode_http_binary(&arena, &event, &encoded, &refusal), 0);
+                ck_assert_uint_eq(encoded.header_count, 1);
+                ck_assert_str_eq(encoded.headers[0].value, "application/cloudevents+json");
+                read_back(weir_decode_http, &encoded);
+                same_event(&back, &event, true);
+        }
+}
+END_TEST
+
 START_TEST(what_would_not_be_taken_is_not_sent)
 {
         static const struct weir_attribute bad[] = {
@@ -304,6 +344,7 @@ int main(void)
         tcase_add_test(tcase, structured_members_come_in_the_order_that_all_can_read);
         tcase_add_test(tcase, data_of_every_kind_keeps_its_bytes);
         tcase_add_test(tcase, implied_json_is_said_in_binary_mode);
+        tcase_add_test(tcase, an_event_about_an_event_is_never_read_as_the_inner_one);
         tcase_add_test(tcase, what_would_not_be_taken_is_not_sent);
         tcase_add_test(tcase, an_explicit_key_wins_over_the_mapper);
         tcase_add_test(tcase, a_key_depends_on_worker_source_and_id_apart);

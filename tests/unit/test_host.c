@@ -190,6 +190,71 @@ START_TEST(tables_are_opened_and_given_back)
 }
 END_TEST
 
+/* What weir_handler_try() says of @plugin_name with @options. */
+static int try_with(const char *plugin_name, struct weir_option *options, size_t count,
+                    struct weir_error *reterr)
+{
+        struct weir_option root = { .type = WEIR_OPTION_GROUP,
+                                    .children = options,
+                                    .count = count };
+        struct weir_conf_worker conf = { .name = "w", .where = "test.cfg:1", .options = &root };
+        struct weir_plugin *plugin = must_load(plugin_name);
+        struct weir_handler *handler = NULL;
+        int r = weir_handler_try(plugin, &conf, &handler, reterr);
+
+        ck_assert((r == 0) == (handler != NULL));
+        weir_handler_close(handler);
+        weir_plugin_unload(plugin);
+        return r;
+}
+
+START_TEST(bad_options_are_refused_without_a_database)
+{
+        struct weir_option bad[] = { TEXT("texte", "y") };
+        struct weir_error error = { .code = 0 };
+
+        ck_assert_int_eq(try_with("opener", NULL, 0, &error), 0);
+        ck_assert_int_eq(error.code, 0);
+        ck_assert_int_eq(try_with("probe", NULL, 0, &error), 1); /* it has a table */
+        ck_assert_int_eq(error.code, 0);
+        ck_assert_int_eq(try_with("opener", bad, 1, &error), WEIR_ECONF);
+        ck_assert_ptr_nonnull(strstr(error.text, "test.cfg:7: options.texte"));
+}
+END_TEST
+
+START_TEST(a_sink_that_leads_back_to_the_worker_is_named)
+{
+        const char *topics[] = { "in", "more" };
+        struct weir_conf_sink sinks[] = { { .name = "other", .topic = "in" },
+                                          { .name = "log", .topic = "in" } };
+        const struct weir_conf conf = { .sinks = sinks, .sink_count = 2 };
+        struct weir_option option = TEXT("sink", "log");
+        struct weir_option root = { .type = WEIR_OPTION_GROUP, .children = &option, .count = 1 };
+        struct weir_conf_worker worker = { .name = "w",
+                                           .where = "test.cfg:1",
+                                           .options = &root,
+                                           .conf = &conf,
+                                           .topics = topics,
+                                           .topic_count = 2 };
+        struct weir_plugin *plugin = must_load("opener");
+        struct weir_handler *handler = NULL;
+        const char *topic = NULL;
+
+        OK(weir_handler_try(plugin, &worker, &handler, reterr));
+        ck_assert_ptr_eq(weir_handler_loop(handler, 0, &topic),
+                         &sinks[1]); /* it asked for that one */
+        ck_assert_str_eq(topic, "in");
+        ck_assert_ptr_null(weir_handler_loop(handler, 1, &topic));
+        sinks[1] = (struct weir_conf_sink){ .name = "log", .url = "u", .reply_topic = "more" };
+        ck_assert_ptr_eq(weir_handler_loop(handler, 0, &topic), &sinks[1]);
+        ck_assert_str_eq(topic, "more");
+        sinks[1].reply_topic = "out";
+        ck_assert_ptr_null(weir_handler_loop(handler, 0, &topic));
+        weir_handler_close(handler);
+        weir_plugin_unload(plugin);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("host");
@@ -197,6 +262,8 @@ int main(void)
 
         fixture_start("host", true);
         tcase_add_test(all, options_that_the_plugin_reads_or_declares_are_let_through);
+        tcase_add_test(all, bad_options_are_refused_without_a_database);
+        tcase_add_test(all, a_sink_that_leads_back_to_the_worker_is_named);
         tcase_add_test(all, no_options_at_all_are_fine);
         tcase_add_test(all, an_option_that_nobody_asked_for_stops_the_start);
         tcase_add_test(all, an_option_of_another_type_stops_the_start_with_its_place);

@@ -64,6 +64,28 @@ static void drop(struct taken *taken)
 
 static const struct weir_stream both[] = { { "t", 't', 3 }, { "t", 't', 5 } };
 
+static struct weir_outbox_sight fetch(int64_t after, uint32_t rows, uint64_t bytes,
+                                      struct taken *taken)
+{
+        const struct weir_outbox_window windows[] = { { both[0], after, rows },
+                                                      { both[1], after, rows } };
+        struct weir_outbox_sight sight = { .draw = true };
+
+        OK(weir_outbox_fetch(pg, windows, 2, bytes, take, taken, &sight, reterr));
+        return sight;
+}
+
+/* A row of stream 3 that lies where the reading has found it, or anywhere. */
+static struct weir_outbox_name name_of(int64_t id, const struct taken *taken)
+{
+        struct weir_outbox_name name = { .stream = both[0], .id = id };
+
+        for (size_t i = 0; taken && i < taken->count; i++)
+                if (taken->rows[i]->id == id)
+                        memcpy(name.place, taken->rows[i]->place, sizeof name.place);
+        return name;
+}
+
 START_TEST(rows_come_whole_and_in_order)
 {
         struct taken taken = { .count = 0 };
@@ -71,7 +93,7 @@ START_TEST(rows_come_whole_and_in_order)
         insert_rows(3, 10, 7);
         insert_rows(5, 4, 0);
         OK(weir_pg_run(pg, "UPDATE weir.outbox SET key = NULL, body = NULL WHERE id = 11", reterr));
-        OK(weir_outbox_fetch(pg, both, 2, 100, 1 << 20, take, &taken, reterr));
+        fetch(0, 100, 1 << 20, &taken);
         ck_assert_uint_eq(taken.count, 14);
         for (size_t i = 0; i < 14; i++) {
                 const struct weir_outbox_row *row = taken.rows[i];
@@ -107,10 +129,10 @@ START_TEST(a_reading_is_bounded_by_rows_and_bytes_but_brings_one)
 
         insert_rows(3, 100, 10000);
         insert_rows(5, 100, 200000);
-        OK(weir_outbox_fetch(pg, both, 2, 30, 100000, take, &taken, reterr));
+        fetch(0, 30, 100000, &taken);
         ck_assert_uint_eq(taken.count, 10 + 1);
         drop(&taken);
-        OK(weir_outbox_fetch(pg, both, 2, 3, 1 << 30, take, &taken, reterr));
+        fetch(0, 3, 1 << 30, &taken);
         ck_assert_uint_eq(taken.count, 6);
         drop(&taken);
 }
@@ -118,11 +140,14 @@ END_TEST
 
 START_TEST(a_postponed_row_says_how_long)
 {
+        struct weir_outbox_name name = name_of(1, NULL);
         struct taken taken = { .count = 0 };
+        int64_t refused_us;
 
         insert_rows(3, 2, 1);
-        OK(weir_outbox_postpone(pg, 1, 5000000, "5\xc3\xa4 \n down", reterr));
-        OK(weir_outbox_fetch(pg, both, 2, 30, 1000, take, &taken, reterr));
+        OK(weir_outbox_postpone(pg, &name, 5000000, "5\xc3\xa4 \n down", false, &refused_us,
+                                reterr));
+        fetch(0, 30, 1000, &taken);
         ck_assert_uint_eq(taken.count, 2);
         ck_assert_int_eq(taken.rows[0]->attempts, 1);
         ck_assert_int_gt(taken.rows[0]->wait_us, 3000000);
@@ -135,20 +160,131 @@ START_TEST(a_postponed_row_says_how_long)
 }
 END_TEST
 
+START_TEST(a_reading_begins_behind_what_is_known)
+{
+        struct taken taken = { .count = 0 };
+
+        insert_rows(3, 10, 1);
+        insert_rows(5, 10, 1);
+        fetch(7, 100, 1 << 20, &taken);
+        ck_assert_uint_eq(taken.count, 3 + 10);
+        ck_assert_int_eq(taken.rows[0]->id, 8);
+        drop(&taken);
+        fetch(20, 100, 1 << 20, &taken);
+        ck_assert_uint_eq(taken.count, 0);
+}
+END_TEST
+
+START_TEST(a_reading_tells_which_transactions_were_over)
+{
+        struct weir_pg *writer = fixture_connect();
+        struct taken taken = { .count = 0 };
+        struct weir_outbox_sight before, during, behind;
+
+        insert_rows(3, 1, 1);
+        OK(weir_pg_begin(writer, reterr));
+        OK(weir_pg_run(writer, "INSERT INTO weir.destination (kind, name) VALUES ('t', 'x')",
+                       reterr));
+        before = fetch(0, 10, 1000, &taken);
+        during = fetch(0, 10, 1000, &taken);
+        ck_assert_int_gt(before.drawn, 0);
+        ck_assert_int_gt(during.drawn, before.drawn);
+        ck_assert_int_lt(during.oldest, before.drawn); /* the writer may have drawn a lower id */
+        OK(weir_pg_commit(writer, reterr));
+        for (int i = 0; i < 10000;
+             i++) { /* other tests have transactions in this server, too: they end */
+                drop(&taken);
+                behind = fetch(0, 10, 1000, &taken);
+                if (behind.oldest >= before.drawn)
+                        break;
+        }
+        ck_assert_int_ge(behind.oldest, before.drawn);
+        drop(&taken);
+        weir_pg_close(writer);
+}
+END_TEST
+
+static void remove_rows(const struct weir_outbox_name *names, size_t count, int left)
+{
+        OK(weir_outbox_remove(pg, names, count, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), left);
+}
+
 START_TEST(removed_is_what_was_named)
 {
-        const int64_t ids[] = { 2, 4, 4711 };
+        struct taken taken = { .count = 0 };
+        struct weir_outbox_name names[3];
 
         insert_rows(3, 5, 1);
-        OK(weir_outbox_remove(pg, ids, 3, reterr));
+        fetch(0, 10, 1000, &taken);
+        names[0] = name_of(2, &taken);
+        names[1] = name_of(4, &taken);
+        names[2] = name_of(4711, NULL);
+        remove_rows(names, 2, 3);
+        remove_rows(names, 3, 3);
         ck_assert_int_eq(fixture_int(pg, "SELECT sum(id) FROM weir.outbox"), 1 + 3 + 5);
+        drop(&taken);
+}
+END_TEST
+
+START_TEST(a_row_that_has_moved_is_removed_and_its_old_place_is_not)
+{
+        struct taken taken = { .count = 0 };
+        struct weir_outbox_name names[3];
+        int64_t refused_us;
+
+        insert_rows(3, 5, 1);
+        fetch(0, 10, 1000, &taken);
+        for (int i = 0; i < 3; i++)
+                names[i] = name_of(i + 3, &taken);
+        drop(&taken);
+        /* 3 lies elsewhere for its update; then all lie elsewhere, 4 and 5 where others were */
+        OK(weir_outbox_postpone(pg, &names[0], 1, "", false, &refused_us, reterr));
+        OK(weir_pg_run(pg, "DELETE FROM weir.outbox WHERE id = 2", reterr));
+        OK(weir_pg_run(pg, "VACUUM FULL weir.outbox", reterr));
+        remove_rows(names, 3, 1);
+        ck_assert_int_eq(fixture_int(pg, "SELECT sum(id) FROM weir.outbox"), 1);
+}
+END_TEST
+
+START_TEST(the_clock_of_a_message_runs_from_answer_to_answer)
+{
+        struct weir_outbox_name name = name_of(1, NULL);
+        int64_t refused_us;
+
+        insert_rows(3, 1, 1);
+        OK(weir_outbox_postpone(pg, &name, 5000000, "500", true, &refused_us, reterr));
+        ck_assert_int_eq(refused_us, 0);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.outbox SET refused_at = refused_at - interval '30 s',"
+                       " next_try_at = next_try_at - interval '30 s'",
+                       reterr));
+        OK(weir_outbox_postpone(pg, &name, 5000000, "500", true, &refused_us, reterr));
+        ck_assert_int_ge(refused_us, 30000000);
+        ck_assert_int_lt(refused_us, 60000000);
+        /* no answer: what lies before and behind it does not count */
+        OK(weir_outbox_postpone(pg, &name, 5000000, "down", false, &refused_us, reterr));
+        OK(weir_pg_run(pg, "UPDATE weir.outbox SET next_try_at = next_try_at - interval '3 days'",
+                       reterr));
+        OK(weir_outbox_postpone(pg, &name, 5000000, "500", true, &refused_us, reterr));
+        ck_assert_int_lt(refused_us, 60000000);
+        /* nobody was there to try for three days: the wait that was meant, and a minute */
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.outbox SET refused_us = 0, refused_at = refused_at - interval"
+                       " '3 days', next_try_at = next_try_at - interval '3 days'",
+                       reterr));
+        OK(weir_outbox_postpone(pg, &name, 5000000, "500", true, &refused_us, reterr));
+        ck_assert_int_eq(refused_us, 65000000);
+        ck_assert_int_eq(fixture_int(pg, "SELECT attempts FROM weir.outbox"), 5);
 }
 END_TEST
 
 START_TEST(buried_is_whole_and_gone)
 {
-        const struct weir_outbox_refused refused[] = { { 1, view("/s"), view("e-1") },
-                                                       { 2, { NULL, 0 }, { NULL, 0 } } };
+        const struct weir_outbox_refused refused[] = {
+                { name_of(1, NULL), view("/s"), view("e-1") },
+                { name_of(2, NULL), { NULL, 0 }, { NULL, 0 } }
+        };
 
         insert_rows(3, 3, 4);
         OK(weir_pg_run(pg,
@@ -207,7 +343,7 @@ START_TEST(a_look_names_each_stream_once)
                        " 'w' FROM generate_series(1, 20)",
                        reterr));
         OK(weir_stream_look(pg, count_stream, text, reterr));
-        ck_assert_str_eq(text, "s/hook/1 t/t/0 t/t/63 ");
+        ck_assert_str_eq(text, "t/t/63 t/t/0 s/hook/1 ");
 }
 END_TEST
 
@@ -226,7 +362,7 @@ START_TEST(the_loose_walk_reads_an_entry_a_stream)
                                          " pg_stat_xact_user_tables WHERE relname = 'outbox'"),
                          10);
         OK(weir_pg_commit(pg, reterr));
-        ck_assert_str_eq(text, "t/t/1 t/t/2 ");
+        ck_assert_str_eq(text, "t/t/2 t/t/1 ");
 }
 END_TEST
 
@@ -329,9 +465,13 @@ END_TEST
 
 /* ---- destinations --------------------------------------------------------------------------- */
 
+static char target_read[40], allowed_for_read[40];
+
 static void keep(void *context, const struct weir_destination *destination)
 {
         *(struct weir_destination *)context = *destination;
+        snprintf(target_read, sizeof target_read, "%s", destination->target);
+        snprintf(allowed_for_read, sizeof allowed_for_read, "%s", destination->allowed_for);
 }
 
 static struct weir_destination read_one(void)
@@ -342,16 +482,22 @@ static struct weir_destination read_one(void)
         return destination;
 }
 
-static void write_state(int state, uint32_t failures, int64_t wait_us)
+static void write_state_at(const char *target, int state, uint32_t failures, int64_t wait_us)
 {
         const struct weir_destination destination = { .kind = 's',
                                                       .name = "hook",
+                                                      .target = target,
                                                       .state = state,
                                                       .failures = failures,
                                                       .wait_us = wait_us,
                                                       .error = "down" };
 
         OK(weir_destination_write(pg, &destination, reterr));
+}
+
+static void write_state(int state, uint32_t failures, int64_t wait_us)
+{
+        write_state_at("here", state, failures, wait_us);
 }
 
 START_TEST(how_a_destination_stands_is_told)
@@ -365,8 +511,10 @@ START_TEST(how_a_destination_stands_is_told)
         ck_assert_uint_eq(destination.failures, 3);
         ck_assert(destination.wait_us > 2000000 && destination.wait_us <= 4000000);
         ck_assert_int_eq(destination.allowed_us, INT64_MIN);
-        OK(weir_destination_allow(pg, "hook", 9000000, 120, reterr));
+        ck_assert_str_eq(target_read, "here");
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
         destination = read_one();
+        ck_assert_str_eq(allowed_for_read, "us");
         ck_assert_int_gt(destination.allowed_us, 7000000);
         ck_assert_int_eq(destination.allowed_rate, 120);
         ck_assert_int_eq(destination.state, WEIR_DESTINATION_WAITING);
@@ -376,7 +524,7 @@ END_TEST
 static int probe(void)
 {
         struct weir_error error = { 0 };
-        int r = weir_destination_probe(pg, 's', "hook", 60000000, &error);
+        int r = weir_destination_probe(pg, 's', "hook", "here", 60000000, &error);
 
         ck_assert_msg(r >= 0, "%s", error.text);
         return r;
@@ -384,7 +532,9 @@ static int probe(void)
 
 START_TEST(one_relay_wins_the_probe)
 {
-        ck_assert_int_eq(probe(), 0);
+        ck_assert_int_eq(probe(), 1); /* nobody knows of it */
+        write_state_at("there", WEIR_DESTINATION_WAITING, 3, 60000000);
+        ck_assert_int_eq(probe(), 1); /* nor of this address */
         write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
         ck_assert_int_eq(probe(), 0);
         write_state(WEIR_DESTINATION_WAITING, 3, 0);
@@ -408,6 +558,89 @@ START_TEST(retired_is_undone_by_an_operator_only)
 }
 END_TEST
 
+START_TEST(a_state_belongs_to_the_address_it_was_seen_at)
+{
+        write_state(WEIR_DESTINATION_RETIRED, 1, 0);
+        write_state_at("there", WEIR_DESTINATION_OPEN, 0, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
+        write_state(WEIR_DESTINATION_WAITING, 2, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_WAITING);
+}
+END_TEST
+
+START_TEST(consent_ends_with_a_refusal_or_when_an_operator_opens)
+{
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
+        OK(weir_destination_allow(pg, "hook", "others", INT64_MIN, 0, reterr));
+        ck_assert_int_gt(read_one().allowed_us, 7000000);
+        OK(weir_destination_allow(pg, "hook", "us", INT64_MIN, 0, reterr));
+        ck_assert_int_eq(read_one().allowed_us, INT64_MIN);
+        ck_assert_int_eq(read_one().allowed_rate, 0);
+        OK(weir_destination_allow(pg, "hook", "us", 9000000, 120, reterr));
+        OK(weir_destination_open(pg, 's', "hook", reterr));
+        ck_assert_int_eq(read_one().allowed_us, INT64_MIN);
+}
+END_TEST
+
+/* A notice comes with the answer to some statement, soon. */
+static int heard(void)
+{
+        struct weir_error error = { 0 };
+        int r = 0;
+
+        for (int i = 0; i < 10000 && r == 0; i++) {
+                fixture_int(pg, "SELECT 1");
+                r = weir_outbox_notified(pg, &error);
+        }
+        return r;
+}
+
+START_TEST(opening_tries_at_once_what_was_postponed_and_tells_the_relays)
+{
+        struct weir_outbox_name name = name_of(1, NULL);
+        struct weir_pg *operator= fixture_connect();
+        struct weir_error error = { 0 };
+        struct taken taken = { .count = 0 };
+        int64_t owner, refused_us;
+
+        insert_rows(3, 1, 1);
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_outbox_postpone(pg, &name, INT64_C(3600000000), "busy", false, &refused_us,
+                                reterr));
+        ck_assert_int_eq(weir_outbox_notified(pg, &error), 0);
+        ck_assert_int_eq(weir_destination_open(operator, 't', "t", &error), 1);
+        fetch(0, 10, 1000, &taken);
+        ck_assert_uint_eq(taken.count, 1);
+        ck_assert_int_le(taken.rows[0]->wait_us, 0);
+        ck_assert_int_eq(heard(), 2);
+        OK(weir_pg_run(operator, "NOTIFY " WEIR_OUTBOX_CHANNEL, reterr));
+        ck_assert_int_eq(heard(), 1);
+        drop(&taken);
+        weir_pg_close(operator);
+}
+END_TEST
+
+START_TEST(moments_of_a_rate_are_handed_out_once)
+{
+        struct weir_pg *b = fixture_connect();
+        int64_t wait_us[5];
+
+        write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
+        for (int i = 0; i < 5; i++)
+                OK(weir_destination_reserve(i % 2 ? b : pg, 's', "hook", 10000000, &wait_us[i],
+                                            reterr));
+        ck_assert_int_eq(wait_us[0], 0);
+        for (int i = 1; i < 5; i++)
+                ck_assert_msg(wait_us[i] <= i * INT64_C(10000000) &&
+                                      wait_us[i] > i * INT64_C(10000000) - 9000000,
+                              "%d: %lld", i, (long long)wait_us[i]);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_WAITING);
+        OK(weir_destination_reserve(b, 's', "other", 10000000, &wait_us[0], reterr));
+        ck_assert_int_eq(wait_us[0], 0);
+        weir_pg_close(b);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("outbox");
@@ -417,7 +650,11 @@ int main(void)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, rows_come_whole_and_in_order);
         tcase_add_test(tcase, a_reading_is_bounded_by_rows_and_bytes_but_brings_one);
+        tcase_add_test(tcase, a_reading_begins_behind_what_is_known);
+        tcase_add_test(tcase, a_reading_tells_which_transactions_were_over);
         tcase_add_test(tcase, a_postponed_row_says_how_long);
+        tcase_add_test(tcase, a_row_that_has_moved_is_removed_and_its_old_place_is_not);
+        tcase_add_test(tcase, the_clock_of_a_message_runs_from_answer_to_answer);
         tcase_add_test(tcase, removed_is_what_was_named);
         tcase_add_test(tcase, buried_is_whole_and_gone);
         tcase_add_test(tcase, a_look_names_each_stream_once);
@@ -428,7 +665,11 @@ int main(void)
         tcase_add_test(tcase, only_who_knows_a_sink_counts_for_it);
         tcase_add_test(tcase, how_a_destination_stands_is_told);
         tcase_add_test(tcase, one_relay_wins_the_probe);
+        tcase_add_test(tcase, moments_of_a_rate_are_handed_out_once);
         tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
+        tcase_add_test(tcase, a_state_belongs_to_the_address_it_was_seen_at);
+        tcase_add_test(tcase, consent_ends_with_a_refusal_or_when_an_operator_opens);
+        tcase_add_test(tcase, opening_tries_at_once_what_was_postponed_and_tells_the_relays);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }

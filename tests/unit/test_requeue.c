@@ -61,6 +61,22 @@ static int64_t rows(const char *where)
         return fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE %s", where);
 }
 
+START_TEST(a_letter_of_the_last_round_can_still_be_requeued)
+{
+        struct weir_requeue requeue = requeue_of(pg, "me");
+
+        insert(1, "reject", WEIR_ROUND_MAX, "kept");
+        requeue.filter.rounds_below = WEIR_ROUND_MAX;
+        run_all(&requeue, 10);
+        ck_assert_int_eq(requeue.marked, 0);
+        requeue = requeue_of(pg, "me");
+        requeue.filter.rounds_below = WEIR_ROUND_MAX + 1; /* the most that --max-rounds takes */
+        run_all(&requeue, 10);
+        ck_assert_int_eq(requeue.marked, 1);
+        ck_assert_int_eq(rows("state = 'requeue' AND round = 999999"), 1);
+}
+END_TEST
+
 START_TEST(in_place_they_are_marked_for_another_round)
 {
         struct weir_requeue requeue = requeue_of(pg, "me");
@@ -280,6 +296,7 @@ int main(void)
 
         fixture_start("requeue", true);
         tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, a_letter_of_the_last_round_can_still_be_requeued);
         tcase_add_test(tcase, in_place_they_are_marked_for_another_round);
         tcase_add_test(tcase, a_chunk_is_no_more_than_was_asked_for);
         tcase_add_test(tcase, X3_what_fails_again_meanwhile_is_met_once);

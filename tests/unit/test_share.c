@@ -2,6 +2,7 @@
 /* share: the ring against a plain list, and the bound exactly */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "flow/share.h"
@@ -63,7 +64,7 @@ START_TEST(E1_the_next_one_beyond_the_share_is_not_allowed)
         push(50,
              false); /* the oldest bit is the first bad one now: it leaves when the next comes */
         ck_assert(weir_share_allows(&share));
-        weir_share_reset(&share);
+        weir_share_fill(&share, NULL, 0);
         ck_assert_uint_eq(share.ones, 0);
         end();
 }
@@ -138,6 +139,95 @@ START_TEST(the_room_of_a_batch_ends_where_pushing_would)
 }
 END_TEST
 
+/* Transactions of random size, some with bad records; what a start makes of them is never less than what was known. */
+START_TEST(E3_what_the_trail_tells_is_what_was_known_or_stricter)
+{
+        enum { TRANSACTIONS = 200, WINDOW = 64 };
+        struct weir_decided trail[TRANSACTIONS];
+        static bool list[TRANSACTIONS * 8];
+        uint32_t random = 11, used = 0;
+        size_t count = 0;
+
+        start(WINDOW, 50);
+        for (uint32_t t = 0; t < TRANSACTIONS; t++) {
+                uint32_t records, dead = 0;
+
+                random = random * 1664525 + 1013904223;
+                records = 1 + (random >> 28) % 8;
+                for (uint32_t k = 0; k < records; k++) {
+                        random = random * 1664525 + 1013904223;
+                        list[used] = random >> 30 == 0;
+                        dead += list[used];
+                        weir_share_push(&share, list[used++]);
+                }
+                /* newest first */
+                memmove(trail + 1, trail, count * sizeof *trail);
+                trail[0] = (struct weir_decided){ 0, records, dead };
+                for (size_t i = 1; i <= count; i++)
+                        trail[i].newer += records;
+                count++;
+                {
+                        struct weir_decided known[TRANSACTIONS];
+                        struct weir_share before = share;
+                        uint64_t bits[WINDOW / 64];
+                        size_t known_count = 0;
+                        uint32_t ones = share.ones;
+
+                        memcpy(bits, share.bits, sizeof bits);
+                        for (size_t i = 0; i < count; i++)
+                                if (trail[i].dead && trail[i].newer < WINDOW)
+                                        known[known_count++] = trail[i];
+                        weir_share_fill(&share, known, known_count);
+                        ck_assert_uint_ge(share.ones, ones);
+                        ck_assert_uint_le(share.ones,
+                                          ones + 7);          /* of the oldest transaction only */
+                        for (uint32_t i = 0; i < WINDOW; i++) /* and they leave no earlier */
+                                weir_share_push(&share, false);
+                        ck_assert_uint_eq(share.ones, 0);
+                        share = before;
+                        memcpy(share.bits, bits, sizeof bits);
+                }
+        }
+        end();
+}
+END_TEST
+
+START_TEST(E3_the_bad_ones_of_a_transaction_leave_last)
+{
+        /* 3 bad ones of the last 10 records, and 2 of the 5 before them */
+        const struct weir_decided trail[] = { { 0, 10, 3 }, { 10, 5, 2 } };
+
+        start(20, 50);
+        weir_share_fill(&share, trail, 2);
+        ck_assert_uint_eq(share.ones, 5);
+        push(8, false); /* twenty less the twelve newest: ages 11 and 10 are bad */
+        ck_assert_uint_eq(share.ones, 5);
+        push(1, false);
+        ck_assert_uint_eq(share.ones, 4);
+        push(8, false);
+        ck_assert_uint_eq(share.ones, 3);
+        push(3, false);
+        ck_assert_uint_eq(share.ones, 0);
+        end();
+}
+END_TEST
+
+START_TEST(E3_a_condemned_parked_one_counts_once)
+{
+        /* ten records of which five were parked and then condemned one by one; a record of three bad events */
+        const struct weir_decided parked[] = { { 0, 0, 1 }, { 0, 0, 1 }, { 0, 0, 1 },
+                                               { 0, 0, 1 }, { 0, 0, 1 }, { 10, 1, 3 } };
+
+        start(20, 50);
+        weir_share_fill(&share, parked, 6);
+        ck_assert_uint_eq(share.ones, 6);
+        ck_assert(weir_share_allows(&share));
+        weir_share_fill(&share, NULL, 0);
+        ck_assert_uint_eq(share.ones, 0);
+        end();
+}
+END_TEST
+
 START_TEST(what_is_parked_is_not_decided)
 {
         struct weir_item items[MANY] = { 0 };
@@ -171,6 +261,9 @@ int main(void)
         tcase_add_test(tcase, E2_the_first_bad_ones_are_no_mass);
         tcase_add_test(tcase, the_ring_counts_what_a_list_counts);
         tcase_add_test(tcase, the_room_of_a_batch_ends_where_pushing_would);
+        tcase_add_test(tcase, E3_what_the_trail_tells_is_what_was_known_or_stricter);
+        tcase_add_test(tcase, E3_the_bad_ones_of_a_transaction_leave_last);
+        tcase_add_test(tcase, E3_a_condemned_parked_one_counts_once);
         tcase_add_test(tcase, what_is_parked_is_not_decided);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);

@@ -233,6 +233,61 @@ START_TEST(a_failure_on_the_connection_is_judged_by_the_sqlstate_it_gives)
 }
 END_TEST
 
+/* As careful plugins do: a savepoint of its own, undone, the reason told; the transaction is sound. */
+static int careful_outcome;
+static bool careful_tells;
+HANDLER(fail_and_undo)
+{
+        PGconn *conn = weir_tx_connection(t);
+        PGresult *result;
+
+        UNUSED;
+        PQclear(PQexec(conn, "SAVEPOINT mine"));
+        result = PQexec(conn, statement);
+        if (careful_tells)
+                snprintf(reterr->sqlstate, sizeof reterr->sqlstate, "%s",
+                         PQresultErrorField(result, PG_DIAG_SQLSTATE));
+        PQclear(result);
+        PQclear(PQexec(conn, "ROLLBACK TO SAVEPOINT mine"));
+        if (careful_outcome == WEIR_RETRY)
+                return weir_retry(reterr, "it failed");
+        return careful_outcome == WEIR_REJECT ? weir_reject(reterr, "it failed") : careful_outcome;
+}
+
+START_TEST(infrastructure_that_a_savepoint_undid_uses_up_nothing)
+{
+        static const char *const states[] = { "40001", "40P01", "55P03", "57014", "53200",
+                                              "53300", "08006", "25006", "58030" };
+        char sql[120];
+
+        statement = sql;
+        careful_tells = true;
+        for (size_t i = 0; i < WEIR_COUNT_OF(states); i++) {
+                snprintf(sql, sizeof sql,
+                         "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '%s'; END$$", states[i]);
+                careful_outcome = WEIR_RETRY;
+                ck_assert_int_eq(call_alone(fail_and_undo), WEIR_ESQL);
+                ck_assert_str_eq(said.sqlstate, states[i]);
+                ck_assert_str_eq(said.text, "it failed");
+                careful_outcome = WEIR_REJECT;
+                ck_assert_int_eq(call_alone(fail_and_undo), WEIR_ESQL);
+                careful_outcome = WEIR_ESQL; /* what a call of weir's own would have returned */
+                ck_assert_int_eq(call_alone(fail_and_undo), WEIR_ESQL);
+                careful_outcome = WEIR_DONE; /* it could do without */
+                ck_assert_int_eq(call_alone(fail_and_undo), WEIR_DONE);
+        }
+        careful_outcome = WEIR_RETRY;
+        careful_tells = false; /* nobody can know */
+        ck_assert_int_eq(call_alone(fail_and_undo), WEIR_RETRY);
+        careful_tells = true;
+        statement = "SELECT 1/0"; /* the event's own: the handler's word */
+        ck_assert_int_eq(call_alone(fail_and_undo), WEIR_RETRY);
+        careful_outcome = WEIR_REJECT;
+        ck_assert_int_eq(call_alone(fail_and_undo), WEIR_REJECT);
+        ck_assert_str_eq(said.sqlstate, "22012");
+}
+END_TEST
+
 START_TEST(a_failure_on_the_connection_that_is_kept_quiet_is_tried_again)
 {
         begin();
@@ -338,6 +393,7 @@ int main(void)
         tcase_add_test(all, a_commit_behind_weirs_back_commits_nothing);
         tcase_add_test(all, another_transaction_in_place_of_weirs_is_rejected);
         tcase_add_test(all, a_failure_on_the_connection_is_judged_by_the_sqlstate_it_gives);
+        tcase_add_test(all, infrastructure_that_a_savepoint_undid_uses_up_nothing);
         tcase_add_test(all, a_failure_on_the_connection_that_is_kept_quiet_is_tried_again);
         tcase_add_test(all, an_outcome_without_a_reason_gets_one);
         tcase_add_test(all, what_is_no_outcome_is_rejected);

@@ -225,6 +225,42 @@ START_TEST(a_connection_is_used_again)
 }
 END_TEST
 
+enum { TOGETHER = 8 };
+
+static pthread_barrier_t eight; /* all are here at once, or nobody is answered */
+static atomic_bool dying;
+static atomic_int deaths;
+
+static void answer_or_die(struct exchange *x)
+{
+        if (!atomic_load(&dying)) {
+                pthread_barrier_wait(&eight);
+                put(x, "HTTP/1.1 204 No Content\r\n\r\n");
+                return;
+        }
+        atomic_fetch_add(&deaths, 1);
+        x->closing = true;
+}
+
+START_TEST(an_attempt_is_one_request_though_its_connection_was_used_before)
+{
+        struct weir_webhook_request request;
+
+        pthread_barrier_init(&eight, NULL, TOGETHER);
+        RUN(answer_or_die);
+        request = request_for(&sink);
+        for (int i = 0; i < TOGETHER; i++) /* eight connections to use again */
+                OK(weir_webhook_send(client.webhook, &request, reterr));
+        serve_until(TOGETHER);
+        ck_assert_int_eq(atomic_load(&receiver.connections), TOGETHER);
+        atomic_store(&dying, true);
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_RETRY, true, 0, "ended before an answer");
+        ck_assert_int_eq(atomic_load(&deaths), 1);
+        END_RUN();
+}
+END_TEST
+
 START_TEST(a_body_of_eight_mebibytes_arrives_whole)
 {
         struct weir_webhook_request request;
@@ -301,6 +337,7 @@ int main(void)
         tcase_add_loop_test(tcase, a_flood_of_headers_is_cut_off, 0, WEIR_COUNT_OF(floods));
         tcase_add_test(tcase, a_hundred_are_open_at_a_time_and_done_may_send);
         tcase_add_test(tcase, a_connection_is_used_again);
+        tcase_add_test(tcase, an_attempt_is_one_request_though_its_connection_was_used_before);
         tcase_add_test(tcase, a_body_of_eight_mebibytes_arrives_whole);
         tcase_add_test(tcase, a_descriptor_of_the_callers_ends_the_wait);
         tcase_add_test(tcase, too_many_descriptors_are_refused);

@@ -23,6 +23,20 @@ START_TEST(every_status_has_one_meaning)
 }
 END_TEST
 
+START_TEST(only_a_failure_that_may_be_the_event_s_is_blamed_on_it)
+{
+        for (int status = -1; status < 1000; status++) {
+                bool blames = weir_webhook_blames_event(status);
+
+                if (blames)
+                        ck_assert_int_eq(weir_webhook_action_of(status), WEIR_WEBHOOK_RETRY);
+                ck_assert_msg(blames == (status == 500 || status == 501 ||
+                                         (status > 504 && status < 511)),
+                              "status %d", status);
+        }
+}
+END_TEST
+
 /* Sat, 04 Jul 2026 10:00:00 GMT */
 #define NOW_S INT64_C(1783159200)
 
@@ -119,6 +133,7 @@ int main(void)
         int failed;
 
         tcase_add_test(tcase, every_status_has_one_meaning);
+        tcase_add_test(tcase, only_a_failure_that_may_be_the_event_s_is_blamed_on_it);
         tcase_add_loop_test(tcase, a_wait_is_read_or_it_is_none, 0, WEIR_COUNT_OF(waits));
         tcase_add_loop_test(tcase, consent_is_for_this_origin_or_for_all, 0, WEIR_COUNT_OF(grants));
         suite_add_tcase(suite, tcase);

@@ -94,6 +94,25 @@ START_TEST(what_a_body_echoes_is_blotted_out_before_it_is_quoted)
 }
 END_TEST
 
+START_TEST(an_echoed_url_is_blotted_out_in_any_form)
+{
+        char url[100];
+
+        RUN(say_it);
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/hooks/T0PS%%45CRET0?sig=hun%%74er2",
+                 receiver.port);
+        sink.url = url;
+        receiver.says = "HTTP/1.1 404 No\r\nContent-Length: 62\r\n\r\n"
+                        "no T0PSECRET0 /hooks/T0PS%45CRET0 sig=hun%74er2 hunter2 (t.w.)";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_REFUSED, false, 404, "answered 404: no *");
+        ck_assert_ptr_nonnull(strstr(client.last.text, "(t.w.)"));
+        ck_assert_ptr_null(strstr(client.last.text, "T0PS"));
+        ck_assert_ptr_null(strstr(client.last.text, "er2"));
+        END_RUN();
+}
+END_TEST
+
 /* ---- replies ------------------------------------------------------------------------------------ */
 
 #define EVENT "{\"specversion\":\"1.0\",\"id\":\"r-1\",\"source\":\"/r\",\"type\":\"t\"}"
@@ -111,14 +130,19 @@ static const struct {
           "answered 200" },
         { "200 OK\r\nContent-Type: application/json", "{\"ok\":true}", NULL, "answered 200" },
         { "200 OK", "", NULL, "answered 200" },
-        { "202 OK\r\nContent-Type: application/cloudevents+json", EVENT, NULL, "answered 202" },
+        { "202 OK\r\nContent-Type: application/cloudevents+json", EVENT, NULL,
+          "ignored: only 200 and 201" },
+        { "204 OK\r\nce-id: r3\r\nce-source: /r\r\nce-type: t\r\nce-specversion: 1.0", "", NULL,
+          "ignored: only 200 and 201" },
+        { "200 OK\r\nContent-Type: application/cloudevents+json\r\nContent-Type: text/plain", EVENT,
+          NULL, "ignored: duplicate-attribute" },
         { "200 OK\r\nContent-Type: application/cloudevents+json", "{\"id\":\"x\"}", NULL,
           "ignored: missing-attribute" },
         { "200 OK\r\nContent-Type: application/cloudevents+json", "", NULL, "ignored: bad-json" },
         { "200 OK\r\nContent-Type: application/cloudevents+xml", "<x/>", NULL,
           "ignored: unsupported-format" },
         { "200 OK\r\nContent-Type: application/cloudevents-batch+json", "[" EVENT "]", NULL,
-          "a batch that nobody asked for" },
+          "ignored: a batch that nobody asked for" },
         { "200 OK\r\nce-id: 1\r\nce-id: 2\r\nce-source: /r\r\nce-type: t\r\nce-specversion: 1.0",
           "", NULL, "ignored: duplicate-attribute" },
         { "200 OK\r\nce-id: 1", "", NULL, "ignored:" },
@@ -140,12 +164,68 @@ START_TEST(an_event_in_the_answer_is_decoded_or_a_note)
         deliver(&sink);
         expect_action(WEIR_WEBHOOK_DELIVERED, false, client.last.status, replies[_i].piece);
         ck_assert_msg(!client.last.reply == !replies[_i].reply_id, "%s", client.last.text);
+        ck_assert_msg(!client.last.reply_dropped[0] == !strstr(replies[_i].piece, "ignored"),
+                      "%s: %s", client.last.reply_dropped, client.last.text);
         if (replies[_i].reply_id)
                 ck_assert_str_eq(client.reply_id, replies[_i].reply_id);
         sink.reply_topic = NULL;
         deliver(&sink);
         ck_assert_ptr_null(client.last.reply);
         ck_assert_ptr_null(strstr(client.last.text, "ignored"));
+        ck_assert_str_eq(client.last.reply_dropped, "");
+        END_RUN();
+}
+END_TEST
+
+START_TEST(an_event_beside_an_error_is_no_answer)
+{
+        RUN(say_it);
+        sink.reply_topic = "replies";
+        receiver.says = "HTTP/1.1 404 No\r\nContent-Length: 3\r\n"
+                        "Content-Type: application/cloudevents+json\r\n\r\n{ }";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_REFUSED, false, 404, "ignored: only 200 and 201");
+        ck_assert_str_eq(client.last.reply_dropped, "status-404");
+        END_RUN();
+}
+END_TEST
+
+static void answer_at_length(struct exchange *x)
+{
+        put(x, "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n"
+               "Content-Type: application/cloudevents+json\r\n\r\n");
+        for (int i = 0; i < 70000 / 7 && put(x, "[1, 2],"); i++)
+                continue;
+        x->closing = true;
+}
+
+START_TEST(an_event_that_is_too_long_is_named_and_not_asked_for_again)
+{
+        RUN(answer_at_length);
+        sink.reply_topic = "replies";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_DELIVERED, false, 200, "ignored: longer than 64 KiB");
+        ck_assert_str_eq(client.last.reply_dropped, "over-limit");
+        END_RUN();
+}
+END_TEST
+
+START_TEST(a_refused_reply_does_not_say_our_secrets)
+{
+        char url[100];
+
+        RUN(say_it);
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/hook?key=hunter2", receiver.port);
+        sink.url = url;
+        sink.token = "0123-token-0123";
+        sink.reply_topic = "replies";
+        receiver.says = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nce-id: 1\r\nce-source: /r\r\n"
+                        "ce-type: t\r\nce-specversion: hunter2 0123-token-0123\r\n\r\n";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_DELIVERED, false, 200, "ignored:");
+        ck_assert_ptr_nonnull(strstr(client.last.text, "*******"));
+        ck_assert_ptr_null(strstr(client.last.text, "hunter2"));
+        ck_assert_ptr_null(strstr(client.last.text, "0123"));
         END_RUN();
 }
 END_TEST
@@ -256,9 +336,13 @@ int main(void)
         int failed;
 
         tcase_add_loop_test(tcase, an_answer_is_read_for_what_it_says, 0, WEIR_COUNT_OF(answers));
+        tcase_add_test(tcase, an_echoed_url_is_blotted_out_in_any_form);
         tcase_add_test(tcase, what_a_body_echoes_is_blotted_out_before_it_is_quoted);
         tcase_add_loop_test(tcase, an_event_in_the_answer_is_decoded_or_a_note, 0,
                             WEIR_COUNT_OF(replies));
+        tcase_add_test(tcase, an_event_beside_an_error_is_no_answer);
+        tcase_add_test(tcase, an_event_that_is_too_long_is_named_and_not_asked_for_again);
+        tcase_add_test(tcase, a_refused_reply_does_not_say_our_secrets);
         tcase_add_test(tcase, a_reply_that_is_cut_is_asked_for_again);
         tcase_add_loop_test(tcase, consent_is_asked_for_by_options_and_only_a_header_gives_it, 0,
                             WEIR_COUNT_OF(consents));

@@ -121,12 +121,24 @@ static bool rule_covers(const struct rule *outer, const struct rule *inner)
         return true;
 }
 
+static bool takes_any(const struct pattern *pattern)
+{
+        return !pattern->text || (pattern->prefix && pattern->size == 0);
+}
+
+/* Every event for certain; one without a subject does not match subject = "*". */
+static bool takes_all(const struct rule *rule)
+{
+        return takes_any(&rule->type) && takes_any(&rule->source) && !rule->subject.text &&
+               rule->extension_count == 0;
+}
+
 /* ---- reading the options: everything that is wrong, at once --------------------------------- */
 
 struct opening {
         const struct weir_host *host;
         struct notify *notify;
-        char text[360]; /* weir puts file, worker and plugin before it */
+        char text[700]; /* weir puts file, worker and plugin before it */
         size_t used, count, dropped;
 };
 
@@ -141,9 +153,10 @@ static void complain(struct opening *opening, const char *words)
                 opening->used += (size_t)n;
         } else if (opening->used == 0) {
                 opening->used = room - 1;
-        } else {
+        } else { /* no room: on a line of its own */
                 opening->text[opening->used] = '\0';
                 opening->dropped++;
+                opening->host->log(opening->host, WEIR_LOG_ERROR, "notify.option", words);
         }
 }
 
@@ -294,6 +307,11 @@ static void add_sink(struct opening *opening, const char *path, const char *name
                 notify->sinks[notify->sink_count++] = name;
         if (rule->sinks[i / 64] >> (i % 64) & 1)
                 wrong(opening, path, "is listed twice");
+        if (weir_host_sink_returns(opening->host, name) && takes_all(rule) &&
+            (rule == notify->rules || !notify->first))
+                wrong(opening, path,
+                      "is a topic that this worker reads, and the rule sends every event there: they "
+                      "would go round for ever; give the rule a condition, or take another topic");
         rule->sinks[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
@@ -395,6 +413,7 @@ static int notify_open(const struct weir_host *host, void **ret_self, struct wei
         size_t count = 0;
         int r = read_count(&opening, "rules", &count);
         struct notify *notify;
+        char unknown[300];
 
         if (r >= 0 && count == 0)
                 wrong(&opening, "rules",
@@ -412,6 +431,8 @@ static int notify_open(const struct weir_host *host, void **ret_self, struct wei
         read_choice(&opening, "unmatched", "skip", "reject", &notify->reject);
         for (size_t i = 0; i < notify->rule_count; i++)
                 read_rule(&opening, i);
+        for (size_t i = 0; host->option_unknown(host, i, unknown, sizeof unknown); i++)
+                complain(&opening, unknown);
         if (opening.count > 0) {
                 free(notify);
                 if (opening.dropped > 0)
