@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hostile - a plugin that does what plugins must not, on demand, for the tests of the supervisor
+ *
+ * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .close, .commit,
+ * .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
+ * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
+ * Options: calls = file; sleep_ms = of hostile.sleep (default 600000).
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/worker.h>
+
+struct hostile {
+        struct weir_table *events;
+        const char *calls;
+        int64_t sleep_ms;
+};
+
+static int hostile_open(const struct weir_host *host, void **ret_self, struct weir_error *reterr)
+{
+        static const char *const columns[] = {
+                "id", "topic", "partition", "offset", "attempt", NULL
+        };
+        struct hostile *hostile = calloc(1, sizeof *hostile);
+        int r;
+
+        if (!hostile)
+                return weir_refuse(WEIR_ENOMEM, reterr, "out of memory");
+        hostile->sleep_ms = 600000;
+        r = host->option_text(host, "calls", &hostile->calls, reterr);
+        if (r >= 0)
+                r = host->option_int(host, "sleep_ms", &hostile->sleep_ms, reterr);
+        if (r >= 0)
+                r = weir_host_table(host, "hostile.event", columns, &hostile->events, reterr);
+        if (r < 0)
+                free(hostile);
+        else
+                *ret_self = hostile;
+        return r < 0 ? r : 0;
+}
+
+static void hostile_close(void *self)
+{
+        free(self);
+}
+
+static void note_call(const char *file, const struct weir_event *event)
+{
+        char line[160];
+        int size = snprintf(line, sizeof line, "%.100s %ld\n", event->id.ptr, (long)getpid());
+        int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+        if (fd < 0 || write(fd, line, (size_t)size) != size)
+                abort();
+        close(fd);
+}
+
+/* ---- what plugins must not ---------------------------------------------------------------------- */
+
+static volatile int zero, deeper = 1;
+
+__attribute__((noinline)) static void hostile_segfault(void)
+{
+        *(volatile int *)(intptr_t)zero = 1;
+}
+
+__attribute__((noinline)) static int hostile_overflow(int depth)
+{
+        volatile char room[4096];
+        int below = 0;
+
+        room[0] = (char)depth;
+        if (deeper)
+                below = hostile_overflow(depth + 1);
+        return below + room[0];
+}
+
+static void hostile_loop(void)
+{
+        while (!zero)
+                ;
+}
+
+static void hostile_sleep(int64_t ms)
+{
+        struct timespec rest = { .tv_sec = (time_t)(ms / 1000),
+                                 .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+        while (nanosleep(&rest, &rest) != 0)
+                continue;
+}
+
+/* Until the memory ends, and then as careless programs do. */
+static void hostile_leak(void)
+{
+        for (;;) {
+                size_t size = (size_t)16 * 1024 * 1024;
+                char *block = malloc(size);
+
+                memset(block, 1, size);
+        }
+}
+
+static void *idle_thread(void *arg)
+{
+        hostile_sleep(600000);
+        return arg;
+}
+
+static void *deadly_thread(void *arg)
+{
+        hostile_sleep(300);
+        hostile_segfault();
+        return arg;
+}
+
+/* With the libpq that weir's process has: a test plugin is linked with nothing. */
+static void call_libpq(const char *name, void *conn, const char *sql)
+{
+        void *pq = dlopen("libpq.so.5", RTLD_LAZY | RTLD_NOLOAD);
+        void *(*exec)(void *, const char *) = NULL;
+        void (*finish)(void *) = NULL;
+
+        if (!pq)
+                return;
+        if (sql)
+                *(void **)&exec = dlsym(pq, name);
+        else
+                *(void **)&finish = dlsym(pq, name);
+        if (exec)
+                exec(conn, sql);
+        if (finish)
+                finish(conn);
+        dlclose(pq);
+}
+
+static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct weir_event *event,
+                     const char *how)
+{
+        pthread_t thread;
+
+        if (!strcmp(how, "segfault"))
+                hostile_segfault();
+        else if (!strcmp(how, "abort"))
+                abort();
+        else if (!strcmp(how, "overflow"))
+                return hostile_overflow(0);
+        else if (!strcmp(how, "exit"))
+                exit(0); /* NOLINT: meant */
+        else if (!strcmp(how, "loop"))
+                hostile_loop();
+        else if (!strcmp(how, "sleep"))
+                hostile_sleep(hostile->sleep_ms);
+        else if (!strcmp(how, "leak"))
+                hostile_leak();
+        else if (!strcmp(how, "close"))
+                close(3 + (int)(event->offset % 8)); /* somebody's descriptor */
+        else if (!strcmp(how, "commit"))
+                call_libpq("PQexec", weir_tx_connection(tx), "COMMIT");
+        else if (!strcmp(how, "write"))
+                *(char *)(intptr_t)event->id.ptr = 'X';
+        else if (!strcmp(how, "thread") && pthread_create(&thread, NULL, idle_thread, NULL) == 0)
+                pthread_detach(thread);
+        else if (!strcmp(how, "thread_dies") &&
+                 pthread_create(&thread, NULL, deadly_thread, NULL) == 0)
+                pthread_detach(thread);
+        return 0;
+}
+
+static int hostile_handle(void *self, struct weir_tx *tx, const struct weir_event *event,
+                          struct weir_error *reterr)
+{
+        struct hostile *hostile = self;
+        struct weir_view id = event->id;
+
+        if (hostile->calls)
+                note_call(hostile->calls, event);
+        if (weir_tx_append(tx, hostile->events, reterr, weir_text(id), weir_text_z(event->topic),
+                           weir_int4(event->partition), weir_int8(event->offset),
+                           weir_int4(event->attempt)) < 0)
+                return reterr->code;
+        if (strncmp(event->type.ptr, "hostile.", 8) == 0)
+                misbehave(hostile, tx, event, event->type.ptr + 8);
+        return WEIR_DONE;
+}
+
+WEIR_WORKER(.name = "hostile", .version = "1.0", .open = hostile_open, .handle = hostile_handle,
+            .close = hostile_close)

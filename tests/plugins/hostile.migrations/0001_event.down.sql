@@ -1,0 +1,2 @@
+DROP TABLE hostile.event;
+DROP SCHEMA hostile;
