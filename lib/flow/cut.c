@@ -5,6 +5,8 @@
  * Always true   records are only ever taken from the front (I3).
  *               an event that was tried before is in a transaction alone with its record: what it does next is
  *               its own, and the good ones before it do not wait for its turn.
+ *               one of which processes died is so even when nobody calls it any more: what is written of it
+ *               must not be rolled back by the death of its neighbour.
  * Halving       of a batch in which nobody can be named takes log2 of its size in rolled back transactions to
  *               come to the culprit; doubling afterwards brings the rest back to full size as fast.
  */
@@ -23,7 +25,7 @@ static size_t next_tried(const struct weir_batch *batch, const struct weir_retry
         for (size_t i = batch->records[from].first_item; i < batch->item_count; i++) {
                 const struct weir_item *item = &batch->items[i];
 
-                if ((item->attempts || item->deaths) && !item->dead && !item->parked)
+                if ((item->deaths || (item->attempts && !item->dead)) && !item->parked)
                         return item->record;
         }
         return SIZE_MAX;

@@ -5,7 +5,7 @@
  * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .close, .commit,
  * .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
- * Options: calls = file; sleep_ms = of hostile.sleep (default 600000).
+ * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open().
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
                 "id", "topic", "partition", "offset", "attempt", NULL
         };
         struct hostile *hostile = calloc(1, sizeof *hostile);
+        bool die = false;
         int r;
 
         if (!hostile)
@@ -39,6 +40,10 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
         r = host->option_text(host, "calls", &hostile->calls, reterr);
         if (r >= 0)
                 r = host->option_int(host, "sleep_ms", &hostile->sleep_ms, reterr);
+        if (r >= 0)
+                r = host->option_bool(host, "die", &die, reterr);
+        if (r >= 0 && die)
+                abort();
         if (r >= 0)
                 r = weir_host_table(host, "hostile.event", columns, &hostile->events, reterr);
         if (r < 0)
