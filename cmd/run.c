@@ -27,6 +27,8 @@ static const char help[] =
         "  -h, --help          this text\n\n"
         "SIGTERM, SIGINT: lanes finish or roll back what they hold, offsets are committed, the group is\n"
         "left, exit 0 within stop.deadline. A second signal hurries, a third ends at once; nothing is lost.\n"
+        "SIGHUP: the file is read again; what can be taken over by a running worker is, at its next batch, a plugin that\n"
+        "was replaced too; the rest is named. A file with mistakes changes nothing.\n"
         "Exit status 1: a worker died restart.limit times in a row and was given up; the others went on.\n"
         "The log goes to standard error, one line per fact (log.level, log.form).\n\n"
         "example:\n"
@@ -68,6 +70,15 @@ static bool knows(const struct weir_conf *conf, const char *worker)
         return false;
 }
 
+/* Errors are printed. */
+static struct weir_conf *read_again(void *context)
+{
+        const struct words *words = context;
+        struct weir_conf *conf = NULL;
+
+        return cmd_load("run", words->config_path, &conf) == CMD_DONE ? conf : NULL;
+}
+
 /* NAME:INDEX, or :0 for the relay. */
 static bool parse_who(char *text, struct run_worker *how)
 {
@@ -97,7 +108,7 @@ int cmd_run(int argc, char **argv)
                                                  { 0 } };
         struct run_worker how = { .board_fd = -1 };
         struct words words = { NULL };
-        const struct weir_supervisor_calls calls = { become, &words };
+        const struct weir_supervisor_calls calls = { become, read_again, &words };
         bool here = false;
         struct weir_conf *conf;
         int c, r;
@@ -134,7 +145,5 @@ int cmd_run(int argc, char **argv)
                 weir_conf_free(conf);
                 return r;
         }
-        r = weir_supervisor_run(conf, how.worker, &calls);
-        weir_conf_free(conf);
-        return r;
+        return weir_supervisor_run(conf, how.worker, &calls);
 }

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cmd.h"
+#include "conf/diff.h"
 #include "guard/sandbox.h"
 
 #define HURRY_MS 1000
@@ -31,9 +32,10 @@
 
 struct orders {
         struct weir_runtime *runtime;
-        int64_t deadline_ms;
+        _Atomic int64_t deadline_ms;
         _Atomic int64_t end_at_ms; /* the process is gone by then; 0 = no order yet */
         atomic_int count;
+        atomic_bool reload;
         sigset_t signals;
 };
 
@@ -53,6 +55,10 @@ static void *take_orders(void *arg)
 
                 if (sigwait(&orders->signals, &signal_number))
                         continue;
+                if (signal_number == SIGHUP) {
+                        orders->reload = true;
+                        continue;
+                }
                 switch (++orders->count) {
                 case 1:
                         weir_log(WEIR_LOG_INFO, "stop.asked",
@@ -75,11 +81,49 @@ static void *take_orders(void *arg)
         return NULL;
 }
 
+static void tell_change(void *context, const char *key, const char *of, bool reloadable)
+{
+        (void)context;
+        if (!reloadable)
+                weir_log(WEIR_LOG_WARN, "reload.needs_restart", LOG_S("key", key),
+                         LOG_S("of", of ? of : ""));
+}
+
+/* What cannot be taken over changes nothing; the supervisor has looked at the file before. */
+static void reload(struct weir_runtime *runtime, struct orders *orders)
+{
+        const struct weir_conf *before = weir_runtime_conf(runtime);
+        struct weir_conf_problems problems = { 0 };
+        struct weir_error error = { 0 };
+        struct weir_conf *conf = NULL;
+        int r = weir_runtime_load(before->path, &conf, &problems, &error);
+
+        weir_conf_problems_fini(&problems);
+        if (r == 0)
+                r = weir_conf_diff(before, conf, tell_change, NULL, &error);
+        if (r >= 0) {
+                int64_t deadline_ms = conf->stop_deadline_ms;
+
+                cmd_log_setup(conf);
+                r = weir_runtime_reload(runtime, WEIR_TAKE(conf), &error);
+                if (r == 0)
+                        orders->deadline_ms = deadline_ms;
+        }
+        weir_conf_free(conf);
+        if (r < 0)
+                weir_log(WEIR_LOG_ERROR, "reload.refused", LOG_S("error", error.text),
+                         LOG_S("action", "keep"));
+}
+
 /* Wait until all workers ended, or a stop has taken too long: 2. */
 static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
                         struct weir_error *reterr)
 {
         for (;;) {
+                if (orders->reload && !orders->end_at_ms) {
+                        orders->reload = false;
+                        reload(runtime, orders);
+                }
                 int r = weir_runtime_wait(runtime, orders->end_at_ms ? 20 : 200, reterr);
 
                 if (r != 1)
@@ -140,6 +184,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         sigemptyset(&orders.signals);
         sigaddset(&orders.signals, SIGTERM);
         sigaddset(&orders.signals, SIGINT);
+        sigaddset(&orders.signals, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &orders.signals, NULL);
         r = fence_in(conf, how, &error);
         if (r == 0)

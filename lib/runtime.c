@@ -18,23 +18,21 @@
 #include "base/log.h"
 #include "flow/member.h"
 #include "kafka/cluster.h"
+#include "setup.h"
 #include "side/relay.h"
 #include "store/position.h"
 #include "store/schema.h"
 
 #define STORE_WAIT_MAX_MS 1000
 
-struct slot { /* one configured worker */
-        const struct weir_conf_worker *worker;
-        struct weir_plugin *plugin;
-        struct weir_handler *handler;
-        struct weir_lane_env env;
+struct slot {                     /* one configured worker */
+        struct weir_setup *setup; /* the newest; older ones behind it, as long as lanes use them */
         struct weir_member *member;
-        char instance[256]; /* group.instance.id; "" = none */
 };
 
 struct weir_runtime {
-        struct weir_conf *conf;
+        struct weir_shared_conf *shared;
+        struct weir_conf *conf; /* of shared */
         struct weir_runtime_role role;
         char *migrations_path;
         char owner[96];   /* "host:pid" */
@@ -77,12 +75,9 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
 
                 if (only && strcmp(only, worker->name))
                         continue;
-                slot->worker = worker;
-                r = weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count,
-                                     &slot->plugin, reterr);
+                r = weir_setup_load(runtime->shared, worker, &slot->setup, reterr);
                 if (r < 0)
-                        return weir_error_prefix(reterr, "%s: worker %s: ", worker->where,
-                                                 worker->name);
+                        return r;
                 runtime->count++;
         }
         if (only && runtime->count == 0)
@@ -104,13 +99,15 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                       struct weir_runtime_role role, struct weir_runtime **ret,
                       struct weir_error *reterr)
 {
-        struct weir_runtime *runtime = calloc(1, sizeof *runtime);
+        struct weir_shared_conf *shared = weir_shared_conf_new(conf);
+        struct weir_runtime *runtime = shared ? calloc(1, sizeof *runtime) : NULL;
         int r = 0;
 
         if (!runtime) {
-                weir_conf_free(conf);
+                weir_shared_conf_put(shared);
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         }
+        runtime->shared = shared;
         runtime->conf = conf;
         runtime->role = role;
         runtime->stop.fd = -1;
@@ -185,11 +182,11 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
         if (r == 0)
                 count++;
         for (size_t i = 0; r == 0 && i < runtime->count; i++) {
-                const char *directory = weir_plugin_migrations(runtime->slots[i].plugin);
+                const char *directory = weir_plugin_migrations(runtime->slots[i].setup->plugin);
 
                 if (!directory)
                         continue;
-                r = weir_migrations_read(weir_plugin_worker(runtime->slots[i].plugin)->name,
+                r = weir_migrations_read(weir_plugin_worker(runtime->slots[i].setup->plugin)->name,
                                          directory, &sets[count], reterr);
                 count += r == 0;
         }
@@ -201,60 +198,12 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
         return r;
 }
 
-/* The same after each start on this machine, and no other's. */
-static void name_instance(const struct weir_runtime *runtime, struct slot *slot)
-{
-        char host[64] = "?";
-
-        gethostname(host, sizeof host - 1);
-        snprintf(slot->instance, sizeof slot->instance, "weir-%s-%s-%u", slot->worker->name, host,
-                 runtime->role.process);
-}
-
-/* Bad options are refused here, before anybody waits for PostgreSQL. */
-static int try_slots(struct weir_runtime *runtime, struct weir_error *reterr)
-{
-        for (size_t i = 0; i < runtime->count; i++) {
-                struct slot *slot = &runtime->slots[i];
-
-                if (weir_handler_try(slot->plugin, slot->worker, &slot->handler, reterr) < 0)
-                        return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where,
-                                                 slot->worker->name);
-        }
-        return 0;
-}
-
-static void warn_loops(const struct slot *slot)
-{
-        const struct weir_conf_sink *sink;
-        const char *topic;
-
-        for (size_t i = 0; (sink = weir_handler_loop(slot->handler, i, &topic)); i++)
-                weir_log(WEIR_LOG_WARN, "worker.loop", LOG_S("worker", slot->worker->name),
-                         LOG_S("sink", sink->name), LOG_S("topic", topic),
-                         LOG_S("text", sink->topic ? "the worker reads what it sends there"
-                                                   : "the worker reads the answers of that sink"));
-}
-
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
-        int r = slot->handler ? 0
-                              : weir_handler_open(slot->plugin, slot->worker, runtime->pool,
-                                                  &slot->handler, reterr);
+        int r = weir_setup_open(slot->setup, runtime->pool, runtime->owner, runtime->role.process,
+                                reterr);
 
-        if (r < 0)
-                return weir_error_prefix(reterr, "%s: worker %s: ", slot->worker->where,
-                                         slot->worker->name);
-        warn_loops(slot);
-        slot->env = (struct weir_lane_env){ .worker = slot->worker,
-                                            .handler = slot->handler,
-                                            .pool = runtime->pool,
-                                            .owner = runtime->owner };
-        if (slot->worker->static_membership) {
-                name_instance(runtime, slot);
-                slot->env.instance = slot->instance;
-        }
-        return weir_member_new(runtime->conf, &slot->env, &slot->member, reterr);
+        return r < 0 ? r : weir_member_new(runtime->conf, &slot->setup->env, &slot->member, reterr);
 }
 
 int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
@@ -263,8 +212,11 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                                       .password = runtime->conf->store_password,
                                       .application_name = runtime->session };
         struct weir_pg *pg = NULL;
-        int r = try_slots(runtime, reterr);
+        int r = 0;
 
+        for (size_t i = 0; r == 0 && i < runtime->count;
+             i++) /* before anybody waits for PostgreSQL */
+                r = weir_setup_try(runtime->slots[i].setup, reterr);
         if (r == 0)
                 r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
         if (r == 0)
@@ -283,15 +235,102 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 r = weir_member_start(slot->member, reterr);
                 if (r == 0)
                         weir_log(WEIR_LOG_INFO, "worker.started",
-                                 LOG_S("worker", slot->worker->name),
-                                 LOG_S("plugin", weir_plugin_worker(slot->plugin)->name),
-                                 LOG_S("version", weir_handler_version(slot->handler)),
-                                 LOG_S("group", slot->worker->group));
+                                 LOG_S("worker", slot->setup->worker->name),
+                                 LOG_S("plugin", weir_plugin_worker(slot->setup->plugin)->name),
+                                 LOG_S("version", weir_handler_version(slot->setup->handler)),
+                                 LOG_S("group", slot->setup->worker->group));
         }
         runtime->started = true;
         if (runtime->stopping)
                 weir_runtime_stop(runtime, 0);
         return r;
+}
+
+/* ---- reload ------------------------------------------------------------------------------------ */
+
+/* Setups that no lane uses any more; the newest stays. */
+static void sweep(struct weir_runtime *runtime)
+{
+        for (size_t i = 0; i < runtime->count; i++) {
+                struct slot *slot = &runtime->slots[i];
+
+                if (!slot->member || !weir_member_reloaded(slot->member))
+                        continue;
+                for (struct weir_setup **at = &slot->setup->older; *at;) {
+                        struct weir_setup *setup = *at;
+
+                        if (setup->users > 0) {
+                                at = &setup->older;
+                                continue;
+                        }
+                        *at = setup->older;
+                        weir_log(WEIR_LOG_INFO, "plugin.closed",
+                                 LOG_S("worker", slot->setup->worker->name),
+                                 LOG_S("version", weir_handler_version(setup->handler)));
+                        weir_setup_free(setup);
+                }
+        }
+}
+
+static const struct weir_conf_worker *find_worker(const struct weir_conf *conf, const char *name)
+{
+        for (size_t i = 0; i < conf->worker_count; i++)
+                if (strcmp(conf->workers[i].name, name) == 0)
+                        return &conf->workers[i];
+        return NULL;
+}
+
+/* All are opened before one is used: a reload happens whole or not at all. */
+static int open_new(struct weir_runtime *runtime, struct weir_shared_conf *shared,
+                    struct weir_setup **setups, struct weir_error *reterr)
+{
+        for (size_t i = 0; i < runtime->count; i++) {
+                const char *name = runtime->slots[i].setup->worker->name;
+                const struct weir_conf_worker *worker = find_worker(shared->conf, name);
+                int r;
+
+                if (!worker) /* its end needs a restart */
+                        continue;
+                r = weir_setup_load(shared, worker, &setups[i], reterr);
+                if (r == 0)
+                        r = weir_setup_open(setups[i], runtime->pool, runtime->owner,
+                                            runtime->role.process, reterr);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
+                        struct weir_error *reterr)
+{
+        struct weir_shared_conf *shared = weir_shared_conf_new(conf);
+        struct weir_setup **setups = calloc(runtime->count + 1, sizeof(struct weir_setup *));
+        int r = shared && setups ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "reload");
+
+        for (size_t i = 0; r == 0 && i < runtime->count; i++)
+                if (!weir_member_reloaded(runtime->slots[i].member))
+                        r = weir_fail(reterr, WEIR_EUSAGE, 0, "the last reload is not through yet");
+        if (r == 0)
+                r = open_new(runtime, shared, setups, reterr);
+        for (size_t i = 0; i < runtime->count && setups; i++) {
+                if (r < 0) {
+                        weir_setup_free(setups[i]);
+                } else if (setups[i]) {
+                        setups[i]->older = runtime->slots[i].setup;
+                        runtime->slots[i].setup = setups[i];
+                        weir_member_reload(runtime->slots[i].member, conf, &setups[i]->env);
+                }
+        }
+        free(setups);
+        if (r < 0) {
+                weir_shared_conf_put(shared);
+                return r;
+        }
+        weir_shared_conf_put(runtime->shared);
+        runtime->shared = shared;
+        runtime->conf = conf;
+        return 0;
 }
 
 /* ---- wait and end --------------------------------------------------------------------------- */
@@ -317,6 +356,7 @@ int weir_runtime_wait(struct weir_runtime *runtime, int timeout_ms, struct weir_
         bool running = false, stuck = false;
         int share_ms = runtime->count ? timeout_ms / (int)runtime->count + 1 : 0;
 
+        sweep(runtime);
         for (size_t i = 0; i < runtime->count; i++) {
                 struct weir_error error;
 
@@ -368,14 +408,22 @@ void weir_runtime_free(struct weir_runtime *runtime)
         for (size_t i = 0; i < runtime->count; i++)
                 weir_member_free(runtime->slots[i].member);
         weir_relay_free(runtime->relay);
-        for (size_t i = 0; i < runtime->count; i++) {
-                weir_handler_close(runtime->slots[i].handler);
-                weir_plugin_unload(runtime->slots[i].plugin);
-        }
+        for (size_t i = 0; i < runtime->count; i++)
+                while (runtime->slots[i].setup) {
+                        struct weir_setup *setup = runtime->slots[i].setup;
+
+                        runtime->slots[i].setup = setup->older;
+                        weir_setup_free(setup);
+                }
         weir_pool_free(runtime->pool);
         weir_latch_fini(&runtime->stop);
-        weir_conf_free(runtime->conf);
+        weir_shared_conf_put(runtime->shared);
         free(runtime->slots);
         free(runtime->migrations_path);
         free(runtime);
+}
+
+const struct weir_conf *weir_runtime_conf(const struct weir_runtime *runtime)
+{
+        return runtime->conf;
 }

@@ -21,5 +21,10 @@ struct weir_runtime_role {
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
                       struct weir_runtime_role role, struct weir_runtime **ret,
                       struct weir_error *reterr);
+/* Main thread, while it runs: open plugins anew with @conf beside the old ones, and go over to them at the next batch.
+ * When one cannot be opened nothing changes. Takes over @conf, also on failure. */
+int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
+                        struct weir_error *reterr);
+const struct weir_conf *weir_runtime_conf(const struct weir_runtime *runtime);
 
 #endif

@@ -25,9 +25,10 @@ enum weir_key_type {
 };
 
 #define WEIR_KEY_REQUIRED 1u
-#define WEIR_KEY_PATH 2u  /* a relative path is meant from the directory of the file */
-#define WEIR_KEY_SLASH 4u /* the same, but a text without a slash is a name and no path */
-#define WEIR_KEY_NONE 8u  /* an empty text is NULL */
+#define WEIR_KEY_PATH 2u        /* a relative path is meant from the directory of the file */
+#define WEIR_KEY_SLASH 4u       /* the same, but a text without a slash is a name and no path */
+#define WEIR_KEY_NONE 8u        /* an empty text is NULL */
+#define WEIR_KEY_RELOADABLE 16u /* a running process takes it over: SIGHUP */
 
 struct weir_key {
         const char *path; /* "workers.batch.linger"; "workers." = once a worker, "sinks." a sink */

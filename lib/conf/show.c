@@ -6,9 +6,9 @@
  * be read back: secrets and a plugin's options are not printed (weir cannot tell which option is
  * one).
  */
-#include <string.h>
+#include "conf/show.h"
 
-#include "conf/key.h"
+#include <string.h>
 
 /* NULL is an empty text that means nothing. */
 static void print_text(FILE *out, const char *text)
@@ -63,8 +63,8 @@ static void print_properties(FILE *out, const struct weir_conf *conf, bool secre
         fputs(" ]", out);
 }
 
-static void print_value(FILE *out, const struct weir_key *key, const void *base,
-                        const struct weir_conf *conf)
+void weir_conf_print_value(FILE *out, const struct weir_key *key, const void *base,
+                           const struct weir_conf *conf)
 {
         const void *field = (const char *)base + key->offset;
         char text[32];
@@ -123,7 +123,7 @@ static void show_list(FILE *out, const struct weir_key *list, const struct weir_
                                 continue;
                         fprintf(out, "%s.[%zu]%s = ", list->path, n,
                                 key->path + strlen(list->path));
-                        print_value(out, key, element, &base->conf);
+                        weir_conf_print_value(out, key, element, &base->conf);
                 }
 }
 
@@ -138,7 +138,7 @@ int weir_conf_show(FILE *out, const struct weir_conf *conf)
                 if (weir_key_list(key) || key->type == WEIR_KEY_GROUP || weir_key_is_list(key))
                         continue;
                 fprintf(out, "%s = ", key->path);
-                print_value(out, key, base, conf);
+                weir_conf_print_value(out, key, base, conf);
         }
         for (size_t i = 0; i < weir_key_count; i++)
                 if (weir_key_is_list(&weir_keys[i]))

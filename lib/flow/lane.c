@@ -46,6 +46,7 @@
 
 struct weir_lane {
         atomic_int references;
+        struct weir_lane_env own_env; /* a copy: the member's changes with a reload */
         const struct weir_lane_env *env;
         struct weir_partition *partition;
         pthread_t thread;
@@ -414,6 +415,7 @@ static void *lane_main(void *arg)
 {
         struct weir_lane *lane = arg;
         enum next step = NEXT_TAKE;
+        atomic_int *users;
 
         WEIR_ON(WEIR_ROLE_LANE);
         weir_board_claim(weir_partition_topic(lane->partition),
@@ -433,7 +435,10 @@ static void *lane_main(void *arg)
         pthread_cond_broadcast(&lane->cond);
         pthread_mutex_unlock(&lane->mutex);
         atomic_fetch_sub(&running_count, 1);
-        put(lane);
+        users = lane->env->users;
+        put(lane); /* what it frees may be of the plugin's making */
+        if (users)
+                atomic_fetch_sub(users, 1);
         return NULL;
 }
 
@@ -449,7 +454,8 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "lane");
         }
         lane->references = 2; /* the caller's and the thread's */
-        lane->env = env;
+        lane->own_env = *env;
+        lane->env = &lane->own_env;
         lane->partition = partition;
         lane->waker.fd = lane->abort.fd = -1;
         pthread_mutex_init(&lane->mutex, NULL);
@@ -462,14 +468,18 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
                 weir_fail(reterr, WEIR_ESYS, -r, "eventfd: %s", strerror(-r));
                 goto fail;
         }
-        if (weir_runner_init(&lane->runner, env, partition, &lane->abort, &lane->waker, stopping,
-                             lane, reterr) < 0)
+        if (weir_runner_init(&lane->runner, lane->env, partition, &lane->abort, &lane->waker,
+                             stopping, lane, reterr) < 0)
                 goto fail;
         snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
         atomic_fetch_add(&running_count, 1);
+        if (env->users)
+                atomic_fetch_add(env->users, 1);
         r = weir_thread_start(&lane->thread, WEIR_ROLE_LANE, name, lane_main, lane);
         if (r) {
                 atomic_fetch_sub(&running_count, 1);
+                if (env->users)
+                        atomic_fetch_sub(env->users, 1);
                 weir_fail(reterr, WEIR_ESYS, r, "thread for %s/%d: %s",
                           weir_partition_topic(partition), weir_partition_number(partition),
                           strerror(r));

@@ -6,6 +6,7 @@
  *
  * Thread   start, stop, finished, unref: poll thread. The rest is the lane's own thread.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct weir_lane_env {
         const char *instance;     /* group.instance.id; NULL = none */
         struct weir_marks *marks; /* dead letters to be run again; NULL = nobody looks */
         struct weir_gate *gate;   /* NULL = suspects need not be alone */
+        atomic_int *users; /* counts the lanes that still look at all this; NULL = nobody does */
 };
 
 /* Start the thread. Takes over the reference to @partition. */

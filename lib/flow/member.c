@@ -36,27 +36,69 @@ struct weir_member {
         pthread_t thread;
         bool started;
 
+        struct weir_partition **partitions; /* poll thread: assigned, with a lane or without */
+        size_t partition_count, partition_room;
+
         pthread_mutex_t mutex;
         pthread_cond_t cond;
-        bool stop;               /* @mutex */
-        int64_t stop_at_us;      /* @mutex */
-        int end;                 /* @mutex enum weir_member_end */
-        struct weir_error error; /* @mutex */
+        struct weir_lane_env next_env;     /* @mutex: where reload is set */
+        const struct weir_conf *next_conf; /* @mutex */
+        bool reload;                       /* @mutex */
+        bool stop;                         /* @mutex */
+        int64_t stop_at_us;                /* @mutex */
+        int end;                           /* @mutex enum weir_member_end */
+        struct weir_error error;           /* @mutex */
 };
 
-static void on_assigned(void *context, struct weir_partition *partition)
+static void start_lane(struct weir_member *member, struct weir_partition *partition)
 {
-        struct weir_member *member = context;
         struct weir_lane *lane = NULL;
         struct weir_error error;
 
-        WEIR_ON(WEIR_ROLE_POLL);
         if (weir_lane_start(member->env, partition, &lane, &error) < 0)
                 /* The partition stays assigned and unread: loud, and healed by the next rebalance. */
                 weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name),
                          LOG_S("error", error.text), LOG_S("action", "halt"));
         else
                 weir_partition_set_owner(partition, lane);
+}
+
+static bool remember(struct weir_member *member, struct weir_partition *partition)
+{
+        size_t room = member->partition_room ? 2 * member->partition_room : 16;
+        struct weir_partition **partitions;
+
+        if (member->partition_count == member->partition_room) {
+                partitions = reallocarray(member->partitions, room,
+                                          sizeof(struct weir_partition *));
+                if (!partitions)
+                        return false;
+                member->partitions = partitions;
+                member->partition_room = room;
+        }
+        member->partitions[member->partition_count++] = partition;
+        return true;
+}
+
+static void forget(struct weir_member *member, const struct weir_partition *partition)
+{
+        for (size_t i = 0; i < member->partition_count; i++)
+                if (member->partitions[i] == partition) {
+                        member->partitions[i] = member->partitions[--member->partition_count];
+                        return;
+                }
+}
+
+static void on_assigned(void *context, struct weir_partition *partition)
+{
+        struct weir_member *member = context;
+
+        WEIR_ON(WEIR_ROLE_POLL);
+        if (!remember(member, partition)) /* it works, but keeps its settings over a reload */
+                weir_log(WEIR_LOG_WARN, "lane.unlisted", LOG_S("worker", member->env->worker->name),
+                         LOG_S("topic", weir_partition_topic(partition)),
+                         LOG_I("partition", weir_partition_number(partition)));
+        start_lane(member, partition);
 }
 
 static bool wait_all(struct weir_partition *const *partitions, size_t count, int64_t deadline_us)
@@ -80,14 +122,12 @@ static void stop_all(struct weir_partition *const *partitions, size_t count,
                         weir_lane_stop(weir_partition_owner(partitions[i]), how);
 }
 
-static void on_revoked(void *context, struct weir_partition *const *partitions, size_t count,
-                       bool lost, int64_t deadline_us)
+/* How it went, for the log. */
+static const char *end_lanes(struct weir_partition *const *partitions, size_t count, bool lost,
+                             int64_t deadline_us)
 {
-        struct weir_member *member = context;
-        int64_t began_us = weir_clock_us();
         const char *how = lost ? "lost" : "drained";
 
-        WEIR_ON(WEIR_ROLE_POLL);
         stop_all(partitions, count, lost ? WEIR_LANE_ABORT : WEIR_LANE_DRAIN);
         if (!wait_all(partitions, count, deadline_us - ABORT_GRACE_US)) {
                 how = "interrupted";
@@ -99,6 +139,20 @@ static void on_revoked(void *context, struct weir_partition *const *partitions, 
                 weir_lane_unref(weir_partition_owner(partitions[i]));
                 weir_partition_set_owner(partitions[i], NULL);
         }
+        return how;
+}
+
+static void on_revoked(void *context, struct weir_partition *const *partitions, size_t count,
+                       bool lost, int64_t deadline_us)
+{
+        struct weir_member *member = context;
+        int64_t began_us = weir_clock_us();
+        const char *how;
+
+        WEIR_ON(WEIR_ROLE_POLL);
+        how = end_lanes(partitions, count, lost, deadline_us);
+        for (size_t i = 0; i < count; i++)
+                forget(member, partitions[i]);
         weir_log(WEIR_LOG_INFO, "group.revoked", LOG_S("worker", member->env->worker->name),
                  LOG_I("partitions", count), LOG_S("lanes", how),
                  LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
@@ -160,6 +214,61 @@ static bool told_to_stop(struct weir_member *member, int64_t *ret_deadline_us)
         return stop;
 }
 
+/* Lanes are made anew: a lane's settings never change under it. A lane that hangs in its handler is given up as at a
+ * revocation; the new one takes the position and shuts it out. */
+static void reload(struct weir_member *member)
+{
+        int64_t began_us = weir_clock_us();
+        const char *how;
+
+        how = end_lanes(member->partitions, member->partition_count, false,
+                        began_us + member->conf->stop_drain_ms * 1000);
+        pthread_mutex_lock(&member->mutex);
+        member->own_env = member->next_env;
+        member->own_env.marks = &member->marks;
+        member->own_env.gate = &member->gate;
+        member->conf = member->next_conf;
+        pthread_mutex_unlock(&member->mutex);
+        for (size_t i = 0; i < member->partition_count; i++) {
+                weir_partition_ref(member->partitions[i]);
+                start_lane(member, member->partitions[i]);
+        }
+        weir_log(WEIR_LOG_INFO, "worker.reloaded", LOG_S("worker", member->env->worker->name),
+                 LOG_S("version", weir_handler_version(member->env->handler)),
+                 LOG_I("partitions", member->partition_count), LOG_S("lanes", how),
+                 LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
+        pthread_mutex_lock(&member->mutex);
+        member->reload = false;
+        pthread_cond_broadcast(&member->cond);
+        pthread_mutex_unlock(&member->mutex);
+}
+
+static bool told_to_reload(struct weir_member *member)
+{
+        bool told;
+
+        pthread_mutex_lock(&member->mutex);
+        told = member->reload;
+        pthread_mutex_unlock(&member->mutex);
+        return told;
+}
+
+void weir_member_reload(struct weir_member *member, const struct weir_conf *conf,
+                        const struct weir_lane_env *env)
+{
+        pthread_mutex_lock(&member->mutex);
+        member->next_env = *env;
+        member->next_conf = conf;
+        member->reload = true;
+        pthread_mutex_unlock(&member->mutex);
+        weir_consumer_wake(member->consumer);
+}
+
+bool weir_member_reloaded(struct weir_member *member)
+{
+        return !told_to_reload(member);
+}
+
 static void *member_main(void *arg)
 {
         struct weir_member *member = arg;
@@ -167,7 +276,9 @@ static void *member_main(void *arg)
         int64_t deadline_us = 0;
         int end = WEIR_MEMBER_ENDED;
 
-        while (!told_to_stop(member, &deadline_us))
+        while (!told_to_stop(member, &deadline_us)) {
+                if (told_to_reload(member))
+                        reload(member);
                 if (weir_consumer_serve(member->consumer, SERVE_MS, &error) < 0) {
                         end = WEIR_MEMBER_FAILED;
                         deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
@@ -177,6 +288,7 @@ static void *member_main(void *arg)
                                  LOG_S("error", error.text), LOG_S("action", "stop"));
                         break;
                 }
+        }
         if (weir_consumer_close(member->consumer, deadline_us) != 0) {
                 weir_log(WEIR_LOG_WARN, "group.not_left",
                          LOG_S("worker", member->env->worker->name),
@@ -246,6 +358,7 @@ void weir_member_free(struct weir_member *member)
         weir_consumer_free(member->consumer);
         weir_marks_fini(&member->marks);
         weir_gate_fini(&member->gate);
+        free(member->partitions);
         pthread_cond_destroy(&member->cond);
         pthread_mutex_destroy(&member->mutex);
         free(member);

@@ -14,6 +14,12 @@ struct weir_member;
 int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env,
                     struct weir_member **ret, struct weir_error *reterr);
 int weir_member_start(struct weir_member *member, struct weir_error *reterr);
+/* From now on lanes work by @env and @conf: each leaves after the batch in hand and another begins where it ended; the
+ * group notices nothing. Returns at once; weir_member_reloaded() says when the last lane of before is out. Both outlive
+ * the member, as those of before do until then. */
+void weir_member_reload(struct weir_member *member, const struct weir_conf *conf,
+                        const struct weir_lane_env *env);
+bool weir_member_reloaded(struct weir_member *member);
 /* Drain and leave the group before @deadline_us (weir_clock_us). Returns at once; a second call with an
  * earlier deadline hurries. */
 void weir_member_stop(struct weir_member *member, int64_t deadline_us);

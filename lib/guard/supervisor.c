@@ -38,19 +38,22 @@
 #define NOTE_MAX_MS 5000
 #define NOTE_EVERY 20   /* tries of a suspicion, between two lines of the log */
 #define NOTE_SECONDS 20 /* one try takes no longer */
+#define READ_SECONDS 10 /* a file that takes longer to read is none */
 
 struct member {
         struct weir_child child;
         struct weir_watch watch;
         struct weir_death death; /* what NOTES writes down */
         int32_t stuck_thread;    /* ended because of it; 0 = not */
+        bool renewed;            /* told to end, to begin anew */
+        char *worker;            /* its name, as long as we live; NULL = the relay */
         uint32_t notes;          /* tries */
         int64_t note_at_us;
         char name[80]; /* in the log: "audit", "audit/1", "relay" */
 };
 
 struct supervisor {
-        const struct weir_conf *conf;
+        struct weir_conf *conf;
         const struct weir_supervisor_calls *calls;
         struct weir_child_policy policy;
         struct member *members;
@@ -58,10 +61,18 @@ struct supervisor {
         sigset_t signals, before;
         int orders; /* signals to stop */
         bool relay_told;
+        pid_t reader;    /* that tries the file; 0 = none */
+        bool read_again; /* told so while it was at it */
         struct weir_herald herald;
         int64_t end_at_us;
         int status;
 };
+
+static struct weir_child_policy policy_of(const struct weir_conf *conf)
+{
+        return (struct weir_child_policy){ conf->restart_first_delay_ms, conf->restart_max_delay_ms,
+                                           conf->restart_limit };
+}
 
 /* ---- the family ------------------------------------------------------------------------------- */
 
@@ -69,7 +80,12 @@ static int add(struct supervisor *all, const char *worker, uint32_t index, uint3
 {
         struct member *member = &all->members[all->count];
 
-        member->child = (struct weir_child){ .worker = worker, .index = index, .board_fd = -1 };
+        member->worker = worker ? strdup(worker) : NULL;
+        if (worker && !member->worker)
+                return -1;
+        member->child = (struct weir_child){ .worker = member->worker,
+                                             .index = index,
+                                             .board_fd = -1 };
         member->child.board = weir_board_new(&member->child.board_fd);
         if (!member->child.board)
                 return -1;
@@ -107,6 +123,7 @@ static void free_family(struct supervisor *all)
         for (size_t i = 0; i < all->count; i++) {
                 weir_board_close(all->members[i].child.board);
                 close(all->members[i].child.board_fd);
+                free(all->members[i].worker);
         }
         free(all->members);
 }
@@ -251,6 +268,13 @@ static void died(struct supervisor *all, struct member *member, int wait_status)
 {
         struct weir_child *child = &member->child;
 
+        if (member->renewed && !all->orders && WIFEXITED(wait_status)) {
+                member->renewed = false;
+                child->state = WEIR_CHILD_DOWN;
+                child->pid = 0;
+                child->start_at_us = weir_clock_us();
+                return;
+        }
         if (all->orders && WIFEXITED(wait_status)) {
                 weir_child_ended(child, wait_status);
                 if (child->status && !all->status)
@@ -273,12 +297,18 @@ static void died(struct supervisor *all, struct member *member, int wait_status)
         note(all, member);
 }
 
+static void take_file(struct supervisor *all, int wait_status);
+
 static void reap(struct supervisor *all)
 {
         int wait_status;
         pid_t pid;
 
-        while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+        while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+                if (pid == all->reader) {
+                        take_file(all, wait_status);
+                        continue;
+                }
                 for (size_t i = 0; i < all->count; i++) {
                         struct member *member = &all->members[i];
 
@@ -292,6 +322,7 @@ static void reap(struct supervisor *all)
                                 tell_given_up(all, member);
                         break;
                 }
+        }
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------- */
@@ -351,6 +382,65 @@ static bool is_over(struct supervisor *all)
         return !any_left(all, true);
 }
 
+/* ---- reload ------------------------------------------------------------------------------------- */
+
+/* libconfig may end its process, and a file may be a FIFO: the first look is another process's. */
+static void try_file(struct supervisor *all)
+{
+        if (all->reader || all->orders) {
+                all->read_again = true;
+                return;
+        }
+        all->read_again = false;
+        weir_log(WEIR_LOG_INFO, "reload.asked", LOG_S("file", all->conf->path));
+        all->reader = fork();
+        if (all->reader == 0) {
+                struct weir_conf *conf;
+
+                alarm(READ_SECONDS);
+                sigprocmask(SIG_SETMASK, &all->before, NULL);
+                signal(SIGHUP, SIG_IGN);
+                conf = all->calls->read(all->calls->context);
+                _exit(conf ? 0 : 1);
+        }
+        if (all->reader < 0) {
+                all->reader = 0;
+                weir_log(WEIR_LOG_ERROR, "reload.refused", LOG_S("error", strerror(errno)),
+                         LOG_S("action", "keep"));
+        }
+}
+
+/* Keys of ours are taken over here, those of workers by them. A relay has nothing to lose: it is started anew. */
+static void take_file(struct supervisor *all, int wait_status)
+{
+        struct weir_conf *conf;
+
+        all->reader = 0;
+        conf = wait_status == 0 ? all->calls->read(all->calls->context) : NULL;
+        if (!conf) {
+                weir_log(WEIR_LOG_ERROR, "reload.refused",
+                         LOG_S("error", "the file cannot be read; see above"),
+                         LOG_S("action", "keep"));
+        } else if (!all->orders) {
+                weir_conf_free(all->conf);
+                all->conf = conf;
+                all->policy = policy_of(conf);
+                for (size_t i = 0; i < all->count; i++) {
+                        struct member *member = &all->members[i];
+
+                        member->watch.deadline_us = conf->handler_deadline_ms * 1000;
+                        if (member->child.state != WEIR_CHILD_RUNS)
+                                continue;
+                        member->renewed = !member->child.worker;
+                        kill(member->child.pid, member->child.worker ? SIGHUP : SIGTERM);
+                }
+        } else {
+                weir_conf_free(conf);
+        }
+        if (all->read_again)
+                try_file(all);
+}
+
 static void tell_manager(struct supervisor *all, int64_t now_us)
 {
         struct weir_herald_news news = { .processes = (uint32_t)all->count,
@@ -405,13 +495,10 @@ static void overtime(struct supervisor *all)
         }
 }
 
-int weir_supervisor_run(const struct weir_conf *conf, const char *only,
+int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
-        struct supervisor all = { .conf = conf,
-                                  .calls = calls,
-                                  .policy = { conf->restart_first_delay_ms,
-                                              conf->restart_max_delay_ms, conf->restart_limit } };
+        struct supervisor all = { .conf = conf, .calls = calls, .policy = policy_of(conf) };
         const struct timespec tick = { .tv_nsec = TICK_MS * 1000000l };
 
         sigemptyset(&all.signals);
@@ -423,6 +510,7 @@ int weir_supervisor_run(const struct weir_conf *conf, const char *only,
         if (make_family(&all, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));
                 free_family(&all);
+                weir_conf_free(conf);
                 return 1;
         }
         weir_herald_open(&all.herald);
@@ -436,6 +524,8 @@ int weir_supervisor_run(const struct weir_conf *conf, const char *only,
                 signal_number = sigtimedwait(&all.signals, NULL, &tick);
                 if (signal_number == SIGTERM || signal_number == SIGINT)
                         obey(&all, signal_number);
+                else if (signal_number == SIGHUP)
+                        try_file(&all);
                 reap(&all);
                 overtime(&all);
         }
@@ -443,5 +533,6 @@ int weir_supervisor_run(const struct weir_conf *conf, const char *only,
                  LOG_S("clean", all.status ? "no" : "yes"));
         weir_herald_close(&all.herald);
         free_family(&all);
+        weir_conf_free(all.conf);
         return all.status;
 }

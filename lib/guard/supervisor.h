@@ -16,13 +16,17 @@ struct weir_supervisor_calls {
          * relay. */
         void (*become)(void *context, const char *worker, uint32_t index, int board_fd,
                        pid_t supervisor);
+        /* Read the file again: once in a forked process, to see whether it can be read at all (errors are printed
+         * there), then in this one. NULL = it cannot. */
+        struct weir_conf *(*read)(void *context);
         void *context;
 };
 
 /* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD.
+ * SIGHUP: the file is read again. Takes over @conf.
  * Returns an exit status: 0; 1 = a worker was given up, or did not end in time; what the first of them said when it
  * could not start. */
-int weir_supervisor_run(const struct weir_conf *conf, const char *only,
+int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls);
 
 #endif

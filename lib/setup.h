@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_LIB_SETUP_H
+#define WEIR_LIB_SETUP_H
+/*
+ * setup - what one worker works by: a configuration, a plugin, and the plugin opened with it
+ *
+ * A reload makes a new one beside the old; lanes of before keep theirs until they are out.
+ *
+ * Thread   main; @users is counted by lanes.
+ */
+#include <stdatomic.h>
+
+#include "conf/conf.h"
+#include "flow/lane.h"
+
+/* A configuration that several setups use; freed with the last. */
+struct weir_shared_conf {
+        struct weir_conf *conf;
+        int users;
+};
+/* Takes over @conf, also on failure. NULL = no memory. One user: the caller. */
+struct weir_shared_conf *weir_shared_conf_new(struct weir_conf *conf);
+void weir_shared_conf_put(struct weir_shared_conf *shared);
+
+struct weir_setup {
+        struct weir_setup *older;
+        struct weir_shared_conf *shared;
+        const struct weir_conf_worker *worker;
+        struct weir_plugin *plugin;
+        struct weir_handler *handler;
+        struct weir_lane_env env;
+        atomic_int users;   /* lanes */
+        char instance[256]; /* group.instance.id; "" = none */
+};
+
+/* Find and load the plugin of @worker, which is in @shared. */
+int weir_setup_load(struct weir_shared_conf *shared, const struct weir_conf_worker *worker,
+                    struct weir_setup **ret, struct weir_error *reterr);
+/* Open it without a database, where it needs none: bad options are refused before anybody waits. */
+int weir_setup_try(struct weir_setup *setup, struct weir_error *reterr);
+/* Open it, if that is not done, and fill @env. @process: which of its worker's. */
+int weir_setup_open(struct weir_setup *setup, struct weir_pool *pool, const char *owner,
+                    uint32_t process, struct weir_error *reterr);
+/* No lane uses it any more. */
+void weir_setup_free(struct weir_setup *setup);
+WEIR_DEFINE_FREEP(struct weir_setup, weir_setup_free)
+
+#endif
