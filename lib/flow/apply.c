@@ -70,6 +70,7 @@ int weir_applier_handle(struct weir_applier *applier, struct weir_pg *pg, struct
                 if (!claims->fresh[i])
                         continue;
                 weir_board_item(weir_batch_item_index(batch, claims->items[i]));
+                applier->calls++;
                 outcome = handle_one(applier, &batch->items[claims->items[i]].event, &ret->error);
                 if (alone && (outcome == WEIR_DONE || outcome == WEIR_SKIP))
                         outcome = check_alone(applier, pg, &ret->error);
@@ -143,6 +144,7 @@ static int handle_together(struct weir_applier *applier, struct weir_batch *batc
         if (count == 0)
                 return WEIR_APPLIED;
         weir_board_item(-1);
+        applier->calls += (uint32_t)count;
         outcome = weir_handler_tx_call_batch(applier->tx, applier->events, count, applier->outcomes,
                                              &ret->error);
         item = culprit(applier, count, &outcome);
@@ -225,6 +227,7 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         int r;
 
         weir_board_do(WEIR_BOARD_APPLIES);
+        applier->calls = 0;
         memset(ret_fault, 0, sizeof *ret_fault);
         ret_fault->item = WEIR_NO_ITEM;
         if (weir_claims_collect(claims, batch, first, count, &ret_fault->error) < 0)

@@ -429,7 +429,8 @@ static void *lane_main(void *arg)
                  LOG_I("offset", lane->position.next_offset),
                  LOG_I("events", lane->runner.counts.events),
                  LOG_I("applied", lane->runner.counts.fresh),
-                 LOG_I("dead", lane->runner.counts.dead));
+                 LOG_I("dead", lane->runner.counts.dead),
+                 LOG_I("abandoned", lane->runner.counts.abandoned));
         pthread_mutex_lock(&lane->mutex);
         lane->finished = true;
         pthread_cond_broadcast(&lane->cond);

@@ -418,6 +418,8 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                         return commit_done(runner, batch, cut, count, position);
         }
         action = weir_policy_action(fault.outcome, &fault.error);
+        if (action == WEIR_ACTION_LEAVE || runner->stopping(runner->context))
+                runner->counts.abandoned += runner->applier.calls;
         switch (action) {
         case WEIR_ACTION_LEAVE: return WEIR_RUN_STOPPED;
         case WEIR_ACTION_WAIT:
