@@ -27,7 +27,7 @@ struct weir_applier {
         int *outcomes;
         size_t room;
         uint32_t calls; /* events handed to the handler in the transaction in hand */
-        bool blame; /* find the event for which COMMIT was refused: for a record alone */
+        bool blame;     /* find the event for which COMMIT was refused: for a record alone */
         /* flow/spare: prepared for a culprit in so many more batches; never again; may the records pass with the
          * events that are dead in them? */
         uint32_t spare_left;
@@ -53,7 +53,8 @@ struct weir_fault {
 
 struct weir_applied_counts {
         uint64_t events, fresh, dead;
-        uint64_t abandoned; /* calls of the handler in transactions that were left: somebody will call it again */
+        uint64_t
+                abandoned; /* calls of the handler in transactions that were left: somebody will call it again */
 };
 
 int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,

@@ -23,8 +23,10 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "flow/gate.h"
 #include "flow/policy.h"
 #include "flow/marks.h"
+#include "flow/suspect.h"
 #include "store/reason.h"
 
 #define LOOK_EVERY_US 1000000
@@ -112,12 +114,21 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
         return WEIR_RUN_HALTED;
 }
 
+/* Processes have died of it often enough: it is not called again. */
+static bool is_deadly(const struct weir_aside *aside)
+{
+        return aside->rerun.kept.deaths > 0 &&
+               weir_policy_deadly(aside->env->worker, aside->rerun.kept.deaths);
+}
+
 /* A record that still is no event has no SQLSTATE and no handler. */
 static const char *reason_of(const struct weir_aside *aside, const struct weir_error *error)
 {
         const struct weir_refusal *refusal = aside->rerun.batch.records[0].refusal;
 
-        return refusal ? weir_refusal_name(refusal->klass) : weir_policy_reason(error);
+        if (refusal)
+                return weir_refusal_name(refusal->klass);
+        return is_deadly(aside) ? aside->signal : weir_policy_reason(error);
 }
 
 static void log_failure(const struct weir_aside *aside, const struct weir_error *error,
@@ -206,12 +217,19 @@ static enum weir_run conclude(struct weir_aside *aside, struct weir_park_entry *
         return WEIR_RUN_DONE;
 }
 
+static const char *class_of(const struct weir_aside *aside, enum weir_action action)
+{
+        if (is_deadly(aside))
+                return WEIR_CLASS_CRASH;
+        return aside->rerun.batch.records[0].refusal ? WEIR_CLASS_DECODE
+                                                     : weir_policy_class(action);
+}
+
 static enum weir_run failed(struct weir_aside *aside, struct weir_park_entry *entry,
                             const struct weir_position *position, struct weir_fault *fault)
 {
         enum weir_action action = weir_policy_action(fault->outcome, &fault->error);
-        const char *klass = aside->rerun.batch.records[0].refusal ? WEIR_CLASS_DECODE
-                                                                  : weir_policy_class(action);
+        const char *klass = class_of(aside, action);
         struct weir_error said = fault->error;
         bool last = action == WEIR_ACTION_DEAD ||
                     !weir_policy_again(aside->env->worker, aside->rerun.kept.attempts + 1);
@@ -262,9 +280,21 @@ static enum weir_run run_one(struct weir_aside *aside, struct weir_park_entry *e
                 return world_failed(aside, &fault);
         if (r > 0)
                 return failed(aside, entry, position, &fault);
+        if (is_deadly(aside)) {
+                weir_suspect_reason(rerun->kept.death.ptr ? rerun->kept.death.ptr : "",
+                                    aside->signal);
+                fault.outcome = weir_fail(&fault.error, WEIR_EHANDLER, 0, "%s",
+                                          rerun->kept.death.ptr ? rerun->kept.death.ptr : "");
+                return failed(aside, entry, position, &fault);
+        }
+        if (aside->env->gate && !weir_gate_enter(aside->env->gate, rerun->kept.deaths > 0,
+                                                 aside->stopping, aside->context))
+                return WEIR_RUN_STOPPED;
         weir_board_aside(entry ? WEIR_BOARD_PARKED : WEIR_BOARD_LETTER, id);
         step = weir_rerun_apply(rerun, position, &fresh, &fault);
         weir_board_aside(WEIR_BOARD_RECORD, 0);
+        if (aside->env->gate)
+                weir_gate_leave(aside->env->gate);
         if (step == WEIR_RERUN_FAILED)
                 return failed(aside, entry, position, &fault);
         if (step == WEIR_RERUN_DONE) {

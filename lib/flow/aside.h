@@ -33,6 +33,7 @@ struct weir_aside {
         int64_t not_before_us;   /* after a failure of the infrastructure */
         int64_t look_at_us;      /* for marked dead letters */
         uint32_t failures;       /* in a row */
+        char signal[8];          /* of which processes died of the event in hand */
         bool postponed;          /* the letter in hand waits for its next try */
         bool unsure;             /* what stands in weir.parked: an answer to COMMIT was lost */
         struct weir_error halt;

@@ -23,6 +23,7 @@
 
 #include "base/failpoint.h"
 #include "flow/policy.h"
+#include "flow/suspect.h"
 
 void weir_rerun_init(struct weir_rerun *rerun, const struct weir_conf_worker *worker)
 {
@@ -205,7 +206,11 @@ static void describe(struct weir_rerun *rerun, const struct weir_fault *fault, c
         item->dead = true;
         item->klass = klass;
         item->attempts = rerun->kept.attempts + 1;
-        snprintf(item->reason, sizeof item->reason, "%s", weir_policy_reason(&fault->error));
+        if (strcmp(klass, WEIR_CLASS_CRASH) == 0)
+                weir_suspect_reason(fault->error.text, item->reason);
+        else
+                snprintf(item->reason, sizeof item->reason, "%s",
+                         weir_policy_reason(&fault->error));
         item->text = weir_arena_copy(&batch->arena, fault->error.text, strlen(fault->error.text));
 }
 

@@ -16,13 +16,17 @@
 
 #include "flow/policy.h"
 
-/* The signal stands first in the words of a death. */
+void weir_suspect_reason(const char *death, char ret[8])
+{
+        snprintf(ret, 8, "%.*s", (int)strcspn(death, " :\n"), death);
+}
+
 static void condemn(struct weir_batch *batch, struct weir_item *item)
 {
         const char *death = item->death ? item->death : "";
         char reason[sizeof item->reason];
 
-        snprintf(reason, sizeof reason, "%.*s", (int)strcspn(death, " :\n"), death);
+        weir_suspect_reason(death, reason);
         item->attempts += item->deaths;
         weir_batch_describe(batch, item, reason, death);
         weir_batch_condemn(item, WEIR_CLASS_CRASH);

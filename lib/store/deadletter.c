@@ -141,8 +141,8 @@ int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *aren
 {
         static const char sql[] =
                 "SELECT \"offset\", item, attempts, round, class = 'decode', first_failed_at,"
-                " record_time, key, value, header_names, header_values FROM weir.dead_letter"
-                " WHERE id = $1 AND state = 'requeue'";
+                " record_time, key, value, header_names, header_values, deaths, death"
+                " FROM weir.dead_letter WHERE id = $1 AND state = 'requeue'";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_row row;
         int r;
@@ -161,8 +161,11 @@ int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *aren
                 .attempts = (int32_t)weir_row_get_int(result, 0, 2, 0),
                 .round = (int32_t)weir_row_get_int(result, 0, 3, 1),
                 .whole = weir_row_get_int(result, 0, 4, 0) != 0,
+                .deaths = (int32_t)weir_row_get_int(result, 0, 11, 0),
                 .first_failed_us = weir_row_get_time_us(result, 0, 5, 0),
         };
+        if (ret->deaths && !weir_row_get_view(result, 0, 12, arena, &ret->death))
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter %lld", (long long)id);
         return weir_row_get_record(result, 0, 6, arena, &ret->record, reterr);
 }
 

@@ -61,10 +61,11 @@ int weir_deadletter_requeue(struct weir_pg *pg, const struct weir_deadletter_fil
                             size_t limit, const struct weir_deadletter_mark *mark,
                             struct weir_deadletter_chunk *ret, struct weir_error *reterr)
 {
-        return change(pg, filter, " AND d.class <> 'deliver'",
-                      "state = 'requeue', round = least(round + 1, " WEIR_STR_(
-                              WEIR_ROUND_MAX) "), attempts = 0",
-                      limit, mark, ret, reterr);
+        return change(
+                pg, filter, " AND d.class <> 'deliver'",
+                "state = 'requeue', deaths = 0, death = NULL, round = least(round + 1, " WEIR_STR_(
+                        WEIR_ROUND_MAX) "), attempts = 0",
+                limit, mark, ret, reterr);
 }
 
 int weir_deadletter_drop(struct weir_pg *pg, const struct weir_deadletter_filter *filter,

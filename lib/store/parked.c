@@ -108,7 +108,7 @@ int weir_parked_read(struct weir_pg *pg, int64_t id, struct weir_arena *arena,
 {
         static const char sql[] =
                 "SELECT \"offset\", item, attempts, first_failed_at, record_time, key, value,"
-                " header_names, header_values FROM weir.parked WHERE id = $1";
+                " header_names, header_values, deaths, death FROM weir.parked WHERE id = $1";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_row row;
         int r;
@@ -126,8 +126,11 @@ int weir_parked_read(struct weir_pg *pg, int64_t id, struct weir_arena *arena,
                 .item = (int32_t)weir_row_get_int(result, 0, 1, 0),
                 .attempts = (int32_t)weir_row_get_int(result, 0, 2, 0),
                 .round = 1,
+                .deaths = (int32_t)weir_row_get_int(result, 0, 9, 0),
                 .first_failed_us = weir_row_get_time_us(result, 0, 3, 0),
         };
+        if (ret->deaths && !weir_row_get_view(result, 0, 10, arena, &ret->death))
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "parked event %lld", (long long)id);
         return weir_row_get_record(result, 0, 4, arena, &ret->record, reterr);
 }
 
