@@ -1,6 +1,6 @@
 -- why       what a failed event needs to keep over a crash and a move: how often it was tried, what waits
 --           behind it, and how often a dead letter was sent round again
--- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN with a constant default (no rewrite);
+-- lock      ACCESS EXCLUSIVE on weir.dead_letter and weir.batch for an ADD COLUMN with a constant default (no rewrite);
 --           SHARE on weir.position_change for an index (a row for each first start and each operator's word)
 -- duration  milliseconds
 -- old/new   safe with both: older programs do not know the tables and leave the new columns alone
@@ -68,3 +68,6 @@ CREATE INDEX dead_letter_again ON weir.dead_letter (position, sha256(key), id)
 CREATE INDEX dead_letter_kept ON weir.dead_letter (id) WHERE state = 'kept';
 -- The last word of an operator about a position: from there on its failures are counted (dead.max_share).
 CREATE INDEX position_change_position ON weir.position_change (position, id);
+
+-- Records that were not decided but parked: the share of the condemned is reckoned without them.
+ALTER TABLE weir.batch ADD COLUMN parked int4 NOT NULL DEFAULT 0;
