@@ -164,7 +164,8 @@ static void learn(void *context, const struct weir_destination *destination)
                 return;
         if (!destination->target[0] || strcmp(destination->target, outlet->target) == 0)
                 weir_breaker_learn(&outlet->breaker, destination->state, destination->failures,
-                                   relay->now_us + destination->wait_us, relay->now_us);
+                                   relay->now_us + destination->wait_us,
+                                   relay->now_us + destination->probe_us, relay->now_us);
         else if (!outlet->known)
                 outlet->news = relay->news = true;
         outlet->allowed_until_us = 0;
@@ -176,7 +177,7 @@ static void learn(void *context, const struct weir_destination *destination)
                                                              : 0;
 }
 
-static int read_states(struct weir_relay *relay, struct weir_error *reterr)
+int weir_relay_read_states(struct weir_relay *relay, struct weir_error *reterr)
 {
         int r = weir_destination_read(relay->pg, learn, relay, reterr);
 
@@ -190,7 +191,7 @@ static int meet(struct weir_relay *relay, struct weir_error *reterr)
 {
         for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 if (!outlet->known)
-                        return read_states(relay, reterr);
+                        return weir_relay_read_states(relay, reterr);
         return 0;
 }
 
@@ -226,7 +227,7 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                 outlet->share = WEIR_OUTBOX_SHARDS;
         r = weir_stream_shares(relay->pg, take_share, relay, reterr);
         if (r == 0)
-                r = read_states(relay, reterr);
+                r = weir_relay_read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 mark_surplus(outlet);
         EACH_QUEUE(relay, outlet, queue)
@@ -438,7 +439,7 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
         if (must_ask(relay))
-                r = read_states(relay, reterr);
+                r = weir_relay_read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),

@@ -89,6 +89,7 @@ struct weir_outlet {
         uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
         struct weir_parcel ask;
         bool asking;
+        bool probed;          /* by us, and its outcome is not in the table yet */
         bool news;            /* the table does not know yet how it stands */
         bool answered;        /* … nor that consent was given (allowed_until_us) or refused (0) */
         int64_t delivered_us; /* the last event that arrived */
@@ -196,6 +197,8 @@ void weir_relay_went_well(struct weir_relay *relay); /* a round */
 
 /* lease.c: which streams are ours, and how their destinations stand */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr);
+/* What the table says of the destinations. */
+int weir_relay_read_states(struct weir_relay *relay, struct weir_error *reterr);
 int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr);
 /* An operator has opened something: read the states, and rows that were to wait, before anything leaves. */
 void weir_relay_forget_waits(struct weir_relay *relay);

@@ -482,7 +482,8 @@ static struct weir_destination read_one(void)
         return destination;
 }
 
-static void write_state_at(const char *target, int state, uint32_t failures, int64_t wait_us)
+static int write_as(struct weir_pg *by, const char *target, int state, uint32_t failures,
+                    int64_t wait_us, bool probed)
 {
         const struct weir_destination destination = { .kind = 's',
                                                       .name = "hook",
@@ -490,9 +491,18 @@ static void write_state_at(const char *target, int state, uint32_t failures, int
                                                       .state = state,
                                                       .failures = failures,
                                                       .wait_us = wait_us,
+                                                      .probed = probed,
                                                       .error = "down" };
+        struct weir_error error = { 0 };
+        int r = weir_destination_write(by, &destination, &error);
 
-        OK(weir_destination_write(pg, &destination, reterr));
+        ck_assert_msg(r >= 0, "%s", error.text);
+        return r;
+}
+
+static void write_state_at(const char *target, int state, uint32_t failures, int64_t wait_us)
+{
+        write_as(pg, target, state, failures, wait_us, false);
 }
 
 static void write_state(int state, uint32_t failures, int64_t wait_us)
@@ -537,11 +547,60 @@ START_TEST(one_relay_wins_the_probe)
         ck_assert_int_eq(probe(), 1); /* nor of this address */
         write_state(WEIR_DESTINATION_WAITING, 3, 60000000);
         ck_assert_int_eq(probe(), 0);
-        write_state(WEIR_DESTINATION_WAITING, 3, 0);
+        OK(weir_pg_run(pg, "UPDATE weir.destination SET not_before = now()", reterr));
         ck_assert_int_eq(probe(), 1);
         ck_assert_int_eq(probe(), 0);
         write_state(WEIR_DESTINATION_OPEN, 0, 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
         ck_assert_int_eq(probe(), 0);
+}
+END_TEST
+
+START_TEST(a_wait_is_never_made_shorter_by_another_relay)
+{
+        struct weir_pg *b = fixture_connect();
+
+        write_state(WEIR_DESTINATION_WAITING, 1, 60000000);
+        ck_assert_int_eq(write_as(b, "here", WEIR_DESTINATION_WAITING, 3, 1000000, false), 0);
+        ck_assert_int_gt(read_one().wait_us, 50000000);
+        ck_assert_int_eq(write_as(b, "here", WEIR_DESTINATION_WAITING, 3, 90000000, false), 0);
+        ck_assert_int_gt(read_one().wait_us, 80000000);
+        ck_assert_int_eq(write_as(b, "there", WEIR_DESTINATION_WAITING, 3, 1000000, false), 0);
+        ck_assert_int_le(read_one().wait_us, 1000000);
+        weir_pg_close(b);
+}
+END_TEST
+
+START_TEST(a_probe_does_not_open_what_was_asked_for_since_it_began)
+{
+        struct weir_error error = { 0 };
+        struct weir_pg *b = fixture_connect();
+
+        write_state(WEIR_DESTINATION_WAITING, 3, 0);
+        ck_assert_int_eq(probe(), 1);
+        ck_assert_int_le(read_one().wait_us, 0); /* the hold is no wait */
+        ck_assert_int_gt(read_one().probe_us, 50000000);
+        /* b's request was begun before: the receiver wants 20 s. The probe is still under way. */
+        ck_assert_int_eq(write_as(b, "here", WEIR_DESTINATION_WAITING, 3, 20000000, false), 0);
+        ck_assert_int_gt(read_one().probe_us, 50000000);
+        ck_assert_int_eq(write_as(pg, "here", WEIR_DESTINATION_OPEN, 0, 0, true), 1);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_WAITING);
+        ck_assert_int_gt(read_one().wait_us, 10000000);
+        OK(weir_destination_open(b, 's', "hook", &error));
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
+        weir_pg_close(b);
+}
+END_TEST
+
+START_TEST(a_probe_that_fails_ends_its_hold)
+{
+        write_state(WEIR_DESTINATION_WAITING, 3, 0);
+        ck_assert_int_eq(probe(), 1);
+        write_as(pg, "here", WEIR_DESTINATION_WAITING, 4, 0, true);
+        ck_assert_int_le(read_one().probe_us, 0);
+        ck_assert_int_eq(probe(), 1);
+        ck_assert_int_eq(write_as(pg, "here", WEIR_DESTINATION_OPEN, 0, 0, true), 0);
+        ck_assert_int_eq(read_one().state, WEIR_DESTINATION_OPEN);
 }
 END_TEST
 
@@ -665,6 +724,9 @@ int main(void)
         tcase_add_test(tcase, only_who_knows_a_sink_counts_for_it);
         tcase_add_test(tcase, how_a_destination_stands_is_told);
         tcase_add_test(tcase, one_relay_wins_the_probe);
+        tcase_add_test(tcase, a_wait_is_never_made_shorter_by_another_relay);
+        tcase_add_test(tcase, a_probe_does_not_open_what_was_asked_for_since_it_began);
+        tcase_add_test(tcase, a_probe_that_fails_ends_its_hold);
         tcase_add_test(tcase, moments_of_a_rate_are_handed_out_once);
         tcase_add_test(tcase, retired_is_undone_by_an_operator_only);
         tcase_add_test(tcase, a_state_belongs_to_the_address_it_was_seen_at);
