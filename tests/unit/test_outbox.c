@@ -333,7 +333,7 @@ START_TEST(a_look_names_each_stream_once)
         int64_t owner;
 
         OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
-        OK(weir_stream_look(pg, count_stream, text, reterr));
+        OK(weir_stream_look(pg, NULL, 0, count_stream, text, reterr));
         ck_assert_str_eq(text, "");
         insert_rows(63, 20, 1);
         insert_rows(0, 20, 1);
@@ -342,7 +342,7 @@ START_TEST(a_look_names_each_stream_once)
                        " header_values, message_id, worker) SELECT 's', 'hook', 1, '{}', '{}', 'x',"
                        " 'w' FROM generate_series(1, 20)",
                        reterr));
-        OK(weir_stream_look(pg, count_stream, text, reterr));
+        OK(weir_stream_look(pg, NULL, 0, count_stream, text, reterr));
         ck_assert_str_eq(text, "t/t/63 t/t/0 s/hook/1 ");
 }
 END_TEST
@@ -357,12 +357,40 @@ START_TEST(the_loose_walk_reads_an_entry_a_stream)
         OK(weir_pg_run(pg, "VACUUM ANALYZE weir.outbox", reterr));
         OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
         OK(weir_pg_begin(pg, reterr));
-        OK(weir_stream_look(pg, count_stream, text, reterr));
+        OK(weir_stream_look(pg, NULL, 0, count_stream, text, reterr));
         ck_assert_int_le(fixture_int(pg, "SELECT seq_tup_read + idx_tup_fetch FROM"
                                          " pg_stat_xact_user_tables WHERE relname = 'outbox'"),
                          10);
         OK(weir_pg_commit(pg, reterr));
         ck_assert_str_eq(text, "t/t/2 t/t/1 ");
+}
+END_TEST
+
+START_TEST(a_look_passes_over_a_destination_in_one_step)
+{
+        const struct weir_stream passed[] = { { .kind = 's', .destination = "dead" },
+                                              { .kind = 's', .destination = "last" },
+                                              { .kind = 't', .destination = "live" } };
+        char text[256] = "";
+        int64_t owner;
+
+        OK(weir_pg_run(
+                pg,
+                "INSERT INTO weir.outbox (kind, destination, shard, header_names,"
+                " header_values, message_id, worker) SELECT 's', d, s, '{}'::bytea[], '{}'::bytea[], 'x', 'w'"
+                " FROM generate_series(0, 63) s, unnest(ARRAY['dead', 'last']) d"
+                " UNION ALL SELECT 's', d, 7, '{}'::bytea[], '{}'::bytea[], 'x', 'w'"
+                " FROM unnest(ARRAY['a', 'live', 'z']) d",
+                reterr));
+        OK(weir_pg_run(pg, "VACUUM ANALYZE weir.outbox", reterr));
+        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_stream_look(pg, passed, WEIR_COUNT_OF(passed), count_stream, text, reterr));
+        ck_assert_int_le(fixture_int(pg, "SELECT seq_tup_read + idx_tup_fetch FROM"
+                                         " pg_stat_xact_user_tables WHERE relname = 'outbox'"),
+                         10);
+        OK(weir_pg_commit(pg, reterr));
+        ck_assert_str_eq(text, "s/z/7 s/live/7 s/a/7 ");
 }
 END_TEST
 
@@ -718,6 +746,7 @@ int main(void)
         tcase_add_test(tcase, buried_is_whole_and_gone);
         tcase_add_test(tcase, a_look_names_each_stream_once);
         tcase_add_test(tcase, the_loose_walk_reads_an_entry_a_stream);
+        tcase_add_test(tcase, a_look_passes_over_a_destination_in_one_step);
         tcase_add_test(tcase, a_stream_has_one_owner_while_its_session_lives);
         tcase_add_test(tcase, a_release_by_a_former_owner_changes_nothing);
         tcase_add_test(tcase, two_that_ask_at_once_never_both_get_it);
