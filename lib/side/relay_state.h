@@ -51,7 +51,7 @@ struct weir_parcel {
         struct weir_parcel *next; /* of the settled ones */
         int outcome;              /* enum weir_parcel_outcome */
         bool host_at_fault;
-        bool answered;         /* FAILED: by a receiver that fails at this one, or seems to */
+        bool answered;         /* FAILED: at a receiver that is there, and fails at this one */
         bool counted;          /* the last try is in the table */
         int64_t not_before_ms; /* -1 = nothing was asked for */
         char reason[40], text[256];

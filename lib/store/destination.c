@@ -175,9 +175,10 @@ int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
                 "  coalesce(o.kind, d.kind) AND s.destination = coalesce(o.destination, d.name)),"
                 " coalesce(d.state, 'open'), coalesce(d.failures, 0),"
                 " CASE d.state WHEN 'waiting' THEN greatest(0,"
-                "  extract(epoch FROM d.not_before - now())::int8) END, d.error"
+                "  extract(epoch FROM d.not_before - now())::int8) END, coalesce(d.error, o.error)"
                 " FROM (SELECT kind, destination, count(*) AS rows,"
-                "  count(*) FILTER (WHERE attempts > 0) AS failed, min(made_at) AS oldest"
+                "  count(*) FILTER (WHERE attempts > 0) AS failed, min(made_at) AS oldest,"
+                "  min(error) FILTER (WHERE attempts > 0) AS error"
                 "  FROM weir.outbox GROUP BY kind, destination) o"
                 " FULL JOIN weir.destination d ON d.kind = o.kind AND d.name = o.destination"
                 " ORDER BY 1, 2";

@@ -49,7 +49,8 @@ int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, const
 int weir_destination_reserve(struct weir_pg *pg, int kind, const char *name, int64_t span_us,
                              int64_t *ret_wait_us, struct weir_error *reterr);
 /* For the operator: every destination that has rows or a state. Columns: kind, name, rows, failed ones among them,
- * seconds since the oldest was made, relays at it, state, failures in a row, seconds until a wait ends, error. */
+ * seconds since the oldest was made, relays at it, state, failures in a row, seconds until a wait ends, error (of it, else of
+ * one of its rows). */
 int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
                               struct weir_error *reterr);
 /* For the operator: open again what waits or was retired, and try at once what was postponed; consent must be asked for
