@@ -204,13 +204,16 @@ int weir_stream_shares(struct weir_pg *pg, weir_stream_share_fn *take, void *con
                        struct weir_error *reterr)
 {
         static const char sql[] =
-                "SELECT s.kind::text, s.destination, s.streams, CASE s.kind"
-                " WHEN 't' THEN (SELECT count(*) FROM " RELAYS ")"
-                " ELSE (SELECT count(*) FROM pg_catalog.pg_locks k WHERE k.locktype = 'advisory'"
+                /* pg_locks once: it is made anew for every look at it, and hundreds of sinks are hundreds of locks. */
+                "WITH l AS MATERIALIZED (SELECT k.objid::int8 AS sink, count(*) AS relays"
+                "  FROM pg_catalog.pg_locks k WHERE k.locktype = 'advisory'"
                 "  AND k.objsubid = 2 AND k.classid = (" SPACE " + 1)::oid AND k.granted"
                 "  AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-                "   WHERE d.datname = pg_catalog.current_database()) AND k.objid::int8"
-                "   = (pg_catalog.hashtext(s.destination)::int8 & 4294967295)) END"
+                "   WHERE d.datname = pg_catalog.current_database()) GROUP BY 1)"
+                " SELECT s.kind::text, s.destination, s.streams, CASE s.kind"
+                " WHEN 't' THEN (SELECT count(*) FROM " RELAYS ")"
+                " ELSE coalesce((SELECT l.relays FROM l WHERE l.sink"
+                "   = (pg_catalog.hashtext(s.destination)::int8 & 4294967295)), 0) END"
                 " FROM (SELECT kind, destination, count(*) AS streams FROM weir.outbox_stream"
                 "  WHERE owner IS NOT NULL OR since > now() - interval '10 seconds'"
                 "  GROUP BY kind, destination) s";
