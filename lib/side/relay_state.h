@@ -80,6 +80,7 @@ struct weir_outlet {
         size_t leased;    /* queues of it that are ours */
         size_t share;     /* how many should be */
         struct weir_batch_size batch_size;
+        int64_t unknown_us, unknown_last_us; /* a topic: no broker knew it, from and to; 0 = none */
         struct weir_queue *queues;
         /* rate */
         uint32_t moments;  /* reserved and not used */
@@ -168,6 +169,8 @@ struct weir_relay {
 struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir_stream *stream);
 struct weir_stream weir_queue_stream(const struct weir_queue *queue);
 struct weir_outlet *weir_outlet_find(struct weir_relay *relay, int kind, const char *name);
+/* No broker knows the topic: may it be there all the same, or soon? */
+bool weir_outlet_may_be_made(struct weir_outlet *outlet, int64_t now_us);
 void weir_outlets_free(struct weir_relay *relay);
 /* @row is taken over, also on failure. 1: it was known; 0: held. */
 int weir_queue_hold(struct weir_queue *queue, struct weir_outbox_row *row);
