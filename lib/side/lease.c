@@ -237,6 +237,7 @@ static int walk(struct weir_relay *relay, struct weir_error *reterr)
  * stays open keeps vacuum away, there are millions. So it gets a tenth of the time, and what is leased is read without. */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
 {
+        int64_t begun_us;
         int r;
 
         if (relay->now_us < relay->walk_us) {
@@ -246,8 +247,9 @@ int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
                 }
                 return lease(relay, reterr);
         }
+        begun_us = weir_clock_us(); /* the round may have settled for long before it came here */
         r = walk(relay, reterr);
-        relay->walk_us = weir_clock_us() + WALK_SHARE * (weir_clock_us() - relay->now_us);
+        relay->walk_us = weir_clock_us() + WALK_SHARE * (weir_clock_us() - begun_us);
         if (r == 0)
                 r = meet(relay, reterr);
         return r < 0 ? r : lease(relay, reterr);
