@@ -130,6 +130,7 @@ static int probe(struct weir_relay *relay, struct weir_outlet *outlet, struct we
                 return 0;
         }
         weir_breaker_probe(&outlet->breaker);
+        outlet->probed = true;
         begin_at(outlet,
                  queue->next); /* another stream probes next time: one event may be the reason */
         if (outlet->type == WEIR_OUTLET_FILE) {
