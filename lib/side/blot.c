@@ -155,7 +155,8 @@ static bool blot(char *bytes, size_t size, const struct secret *secret, size_t s
                 memset(bytes, '*', size);
                 return false;
         }
-        memcpy(text, bytes, size);
+        if (size) /* of nothing there may be no address */
+                memcpy(text, bytes, size);
         for (size_t i = 0; i <= size; i++)
                 at[i] = i;
         for (int level = 0; level < LEVELS && echo.used != before; level++) {

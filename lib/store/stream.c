@@ -115,7 +115,8 @@ int weir_stream_look(struct weir_pg *pg, const struct weir_stream *passed, size_
         for (int i = 0; r == 0 && i < PQntuples(result); i++) {
                 struct weir_stream stream = { .kind = PQgetvalue(result, i, 0)[0],
                                               .destination = PQgetvalue(result, i, 1),
-                                              .shard = atoi(PQgetvalue(result, i, 2)) };
+                                              .shard = (int)strtol(PQgetvalue(result, i, 2), NULL,
+                                                                   10) };
 
                 if (take(context, &stream) < 0)
                         return weir_fail(reterr, WEIR_ENOMEM, 0, "stream %s/%d", stream.destination,
