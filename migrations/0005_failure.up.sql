@@ -47,7 +47,7 @@ CREATE TABLE weir.parked (
 CREATE INDEX parked_position_next_try ON weir.parked (position, next_try_at);
 
 ALTER TABLE weir.dead_letter
-        ADD COLUMN item       int4 NOT NULL DEFAULT 0,
+        ADD COLUMN item       int4 NOT NULL DEFAULT 0, -- which event; -1: all of a record that was refused once
         ADD COLUMN round      int4 NOT NULL DEFAULT 1, -- how often it went through the plugin's attempts
         ADD COLUMN marked_at  timestamptz,             -- last change of state
         ADD COLUMN marked_by  text,
