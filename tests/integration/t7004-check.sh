@@ -85,13 +85,13 @@ sql "create role ${TEST//[^a-z0-9]/_} login password '$(cat password)'; grant us
         grant select on all tables in schema weir, audit to ${TEST//[^a-z0-9]/_}"
 sed -i "s#//weir@#//${TEST//[^a-z0-9]/_}@#" "$config"
 says 1 "$WEIR" check -c "$config" --connect
-has out 'INSERT ON weir.batch'
-has out 'UPDATE ON weir.position'
+has out 'missing: GRANT INSERT, UPDATE ON weir.batch TO'
+has out 'missing: GRANT INSERT, UPDATE ON weir.position TO'
 # of every table that a running process writes to, each right of its own
 sql "grant insert, update, delete on all tables in schema weir to ${TEST//[^a-z0-9]/_}"
 says 1 "$WEIR" check -c "$config" --connect
-has out 'missing: GRANT SELECT ON weir.batch_id_seq TO'
-sql "grant usage on all sequences in schema weir to ${TEST//[^a-z0-9]/_}"
+has out 'missing: GRANT SELECT ON SEQUENCE weir.batch_id_seq TO'
+sql "grant usage on sequence weir.batch_id_seq to ${TEST//[^a-z0-9]/_}"
 says 0 "$WEIR" check -c "$config" --connect
 while read -r right table; do
         sql "revoke $right on weir.$table from ${TEST//[^a-z0-9]/_}"
