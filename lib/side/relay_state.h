@@ -223,7 +223,8 @@ void weir_send_topic_serve(struct weir_relay *relay);
 int weir_send_topic_renew(struct weir_relay *relay, struct weir_error *reterr);
 void weir_send_topic_close(struct weir_relay *relay);
 int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel);
-void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet);
+/* @paid: the moment of the first line has been taken. */
+void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet, bool paid);
 int weir_send_hook_open(struct weir_relay *relay, struct weir_error *reterr);
 int weir_send_hook(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr);
 /* true: the sink lets us, or wants no question. Else the question is under way. */

@@ -23,5 +23,12 @@ within 30s lines 205
 took_ms=$((($(date +%s%N) - began) / 1000000))
 [ "$took_ms" -ge 1850 ] || fail "100 events at 50 a second took $took_ms ms only"
 equal 'events of the file' 205 "$(jq -r .id slow | sort -u | wc -l)"
+# the first line after a failure is the probe, and takes its moment like any other
+mkdir slow.d
+mv slow slow.d/ && mkdir slow
+produce 3 301 64
+within 30s grep -q 'event=relay.waits' a.log
+rmdir slow && mv slow.d/slow slow
+within 60s lines 208
 weir_stop a
 equal 'exit status' 0 "$status"
