@@ -17,6 +17,7 @@
 #include "kafka/cluster.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
+#include "store/rights.h"
 #include "store/schema.h"
 
 #define ASK_TIMEOUT_MS 5000
@@ -225,36 +226,23 @@ static void check_kafka(struct checking *checking)
                         return;
 }
 
-/* What the statements of lib/store need of each table; a migration's role is often another one. */
 static void check_rights(struct checking *checking, struct weir_pg *pg)
 {
-        static const char sql[] =
-                "SELECT pg_catalog.string_agg(w.wanted || ' ON weir.' || c.relname, ', ' "
-                "ORDER BY c.relname, w.wanted), current_user "
-                "FROM pg_catalog.pg_class c JOIN (VALUES ('^position$', 'SELECT'), "
-                "('^position$', 'INSERT'), ('^position$', 'UPDATE'), ('^batch$', 'SELECT'), "
-                "('^batch$', 'INSERT'), ('^claim_[0-9]+$', 'SELECT'), ('^claim_[0-9]+$', 'INSERT'), "
-                "('^claim_state$', 'SELECT'), ('^dead_letter$', 'INSERT'), ('^migration$', 'SELECT')) "
-                "w(name, wanted) ON c.relname ~ w.name WHERE c.relkind = 'r' "
-                "AND c.relnamespace = 'weir'::pg_catalog.regnamespace "
-                "AND NOT pg_catalog.has_table_privilege(c.oid, w.wanted)";
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         struct weir_error error;
-        struct weir_view missing;
-        char detail[512];
+        char detail[400];
 
-        if (weir_pg_query(pg, sql, NULL, 0, &rows, &error) < 0) {
+        if (weir_rights_missing(pg, &rows, &error) < 0) {
                 bad(checking, "rights", error.text);
                 return;
         }
-        missing = weir_pg_rows_text(rows, 0, 0);
-        if (!missing.ptr) {
+        if (weir_pg_rows_count(rows) == 0)
                 good(checking, "rights", "on the tables of weir");
-                return;
+        for (size_t i = 0; i < weir_pg_rows_count(rows); i++) {
+                snprintf(detail, sizeof detail, "missing: %.380s",
+                         weir_pg_rows_text(rows, i, 0).ptr);
+                bad(checking, "rights", detail);
         }
-        snprintf(detail, sizeof detail, "missing: GRANT %.380s TO %.63s", missing.ptr,
-                 weir_pg_rows_text(rows, 0, 1).ptr);
-        bad(checking, "rights", detail);
 }
 
 /* True: the plugins may be opened. */

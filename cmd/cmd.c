@@ -165,6 +165,18 @@ void cmd_drop_output(void)
         clearerr(stdout);
 }
 
+int cmd_no_verb(const char *name, const char *wrong, const char *const *verbs, size_t count,
+                const char *all)
+{
+        const char *near = wrong ? cmd_nearest(wrong, verbs, count, sizeof verbs[0]) : NULL;
+
+        if (near && strcmp(near, wrong) != 0)
+                cmd_say(CMD_USAGE, name, "no '%s'; did you mean %s?", wrong, near);
+        else /* what follows the verb is wrong, or there is none */
+                cmd_say(CMD_USAGE, name, "say %s", all);
+        return cmd_usage(name);
+}
+
 int cmd_flush(const char *name)
 {
         errno = 0;

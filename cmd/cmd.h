@@ -33,6 +33,10 @@ int cmd_check_words(int argc, char **argv);
 bool cmd_read_number(const char *text, int64_t min, int64_t max, int64_t *ret);
 /* The word of @words (@count of them, @stride bytes apart) that was probably meant; NULL = none is near. */
 const char *cmd_nearest(const char *wrong, const char *const *words, size_t count, size_t stride);
+/* A verb that is none, or goes on wrongly: says which was probably meant, else @all. @wrong NULL: none was given. Returns
+ * CMD_USAGE. */
+int cmd_no_verb(const char *name, const char *wrong, const char *const *verbs, size_t count,
+                const char *all);
 /* Flush standard output. CMD_DONE; CMD_FAILED: something of it was not written, now or before; said once. */
 int cmd_flush(const char *name);
 /* @text as a JSON string on standard output; NULL = null. For short words that are UTF-8 already. */

@@ -81,11 +81,9 @@ static int show(const char *path)
 static int unknown(const char *verb)
 {
         static const char *const verbs[] = { "reference", "explain", "markdown", "show" };
-        const char *near = cmd_nearest(verb, verbs, WEIR_COUNT_OF(verbs), sizeof verbs[0]);
 
-        cmd_say(CMD_USAGE, "config", "'%s' is none of reference, explain, markdown, show%s%s%s",
-                verb, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-        return cmd_usage("config");
+        return cmd_no_verb("config", verb, verbs, WEIR_COUNT_OF(verbs),
+                           "reference, explain KEY, markdown or show");
 }
 
 int cmd_config(int argc, char **argv)

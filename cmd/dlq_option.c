@@ -305,29 +305,16 @@ static int check(struct dlq_order *order)
 
 static int take_verb(int argc, char **argv, struct dlq_order *ret)
 {
-        static const struct {
-                const char *word;
-                enum dlq_verb verb;
-        } verbs[] = { { "list", DLQ_LIST },
-                      { "show", DLQ_SHOW },
-                      { "stats", DLQ_STATS },
-                      { "requeue", DLQ_REQUEUE },
-                      { "drop", DLQ_DROP } };
-        const char *near;
+        static const char *const words[] = { "list", "show", "stats", "requeue", "drop" };
+        static const enum dlq_verb verbs[] = { DLQ_LIST, DLQ_SHOW, DLQ_STATS, DLQ_REQUEUE,
+                                               DLQ_DROP };
 
-        for (size_t i = 0; argc > 0 && i < WEIR_COUNT_OF(verbs); i++)
-                if (strcmp(argv[0], verbs[i].word) == 0)
-                        ret->verb = verbs[i].verb;
-        if (!ret->verb) {
-                near = argc > 0 ? cmd_nearest(argv[0], &verbs[0].word, WEIR_COUNT_OF(verbs),
-                                              sizeof verbs[0])
-                                : NULL;
-                if (near)
-                        cmd_say(CMD_USAGE, name, "no '%s'; did you mean %s?", argv[0], near);
-                else
-                        cmd_say(CMD_USAGE, name, "say list, show ID, stats, requeue or drop");
-                return cmd_usage(name);
-        }
+        for (size_t i = 0; argc > 0 && i < WEIR_COUNT_OF(words); i++)
+                if (strcmp(argv[0], words[i]) == 0)
+                        ret->verb = verbs[i];
+        if (!ret->verb)
+                return cmd_no_verb(name, argc > 0 ? argv[0] : NULL, words, WEIR_COUNT_OF(words),
+                                   "list, show ID, stats, requeue or drop");
         if (ret->verb == DLQ_SHOW) {
                 if (argc != 2 || !cmd_read_number(argv[1], 1, INT64_MAX, &ret->id))
                         return cmd_say(CMD_USAGE, name, "show takes one id: weir dlq show 17");

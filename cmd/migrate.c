@@ -186,6 +186,8 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
         int64_t steps;
+        static const char *const verbs[] = { "up", "down", "status" };
+        bool known = false;
         int c;
 
         while ((c = cmd_option(argc, argv, "c:ns:yjh", options)) != -1)
@@ -205,16 +207,13 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
                         return CMD_DONE;
                 default: return cmd_usage(name);
                 }
-        if (optind + 1 != argc) {
-                cmd_say(CMD_USAGE, name, "say what to do: up, down or status");
-                return cmd_usage(name);
-        }
-        ret->what = argv[optind];
-        if (strcmp(ret->what, "up") != 0 && strcmp(ret->what, "down") != 0 &&
-            strcmp(ret->what, "status") != 0) {
-                cmd_say(CMD_USAGE, name, "'%s' is none of up, down, status", ret->what);
-                return cmd_usage(name);
-        }
+        if (optind + 1 == argc)
+                ret->what = argv[optind];
+        for (size_t i = 0; i < WEIR_COUNT_OF(verbs); i++)
+                known = known || (ret->what && strcmp(ret->what, verbs[i]) == 0);
+        if (!known)
+                return cmd_no_verb(name, optind < argc ? argv[optind] : NULL, verbs,
+                                   WEIR_COUNT_OF(verbs), "what to do: up, down or status");
         if (strcmp(ret->what, "down") == 0 && !ret->yes && !ret->dry_run)
                 return cmd_say(CMD_USAGE, name,
                                "down drops tables and what they hold: add --yes, "

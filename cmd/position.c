@@ -159,8 +159,10 @@ static int read_order(int argc, char **argv, struct order *ret, bool *ret_help)
         if (argc == 1 && strcmp(argv[0], "show") == 0)
                 return CMD_DONE;
         if (argc != 4 || strcmp(argv[0], "set") != 0) {
-                cmd_say(CMD_USAGE, name, "say show, or set WORKER TOPIC/PARTITION OFFSET");
-                return cmd_usage(name);
+                static const char *const verbs[] = { "show", "set" };
+
+                return cmd_no_verb(name, argc > 0 ? argv[0] : NULL, verbs, WEIR_COUNT_OF(verbs),
+                                   "show, or set WORKER TOPIC/PARTITION OFFSET");
         }
         if (!ret->reason || !ret->reason[strspn(ret->reason, " \t\n")])
                 return cmd_say(CMD_USAGE, name,

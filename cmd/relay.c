@@ -106,16 +106,29 @@ static int show(struct weir_pg *pg, bool json, struct weir_error *reterr)
         return 0;
 }
 
-static int open_it(struct weir_pg *pg, const char *kind, const char *what,
-                   struct weir_error *reterr)
+static int open_it(struct weir_pg *pg, const struct weir_conf *conf, const char *kind,
+                   const char *what, struct weir_error *reterr)
 {
         int r = weir_destination_open(pg, kind[0], what, reterr);
 
         if (r < 0)
                 return r;
+        if (r > 0 && kind[0] == WEIR_OUTBOX_SINK && !weir_conf_sink_find(conf, what))
+                return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                 "%s has no sink %s, and nothing is known of one; see weir relay "
+                                 "status",
+                                 conf->path, what);
         printf("%s %s: %s\n", kind[0] == WEIR_OUTBOX_TOPIC ? "topic" : "sink", what,
                r ? "was open" : "open");
         return 0;
+}
+
+static int no_verb(const char *word)
+{
+        static const char *const verbs[] = { "status", "open" };
+
+        return cmd_no_verb(name, word, verbs, WEIR_COUNT_OF(verbs),
+                           "status, or open sink NAME, or open topic NAME");
 }
 
 int cmd_relay(int argc, char **argv)
@@ -134,7 +147,7 @@ int cmd_relay(int argc, char **argv)
 
         if (r != CMD_DONE)
                 return r;
-        while ((c = getopt_long(argc, argv, "c:jh", options, NULL)) != -1)
+        while ((c = cmd_option(argc, argv, "c:jh", options)) != -1)
                 switch (c) {
                 case 'c': path = optarg; break;
                 case 'j': json = true; break;
@@ -145,10 +158,8 @@ int cmd_relay(int argc, char **argv)
         argv += optind;
         opens = argc == 3 && strcmp(argv[0], "open") == 0 &&
                 (strcmp(argv[1], "sink") == 0 || strcmp(argv[1], "topic") == 0);
-        if (!opens && !(argc == 1 && strcmp(argv[0], "status") == 0)) {
-                cmd_say(CMD_USAGE, name, "say status, or open sink NAME, or open topic NAME");
-                return cmd_usage(name);
-        }
+        if (!opens && !(argc == 1 && strcmp(argv[0], "status") == 0))
+                return no_verb(argc > 0 ? argv[0] : NULL);
         r = cmd_load(name, path, &conf);
         if (r != CMD_DONE)
                 return r;
@@ -157,13 +168,11 @@ int cmd_relay(int argc, char **argv)
         store.password = conf->store_password;
         r = weir_pg_open(&store, NULL, &pg, &error);
         if (r == 0)
-                r = opens ? open_it(pg, argv[1], argv[2], &error) : show(pg, json, &error);
+                r = opens ? open_it(pg, conf, argv[1], argv[2], &error) : show(pg, json, &error);
         if (r < 0 && strcmp(error.sqlstate, "42P01") == 0)
                 weir_error_prefix(&error,
                                   "the tables of weir are not there, run `weir migrate up`: ");
         if (r < 0)
                 return cmd_fail(name, &error);
-        if (fflush(stdout) != 0)
-                return cmd_say(CMD_FAILED, name, "standard output: %m");
-        return CMD_DONE;
+        return cmd_flush(name);
 }

@@ -1,3 +1,4 @@
+ALTER TABLE weir.batch DROP COLUMN parked;
 DROP INDEX weir.position_change_position;
 DROP INDEX weir.dead_letter_kept;
 DROP INDEX weir.dead_letter_again;

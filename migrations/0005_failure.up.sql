@@ -1,6 +1,6 @@
 -- why       what a failed event needs to keep over a crash and a move: how often it was tried, what waits
 --           behind it, and how often a dead letter was sent round again
--- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN with a constant default (no rewrite);
+-- lock      ACCESS EXCLUSIVE on weir.dead_letter and weir.batch for an ADD COLUMN with a constant default (no rewrite);
 --           SHARE on weir.position_change for an index (a row for each first start and each operator's word)
 -- duration  milliseconds
 -- old/new   safe with both: older programs do not know the tables and leave the new columns alone
@@ -47,7 +47,7 @@ CREATE TABLE weir.parked (
 CREATE INDEX parked_position_next_try ON weir.parked (position, next_try_at);
 
 ALTER TABLE weir.dead_letter
-        ADD COLUMN item       int4 NOT NULL DEFAULT 0,
+        ADD COLUMN item       int4 NOT NULL DEFAULT 0, -- which event; -1: all of a record that was refused once
         ADD COLUMN round      int4 NOT NULL DEFAULT 1, -- how often it went through the plugin's attempts
         ADD COLUMN marked_at  timestamptz,             -- last change of state
         ADD COLUMN marked_by  text,
@@ -68,3 +68,6 @@ CREATE INDEX dead_letter_again ON weir.dead_letter (position, sha256(key), id)
 CREATE INDEX dead_letter_kept ON weir.dead_letter (id) WHERE state = 'kept';
 -- The last word of an operator about a position: from there on its failures are counted (dead.max_share).
 CREATE INDEX position_change_position ON weir.position_change (position, id);
+
+-- Records that were not decided but parked: the share of the condemned is reckoned without them.
+ALTER TABLE weir.batch ADD COLUMN parked int4 NOT NULL DEFAULT 0;

@@ -48,6 +48,7 @@ CREATE TABLE weir.destination (
         target        text NOT NULL DEFAULT '', -- hash of the address that it was seen at; '': any
         failures      int4 NOT NULL DEFAULT 0, -- in a row
         not_before    timestamptz,             -- waiting: until then (backoff, Retry-After)
+        probe_until   timestamptz,             -- one relay asks whether it is back: the others leave it alone
         taken_until   timestamptz,             -- a rate: moments up to here belong to some relay
         allowed_for   text,                    -- webhook: hash of name, url and origin that consent was given to
         allowed_until timestamptz,             -- consent of the OPTIONS handshake; NULL: none, or refused

@@ -66,7 +66,7 @@ judge() {
                         esac
                         ;;
                 t[0-9]*)
-                        [[ $token =~ ^t[0-9]{1,4}(-[a-z0-9-]+|\*)?$ ]] || return 0
+                        [[ $token =~ ^(t[0-9]{4}(-[a-z0-9-]+)?|t[0-9]{1,4}\*)$ ]] || { bad 'no name of a test: four digits, or fewer and *'; return 0; }
                         found "tests/integration/${token%\*}*.sh" || bad 'no such integration test'
                         ;;
                 test_*) [ -f "tests/unit/$token.c" ] || bad 'no such unit test' ;;

@@ -263,7 +263,8 @@ static inline const struct cJSON *weir_event_json(struct weir_tx *tx,
  * that the transaction is still the one it opened; if not, the event is rejected. When a statement
  * of yours fails, copy its SQLSTATE into reterr->sqlstate: weir then decides as for its own calls,
  * also when you undid it by a savepoint and return WEIR_RETRY or WEIR_REJECT; a failed transaction
- * without one counts as WEIR_RETRY, and so uses up an attempt.
+ * without one counts as WEIR_RETRY, and so uses up an attempt. Empty the field again when you go on and then
+ * refuse for a reason of your own: an infrastructure SQLSTATE in it is waited for, for ever.
  * Owner    weir. It is in non-blocking mode (PQexec() waits all the same); leave it idle and
  *          without open results when the handler returns.
  * Errors   NULL: the transaction is lost already. Return; the reason is known.

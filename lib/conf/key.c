@@ -296,9 +296,10 @@ const struct weir_key weir_keys[] = {
         { "sinks.give_up", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, SINK(give_up_ms),
           .fallback = "72h", .min = 0, .max = SEC(8784 * 3600), .unit_us = 1000,
           .help = "Webhook: for how long its receiver may fail at an event before it becomes a dead "
-                  "letter and the next of its key goes. Counted from answer to answer, over "
-                  "restarts; only 500, 501 and 505 to 510, and any other failure while other events "
-                  "arrive. A receiver that is down, overloaded or lets nobody in uses up nothing. "
+                  "letter and the next goes. Meanwhile the later events of its key wait, and those "
+                  "of the other keys of its shard (one of 64, by hash of the key). Counted from try "
+                  "to try, over restarts; only 500, 501 and 505 to 510, and any other failure, no "
+                  "answer too, while other events arrive. A receiver that is down, overloaded or lets nobody in uses up nothing. "
                   "0s: never." },
         { "sinks.max_concurrent", WEIR_KEY_COUNT, WEIR_KEY_RELOADABLE, SINK(max_concurrent),
           .fallback = "8", .min = 1, .max = 256,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cert.h"
 #include "conf/read.h"
 
 struct looking {
@@ -191,6 +192,9 @@ static void check_webhook(const struct looking *looking)
                      "is asked for together with consent only; set origin");
         if (sink->ca_file && access(sink->ca_file, R_OK) < 0)
                 note(looking, "sinks.ca_file", "cannot be read; name a file of certificates (PEM)");
+        else if (sink->ca_file && weir_cert_count(sink->ca_file) <= 0)
+                note(looking, "sinks.ca_file",
+                     "holds no certificate; name a file of certificates (PEM)");
 }
 
 void weir_read_sink(struct weir_reading *reading, struct config_setting_t *group, size_t index,

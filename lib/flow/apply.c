@@ -216,6 +216,16 @@ void weir_applier_advance(const struct weir_batch *batch, size_t first, size_t c
         position->last_fingerprint = apply.last_fingerprint;
 }
 
+static uint32_t parked_records(const struct weir_applier *applier, const struct weir_batch *batch,
+                               size_t first, size_t count)
+{
+        uint32_t parked = 0;
+
+        for (size_t i = first; applier->claims.parked_count && i < first + count; i++)
+                parked += weir_batch_fate(batch, i) == WEIR_FATE_PARKED;
+        return parked;
+}
+
 int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                      size_t first, size_t count, struct weir_position *position,
                      struct weir_applied_counts *counts, struct weir_fault *ret_fault)
@@ -238,6 +248,7 @@ int weir_applier_run(struct weir_applier *applier, struct weir_pg *pg, struct we
         }
         apply.event_count = claims->event_count;
         apply.dead_count = claims->dead_count;
+        apply.parked_count = parked_records(applier, batch, first, count);
         apply.keys = claims->keys;
         apply.offsets = claims->offsets;
         apply.key_count = claims->count;

@@ -13,7 +13,7 @@
  * Infrastructure condemns nobody, but cuts too where the server answers: a batch that takes longer than a
  * statement may would never pass whole, and one event's missing table must not hold up those before it.
  *
- * Waiting   infrastructure failures and RETRY wait here, with nothing open: no transaction, no connection. A stop
+ * Waiting   infrastructure failures and RETRY wait with nothing open (flow/hold): no transaction, no connection. A stop
  *           ends every wait. While an event waits for its next try, what stands aside (flow/aside) goes on.
  * Counting  a handler's RETRY is an attempt wherever it was said, in a batch of many or alone: attempts are calls.
  *           It is written down (flow/retry) before anything else is done, and the event is alone from then on.
@@ -36,9 +36,6 @@
 #include "flow/suspect.h"
 #include "store/reason.h"
 
-#define WAIT_FIRST_MS 50
-#define WAIT_MAX_MS 1000
-#define LOG_EVERY 30         /* repeats of one wait, in tries */
 #define ASIDE_BUSY_US 20000  /* between two batches: the partition flows on */
 #define ASIDE_IDLE_US 500000 /* records that come meanwhile wait so long */
 #define SLICE_MS 250         /* a waiting partition looks so often what is due beside it */
@@ -55,12 +52,13 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
                      struct weir_latch *waker, int (*stopping)(void *), void *context,
                      struct weir_error *reterr)
 {
-        *runner = (struct weir_runner){ .env = env,
-                                        .partition = partition,
-                                        .abort = abort,
-                                        .waker = waker,
-                                        .stopping = stopping,
-                                        .context = context };
+        *runner = (struct weir_runner){ .env = env, .partition = partition };
+        runner->hold = (struct weir_hold){ .env = env,
+                                           .partition = partition,
+                                           .abort = abort,
+                                           .waker = waker,
+                                           .stopping = stopping,
+                                           .context = context };
         runner->applier.worker = env->worker->name;
         runner->applier.version = weir_handler_version(env->handler);
         runner->applier.plugin = weir_handler_worker(env->handler);
@@ -87,17 +85,11 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
         return runner->applier.tx ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "transaction of a lane");
 }
 
-static void give_back(struct weir_runner *runner)
-{
-        if (runner->pg)
-                weir_pool_release(runner->env->pool, WEIR_TAKE(runner->pg));
-}
-
 void weir_runner_fini(struct weir_runner *runner)
 {
         if (!runner->env) /* never initialised */
                 return;
-        give_back(runner);
+        weir_hold_release(&runner->hold);
         weir_aside_fini(&runner->aside);
         weir_dead_fini(&runner->dead);
         weir_share_fini(&runner->share);
@@ -107,88 +99,12 @@ void weir_runner_fini(struct weir_runner *runner)
         weir_handler_tx_free(runner->applier.tx);
 }
 
-static bool rest(struct weir_runner *runner, int64_t ms)
-{
-        give_back(runner); /* nobody waits with a connection in hand */
-        return !weir_latch_wait(runner->waker, ms) && !runner->stopping(runner->context);
-}
-
-static int connect_for(struct weir_runner *runner, struct weir_error *reterr)
-{
-        if (runner->pg && weir_pg_broken(runner->pg))
-                give_back(runner);
-        return runner->pg
-                       ? 0
-                       : weir_pool_acquire(runner->env->pool, runner->abort, &runner->pg, reterr);
-}
-
-#define RUN_FIELDS(runner)                                                                         \
-        LOG_S("worker", (runner)->env->worker->name),                                              \
-                LOG_S("topic", weir_partition_topic((runner)->partition)),                         \
-                LOG_I("partition", weir_partition_number((runner)->partition))
-
-/* false = stop. */
-static bool wait_for_world(struct weir_runner *runner, const struct weir_position *position,
-                           const struct weir_error *error)
-{
-        uint32_t attempt = ++runner->waits;
-
-        if (attempt == 1 || attempt % LOG_EVERY == 0)
-                weir_log(WEIR_LOG_WARN, "lane.waits", RUN_FIELDS(runner),
-                         LOG_I("offset", position->next_offset), LOG_S("for", "database"),
-                         LOG_S("sqlstate", error->sqlstate), LOG_S("error", error->text),
-                         LOG_I("attempt", attempt), LOG_S("action", "retry"));
-        weir_board_do(WEIR_BOARD_WAITS);
-        return rest(runner, weir_backoff_ms(WAIT_FIRST_MS, WAIT_MAX_MS, attempt));
-}
-
-static void world_is_back(struct weir_runner *runner, const struct weir_position *position)
-{
-        if (runner->waits)
-                weir_log(WEIR_LOG_INFO, "lane.resumed", RUN_FIELDS(runner),
-                         LOG_I("offset", position->next_offset), LOG_I("attempts", runner->waits));
-        runner->waits = 0;
-}
-
 /* ---- one range ---------------------------------------------------------------------------- */
-
-enum look { LOOK_COMMITTED, LOOK_NOT, LOOK_FENCED, LOOK_STOPPED };
-
-/* The answer to COMMIT was lost. The row tells: look() waits for the old transaction to end first. */
-static enum look look(struct weir_runner *runner, const struct weir_position *position,
-                      int64_t next_offset)
-{
-        struct weir_position now;
-        struct weir_error error;
-
-        for (;;) {
-                int r = connect_for(runner, &error);
-
-                if (r == 0)
-                        r = weir_position_look(runner->pg, position->id, &now, &error);
-                if (r >= 0) {
-                        enum look result = r > 0 || now.epoch != position->epoch ? LOOK_FENCED
-                                           : now.next_offset == next_offset      ? LOOK_COMMITTED
-                                           : now.next_offset == position->next_offset ? LOOK_NOT
-                                                                                      : LOOK_FENCED;
-
-                        weir_log(WEIR_LOG_WARN, "commit.looked", RUN_FIELDS(runner),
-                                 LOG_I("expected", next_offset),
-                                 LOG_I("found", r > 0 ? -1 : now.next_offset),
-                                 LOG_S("outcome", result == LOOK_COMMITTED ? "committed"
-                                                  : result == LOOK_NOT     ? "rolled back"
-                                                                           : "fenced"));
-                        return result;
-                }
-                if (!wait_for_world(runner, position, &error))
-                        return LOOK_STOPPED;
-        }
-}
 
 static enum weir_run passed(struct weir_runner *runner, const struct weir_position *position)
 {
         weir_board_moved(position->next_offset);
-        world_is_back(runner, position);
+        weir_hold_resume(&runner->hold, position);
         runner->applier.blame = false;
         weir_partition_store(runner->partition, position->next_offset); /* I7 */
         return WEIR_RUN_DONE;
@@ -205,7 +121,7 @@ static void log_refused(const struct weir_runner *runner, const struct weir_batc
 {
         const char *reason = weir_refusal_name(entry->refusal->klass);
 
-        weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
+        weir_log(WEIR_LOG_WARN, "event.dead", WEIR_HOLD_FIELDS(&runner->hold),
                  LOG_I("offset", entry->record.offset), LOG_S("class", WEIR_CLASS_DECODE),
                  LOG_S("reason", reason), LOG_S("error", entry->refusal->reason),
                  LOG_I("at_byte", entry->refusal->at), LOG_S("action", "dead"),
@@ -231,10 +147,10 @@ static void settle(struct weir_runner *runner, const struct weir_batch *batch, s
                         const struct weir_item *item = &batch->items[k];
 
                         if (item->dead)
-                                weir_log(WEIR_LOG_WARN, "event.dead", RUN_FIELDS(runner),
-                                         ITEM_FIELDS(item), LOG_S("class", item->klass),
-                                         LOG_S("reason", item->reason), LOG_S("error", item->text),
-                                         LOG_S("action", "dead"),
+                                weir_log(WEIR_LOG_WARN, "event.dead",
+                                         WEIR_HOLD_FIELDS(&runner->hold), ITEM_FIELDS(item),
+                                         LOG_S("class", item->klass), LOG_S("reason", item->reason),
+                                         LOG_S("error", item->text), LOG_S("action", "dead"),
                                          LOG_S("next",
                                                weir_reason_next(item->klass, item->reason)));
                 }
@@ -259,7 +175,7 @@ static enum weir_run wait_or_leave(struct weir_runner *runner, const struct weir
 {
         if (weir_policy_action(r, error) == WEIR_ACTION_LEAVE)
                 return WEIR_RUN_STOPPED;
-        return wait_for_world(runner, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
+        return weir_hold_wait(&runner->hold, position, error) ? WEIR_RUN_DONE : WEIR_RUN_STOPPED;
 }
 
 /* J1: in the table before the wait. Tried until it is there, as long as we may live. */
@@ -269,10 +185,10 @@ static enum weir_run note(struct weir_runner *runner, struct weir_batch *batch, 
         for (;;) {
                 struct weir_error error;
                 enum weir_run run;
-                int r = connect_for(runner, &error);
+                int r = weir_hold_connect(&runner->hold, &error);
 
                 if (r == 0)
-                        r = weir_retry_note(&runner->retry, runner->pg, position, batch, index,
+                        r = weir_retry_note(&runner->retry, runner->hold.pg, position, batch, index,
                                             wait_ms, &error);
                 if (r >= 0)
                         return r == WEIR_KEPT_DONE ? WEIR_RUN_DONE : WEIR_RUN_FENCED;
@@ -312,8 +228,9 @@ static enum weir_run retry(struct weir_runner *runner, struct weir_batch *batch,
         }
         if (run == WEIR_RUN_DONE)
                 weir_log(WEIR_LOG_WARN, parked ? "event.parked" : "event.retries",
-                         RUN_FIELDS(runner), ITEM_FIELDS(item), LOG_I("wait_ms", wait_ms),
-                         LOG_S("error", fault->error.text), LOG_S("action", "retry"));
+                         WEIR_HOLD_FIELDS(&runner->hold), ITEM_FIELDS(item),
+                         LOG_I("wait_ms", wait_ms), LOG_S("error", fault->error.text),
+                         LOG_S("action", "retry"));
         return run;
 }
 
@@ -334,8 +251,8 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
                 return WEIR_RUN_DONE;
         }
         if (fault->item == WEIR_NO_ITEM) /* weir's own statement was refused: no event to blame */
-                return wait_for_world(runner, position, &fault->error) ? WEIR_RUN_DONE
-                                                                       : WEIR_RUN_STOPPED;
+                return weir_hold_wait(&runner->hold, position, &fault->error) ? WEIR_RUN_DONE
+                                                                              : WEIR_RUN_STOPPED;
         if (action == WEIR_ACTION_RETRY)
                 return retry(runner, batch, cut, position, fault);
         item = &batch->items[fault->item];
@@ -355,7 +272,7 @@ static enum weir_run handle_fault(struct weir_runner *runner, struct weir_batch 
 static void narrow(const struct weir_runner *runner, const struct weir_batch *batch,
                    struct weir_cut *cut, size_t count, const struct weir_fault *fault)
 {
-        if (fault->outcome != WEIR_ESQL || count == 1 || runner->waits == 0)
+        if (fault->outcome != WEIR_ESQL || count == 1 || runner->hold.waits == 0)
                 return;
         if (fault->item != WEIR_NO_ITEM)
                 cut->suspect = batch->items[fault->item].record;
@@ -380,15 +297,15 @@ static int apply(struct weir_runner *runner, struct weir_batch *batch, size_t fi
         bool alone = weir_suspect_at(&runner->retry, batch, first);
         int r;
 
-        if (gate && !weir_gate_enter(gate, alone, runner->stopping, runner->context)) {
+        if (gate && !weir_gate_enter(gate, alone, runner->hold.stopping, runner->hold.context)) {
                 ret->outcome = weir_fail(&ret->error, WEIR_ESTOP, 0, "stopped at the gate");
                 return WEIR_FAULT;
         }
         if (alone)
-                weir_log(WEIR_LOG_WARN, "event.suspected", RUN_FIELDS(runner),
+                weir_log(WEIR_LOG_WARN, "event.suspected", WEIR_HOLD_FIELDS(&runner->hold),
                          LOG_I("offset", batch->records[first].record.offset),
                          LOG_S("action", "alone"));
-        r = weir_applier_run(&runner->applier, runner->pg, batch, first, count, position,
+        r = weir_applier_run(&runner->applier, runner->hold.pg, batch, first, count, position,
                              &runner->counts, ret);
         if (gate)
                 weir_gate_leave(gate);
@@ -408,7 +325,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                 weir_dead_halt(&runner->dead, batch, cut->done, &runner->halt);
                 return WEIR_RUN_HALTED;
         }
-        r = connect_for(runner, &fault.error);
+        r = weir_hold_connect(&runner->hold, &fault.error);
         fault.outcome = r;
         if (r == 0) {
                 r = apply(runner, batch, cut->done, count, position, &fault);
@@ -418,21 +335,21 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                         return commit_done(runner, batch, cut, count, position);
         }
         action = weir_policy_action(fault.outcome, &fault.error);
-        if (action == WEIR_ACTION_LEAVE || runner->stopping(runner->context))
+        if (action == WEIR_ACTION_LEAVE || runner->hold.stopping(runner->hold.context))
                 runner->counts.abandoned += runner->applier.calls;
         switch (action) {
         case WEIR_ACTION_LEAVE: return WEIR_RUN_STOPPED;
         case WEIR_ACTION_WAIT:
                 narrow(runner, batch, cut, count, &fault);
-                return wait_for_world(runner, position, &fault.error) ? WEIR_RUN_DONE
-                                                                      : WEIR_RUN_STOPPED;
+                return weir_hold_wait(&runner->hold, position, &fault.error) ? WEIR_RUN_DONE
+                                                                             : WEIR_RUN_STOPPED;
         case WEIR_ACTION_LOOK:
-                switch (look(runner, position, fault.next_offset)) {
-                case LOOK_COMMITTED:
+                switch (weir_hold_look(&runner->hold, position, fault.next_offset)) {
+                case WEIR_LOOK_COMMITTED:
                         weir_applier_advance(batch, cut->done, count, position);
                         return commit_done(runner, batch, cut, count, position);
-                case LOOK_NOT: return WEIR_RUN_DONE; /* again */
-                case LOOK_FENCED: return WEIR_RUN_FENCED;
+                case WEIR_LOOK_NOT: return WEIR_RUN_DONE; /* again */
+                case WEIR_LOOK_FENCED: return WEIR_RUN_FENCED;
                 default: return WEIR_RUN_STOPPED;
                 }
         default: return handle_fault(runner, batch, cut, count, position, &fault, action);
@@ -446,7 +363,7 @@ enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_po
 {
         enum weir_run run;
 
-        give_back(runner); /* aside takes its own: never two in one hand */
+        weir_hold_release(&runner->hold); /* aside takes its own: never two in one hand */
         run = weir_aside_run(&runner->aside, position, idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
         if (run == WEIR_RUN_HALTED)
                 runner->halt = runner->aside.halt;
@@ -463,7 +380,8 @@ static enum weir_run wait_turn(struct weir_runner *runner, struct weir_batch *ba
         while (turn) {
                 weir_board_do(WEIR_BOARD_RETRIES);
                 left_ms = (turn - weir_clock_us() + 999) / 1000;
-                if (left_ms > 0 && !rest(runner, left_ms < SLICE_MS ? left_ms : SLICE_MS))
+                if (left_ms > 0 &&
+                    !weir_hold_rest(&runner->hold, left_ms < SLICE_MS ? left_ms : SLICE_MS))
                         return WEIR_RUN_STOPPED;
                 run = weir_runner_aside(runner, position, left_ms > SLICE_MS);
                 if (run != WEIR_RUN_DONE)
@@ -518,12 +436,13 @@ enum weir_run weir_runner_run(struct weir_runner *runner, struct weir_batch *bat
                 assert(batch->records[cut.done].record.offset >=
                        position->next_offset); /* I3: never behind */
                 /* Told to leave: the transaction in hand was finished, the rest is somebody's later. */
-                r = runner->stopping(runner->context) ? WEIR_RUN_STOPPED
-                                                      : wait_turn(runner, batch, &cut, position);
+                r = runner->hold.stopping(runner->hold.context)
+                            ? WEIR_RUN_STOPPED
+                            : wait_turn(runner, batch, &cut, position);
                 if (r == WEIR_RUN_DONE)
                         r = run_range(runner, batch, &cut, position);
         }
-        give_back(runner);
+        weir_hold_release(&runner->hold);
         return r;
 }
 
@@ -535,10 +454,10 @@ enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_p
 
         if (seen <= position->next_offset)
                 return WEIR_RUN_DONE;
-        r = connect_for(runner, &error);
+        r = weir_hold_connect(&runner->hold, &error);
         if (r == 0)
-                r = weir_position_skip(runner->pg, position, seen, &error);
-        give_back(runner);
+                r = weir_position_skip(runner->hold.pg, position, seen, &error);
+        weir_hold_release(&runner->hold);
         if (r == 0)
                 return passed(runner, position);
         /* A failure loses nothing: they are passed later, the next idle moment tries again. */

@@ -7,13 +7,12 @@
  * Lane thread only. Waits for the database as long as it takes, never longer than the lane may live.
  */
 #include "flow/aside.h"
+#include "flow/hold.h"
 
 struct weir_runner {
         const struct weir_lane_env *env;
         struct weir_partition *partition;
-        struct weir_latch *abort, *waker;
-        int (*stopping)(void *context); /* enum weir_lane_stop or 0 */
-        void *context;
+        struct weir_hold hold; /* from one transaction of a batch to the next */
         struct weir_applier applier;
         struct weir_retry retry;
         struct weir_park park;
@@ -21,8 +20,6 @@ struct weir_runner {
         struct weir_share share;
         struct weir_aside aside;
         struct weir_applied_counts counts;
-        uint32_t waits;         /* infrastructure failures in a row */
-        struct weir_pg *pg;     /* held from one transaction of a batch to the next */
         struct weir_error halt; /* why, after WEIR_RUN_HALTED */
 };
 

@@ -78,6 +78,9 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                                                           : "cooperative-sticky",
                   false },
                 { "max.poll.interval.ms", "300000", false },
+                /* A request that waits for a coordinator that was killed waits so long (seen: the default minute),
+                 * and nothing else of the group goes on meanwhile. */
+                { "socket.timeout.ms", "10000", false },
                 { "reconnect.backoff.ms", "50", false },
                 { "reconnect.backoff.max.ms", "500", false },
                 { "fetch.wait.max.ms", "50", false },

@@ -2,7 +2,7 @@
 #ifndef WEIR_KAFKA_CONSUMER_INTERNAL_H
 #define WEIR_KAFKA_CONSUMER_INTERNAL_H
 /*
- * consumer_internal - what consumer.c (poll thread), assign.c and partition.c (lanes) share
+ * consumer_internal - what consumer.c and assign.c (poll thread), partition.c and queue.c (lanes) share
  *
  * Who touches what is written on each field: @poll the poll thread only, @lane the lane only,
  * @mutex under the partition's (or consumer's) mutex, atomic from anywhere.
@@ -111,6 +111,47 @@ struct weir_consumer {
 
 void weir_consumer_unref(struct weir_consumer *consumer);
 
+/* ---- partition.c, for queue.c ---------------------------------------------------------------- */
+
+/* May this thread call librdkafka for the partition now? Then it is inside until exit (see @inside). */
+static inline bool weir_partition_enter(struct weir_partition *partition)
+{
+        atomic_fetch_add(&partition->inside, 1);
+        if (!atomic_load(&partition->gone))
+                return true;
+        atomic_fetch_sub(&partition->inside, 1);
+        return false;
+}
+
+static inline void weir_partition_exit(struct weir_partition *partition)
+{
+        atomic_fetch_sub(&partition->inside, 1);
+}
+
+/* Caller holds mutex, and changed something that read() has to know. */
+static inline void weir_partition_attend(struct weir_partition *partition)
+{
+        atomic_store(&partition->attention, partition->phase != WEIR_PHASE_FETCHING ||
+                                                    partition->renewed || partition->revoked);
+}
+
+/* File a request with the poll thread and wake it; @phase holds until it was carried out. @thread lane. */
+void weir_partition_request(struct weir_partition *partition, enum weir_want want,
+                            enum weir_phase phase, int64_t offset);
+
+/* ---- record.c, for queue.c ------------------------------------------------------------------- */
+
+/* Make @record of @message, which it owns from here on, and count it. */
+void weir_record_fill(struct weir_record *record, struct weir_partition *partition,
+                      rd_kafka_message_t *message);
+
+/* ---- queue.c, for the poll thread ----------------------------------------------------------- */
+
+/* Get the partition's queue un-forwarded before an assign. < 0: WEIR_EKAFKA. */
+int weir_partition_renew(struct weir_partition *partition, struct weir_error *reterr);
+/* Free what librdkafka had prefetched for a partition that is not assigned any more. */
+void weir_partition_purge(struct weir_partition *partition);
+
 /* ---- partition.c, for the poll thread ------------------------------------------------------- */
 
 /* One reference for the registry, none for the owner yet. NULL = no memory. */
@@ -120,10 +161,6 @@ struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const 
 bool weir_partition_take(struct weir_partition *partition);
 /* The plan was carried out: a waiting read goes on. */
 void weir_partition_planned(struct weir_partition *partition);
-/* Get the partition's queue un-forwarded before an assign. < 0: WEIR_EKAFKA. */
-int weir_partition_renew(struct weir_partition *partition, struct weir_error *reterr);
-/* Free what librdkafka had prefetched for a partition that is not assigned any more. */
-void weir_partition_purge(struct weir_partition *partition);
 /* Say again what an assign under way made librdkafka ignore. True = still owed. */
 bool weir_partition_repay(struct weir_partition *partition);
 /* A partition that is read from yields @error, as doubted, and nothing more until its lane fetches anew. If the lane

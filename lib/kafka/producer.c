@@ -347,6 +347,13 @@ bool weir_producer_refuses_batch(int number)
         }
 }
 
+bool weir_producer_misses_topic(int number)
+{
+        return number == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+               number == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+               number == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 const char *weir_producer_error_name(int number)
 {
         return rd_kafka_err2name((rd_kafka_resp_err_t)number);

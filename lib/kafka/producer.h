@@ -55,6 +55,8 @@ int weir_producer_report(const struct weir_producer *producer);
 bool weir_producer_refuses(int number);
 /* Is it said of all records of a batch, and perhaps true of one only? */
 bool weir_producer_refuses_batch(int number);
+/* Does it say that there is no such topic, or does not know yet that there is? */
+bool weir_producer_misses_topic(int number);
 const char *weir_producer_error_name(int number); /* "MSG_SIZE_TOO_LARGE" */
 void weir_producer_free(struct weir_producer *producer);
 WEIR_DEFINE_FREEP(struct weir_producer, weir_producer_free)

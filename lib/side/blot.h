@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Every place of @bytes where @secret stands, without regard to case; NULL and "" do nothing. */
-void weir_blot(char *bytes, size_t size, const char *secret);
-/* Path and query of a URL: whole, in their parts, and percent-decoded. NULL = none. false = no memory, and all of
- * @bytes is blotted out. */
+/* Every place of @bytes where @word stands, a token or a secret, in any case and percent-encoded up to four times; NULL
+ * and "" do nothing. false = no memory, and all of @bytes is blotted out. */
+bool weir_blot(char *bytes, size_t size, const char *word);
+/* The same for path and query of a URL: whole, and in their parts. NULL = none. */
 bool weir_blot_url(char *bytes, size_t size, const char *path, const char *query);
 
 #endif

@@ -10,6 +10,8 @@
  *               the eighth. And the other way round: seven are answered 200, late, after the eighth brought a
  *               Retry-After; taken for "it is back", they would cancel what the receiver has just asked for. So
  *               while it waits only a request begun since then counts: the probe.
+ *               The same over processes: while we probe, another relay is told by an answer to an older request to come
+ *               back in a minute. That is younger than our question, so the probe has no say any more.
  */
 #include "side/breaker.h"
 
@@ -68,7 +70,9 @@ bool weir_breaker_failed(struct weir_breaker *breaker, int64_t begun_us, int64_t
                     until_us <= breaker->not_before_us)
                         return false;
                 breaker->not_before_us =
-                        until_us; /* no second failure, but it asks for more time */
+                        until_us; /* no second failure, but more time is asked for */
+                breaker->changed_us = now_us;
+                breaker->probing = false;
                 return true;
         }
         breaker->probing = false;
@@ -98,15 +102,18 @@ void weir_breaker_ended(struct weir_breaker *breaker)
 }
 
 void weir_breaker_learn(struct weir_breaker *breaker, int state, uint32_t failures,
-                        int64_t not_before_us, int64_t now_us)
+                        int64_t not_before_us, int64_t held_us, int64_t now_us)
 {
-        if (breaker->probing && state == WEIR_DESTINATION_WAITING)
-                return; /* our own words */
+        bool probing = breaker->probing && state == WEIR_DESTINATION_WAITING;
+
+        if (probing && not_before_us <= now_us)
+                return; /* nothing new: the hold is ours */
         if (state == WEIR_DESTINATION_OPEN && breaker->state == WEIR_DESTINATION_OPEN)
                 return; /* our count goes on */
-        if (breaker->state != state)
+        if (breaker->state != state || probing)
                 breaker->changed_us = now_us;
+        breaker->probing = false;
         breaker->state = state;
         breaker->failures = failures;
-        breaker->not_before_us = not_before_us;
+        breaker->not_before_us = not_before_us > held_us ? not_before_us : held_us;
 }

@@ -41,8 +41,8 @@ bool weir_breaker_failed(struct weir_breaker *breaker, int64_t begun_us, int64_t
 bool weir_breaker_retired(struct weir_breaker *breaker);
 /* A request came to an end that says nothing about the destination (given up, refused for itself). */
 void weir_breaker_ended(struct weir_breaker *breaker);
-/* What another relay, or an operator, has written. */
+/* What another relay, or an operator, has written. @held_us: until then some relay, perhaps we, probes. */
 void weir_breaker_learn(struct weir_breaker *breaker, int state, uint32_t failures,
-                        int64_t not_before_us, int64_t now_us);
+                        int64_t not_before_us, int64_t held_us, int64_t now_us);
 
 #endif

@@ -164,7 +164,8 @@ static void learn(void *context, const struct weir_destination *destination)
                 return;
         if (!destination->target[0] || strcmp(destination->target, outlet->target) == 0)
                 weir_breaker_learn(&outlet->breaker, destination->state, destination->failures,
-                                   relay->now_us + destination->wait_us, relay->now_us);
+                                   relay->now_us + destination->wait_us,
+                                   relay->now_us + destination->probe_us, relay->now_us);
         else if (!outlet->known)
                 outlet->news = relay->news = true;
         outlet->allowed_until_us = 0;
@@ -176,7 +177,7 @@ static void learn(void *context, const struct weir_destination *destination)
                                                              : 0;
 }
 
-static int read_states(struct weir_relay *relay, struct weir_error *reterr)
+int weir_relay_read_states(struct weir_relay *relay, struct weir_error *reterr)
 {
         int r = weir_destination_read(relay->pg, learn, relay, reterr);
 
@@ -190,14 +191,53 @@ static int meet(struct weir_relay *relay, struct weir_error *reterr)
 {
         for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 if (!outlet->known)
-                        return read_states(relay, reterr);
+                        return weir_relay_read_states(relay, reterr);
         return 0;
+}
+
+/* What is not open, and has a row for its probe, needs no look: hundreds of dead sinks are a step each, not 64. Nor does
+ * what only others can send. */
+static bool needs_no_look(const struct weir_outlet *outlet, int64_t now_us)
+{
+        enum weir_breaker_answer answer = weir_breaker_ask(&outlet->breaker, now_us);
+
+        if (outlet->type == WEIR_OUTLET_UNKNOWN)
+                return true;
+        if (!outlet->known || (answer != WEIR_BREAKER_WAIT && answer != WEIR_BREAKER_PROBE))
+                return false;
+        for (const struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
+                if (queue->leased && !queue->leaving && queue->has_rows)
+                        return true;
+        return false;
+}
+
+static int walk(struct weir_relay *relay, struct weir_error *reterr)
+{
+        WEIR_FREE struct weir_stream *passed = NULL;
+        size_t all = 0, count = 0;
+
+        for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
+                all++;
+        passed = calloc(all + 1, sizeof *passed);
+        if (!passed)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "look at %zu destinations", all);
+        for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next) {
+                if (needs_no_look(outlet, relay->now_us)) {
+                        passed[count++] = (struct weir_stream){ .kind = outlet->kind,
+                                                                .destination = outlet->name };
+                        continue;
+                }
+                for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
+                        queue->has_rows = false;
+        }
+        return weir_stream_look(relay->pg, passed, count, see, relay, reterr);
 }
 
 /* The walk over all streams passes the entries of removed rows until vacuum has been there; where a transaction that
  * stays open keeps vacuum away, there are millions. So it gets a tenth of the time, and what is leased is read without. */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
 {
+        int64_t begun_us;
         int r;
 
         if (relay->now_us < relay->walk_us) {
@@ -207,12 +247,9 @@ int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr)
                 }
                 return lease(relay, reterr);
         }
-        EACH_QUEUE(relay, outlet, queue)
-        {
-                queue->has_rows = false;
-        }
-        r = weir_stream_look(relay->pg, see, relay, reterr);
-        relay->walk_us = weir_clock_us() + WALK_SHARE * (weir_clock_us() - relay->now_us);
+        begun_us = weir_clock_us(); /* the round may have settled for long before it came here */
+        r = walk(relay, reterr);
+        relay->walk_us = weir_clock_us() + WALK_SHARE * (weir_clock_us() - begun_us);
         if (r == 0)
                 r = meet(relay, reterr);
         return r < 0 ? r : lease(relay, reterr);
@@ -226,7 +263,7 @@ int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr)
                 outlet->share = WEIR_OUTBOX_SHARDS;
         r = weir_stream_shares(relay->pg, take_share, relay, reterr);
         if (r == 0)
-                r = read_states(relay, reterr);
+                r = weir_relay_read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 mark_surplus(outlet);
         EACH_QUEUE(relay, outlet, queue)
@@ -438,7 +475,7 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
         if (must_ask(relay))
-                r = read_states(relay, reterr);
+                r = weir_relay_read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),

@@ -104,6 +104,21 @@ static struct weir_outlet *add_outlet(struct weir_relay *relay, const struct wei
         return outlet;
 }
 
+/*
+ * librdkafka remembers for a second or so that a topic was not there, and says so without asking. Rows that are sent
+ * again just after it was made would be condemned by that memory, so it must have said so for longer, without a pause.
+ * Meanwhile a row is tried again; no probe is lost for it, since the destination is not at fault.
+ */
+bool weir_outlet_may_be_made(struct weir_outlet *outlet, int64_t now_us)
+{
+        enum { SURE_US = 3000000, PAUSE_US = 10000000 };
+
+        if (!outlet->unknown_us || now_us - outlet->unknown_last_us > PAUSE_US)
+                outlet->unknown_us = now_us;
+        outlet->unknown_last_us = now_us;
+        return now_us - outlet->unknown_us < SURE_US;
+}
+
 struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir_stream *stream)
 {
         struct weir_outlet *outlet = weir_outlet_find(relay, stream->kind, stream->destination);

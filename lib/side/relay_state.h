@@ -51,7 +51,7 @@ struct weir_parcel {
         struct weir_parcel *next; /* of the settled ones */
         int outcome;              /* enum weir_parcel_outcome */
         bool host_at_fault;
-        bool answered;         /* FAILED: by a receiver that fails at this one, or seems to */
+        bool answered;         /* FAILED: at a receiver that is there, and fails at this one */
         bool counted;          /* the last try is in the table */
         int64_t not_before_ms; /* -1 = nothing was asked for */
         char reason[40], text[256];
@@ -80,6 +80,7 @@ struct weir_outlet {
         size_t leased;    /* queues of it that are ours */
         size_t share;     /* how many should be */
         struct weir_batch_size batch_size;
+        int64_t unknown_us, unknown_last_us; /* a topic: no broker knew it, from and to; 0 = none */
         struct weir_queue *queues;
         /* rate */
         uint32_t moments;  /* reserved and not used */
@@ -89,6 +90,7 @@ struct weir_outlet {
         uint32_t allowed_rate, asked_rate; /* a minute, 0 = any */
         struct weir_parcel ask;
         bool asking;
+        bool probed;          /* by us, and its outcome is not in the table yet */
         bool news;            /* the table does not know yet how it stands */
         bool answered;        /* … nor that consent was given (allowed_until_us) or refused (0) */
         int64_t delivered_us; /* the last event that arrived */
@@ -167,6 +169,8 @@ struct weir_relay {
 struct weir_queue *weir_outlet_queue(struct weir_relay *relay, const struct weir_stream *stream);
 struct weir_stream weir_queue_stream(const struct weir_queue *queue);
 struct weir_outlet *weir_outlet_find(struct weir_relay *relay, int kind, const char *name);
+/* No broker knows the topic: may it be there all the same, or soon? */
+bool weir_outlet_may_be_made(struct weir_outlet *outlet, int64_t now_us);
 void weir_outlets_free(struct weir_relay *relay);
 /* @row is taken over, also on failure. 1: it was known; 0: held. */
 int weir_queue_hold(struct weir_queue *queue, struct weir_outbox_row *row);
@@ -196,6 +200,8 @@ void weir_relay_went_well(struct weir_relay *relay); /* a round */
 
 /* lease.c: which streams are ours, and how their destinations stand */
 int weir_relay_look(struct weir_relay *relay, struct weir_error *reterr);
+/* What the table says of the destinations. */
+int weir_relay_read_states(struct weir_relay *relay, struct weir_error *reterr);
 int weir_relay_balance(struct weir_relay *relay, struct weir_error *reterr);
 /* An operator has opened something: read the states, and rows that were to wait, before anything leaves. */
 void weir_relay_forget_waits(struct weir_relay *relay);
@@ -217,7 +223,8 @@ void weir_send_topic_serve(struct weir_relay *relay);
 int weir_send_topic_renew(struct weir_relay *relay, struct weir_error *reterr);
 void weir_send_topic_close(struct weir_relay *relay);
 int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel);
-void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet);
+/* @paid: the moment of the first line has been taken. */
+void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet, bool paid);
 int weir_send_hook_open(struct weir_relay *relay, struct weir_error *reterr);
 int weir_send_hook(struct weir_relay *relay, struct weir_parcel *parcel, struct weir_error *reterr);
 /* true: the sink lets us, or wants no question. Else the question is under way. */

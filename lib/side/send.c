@@ -76,7 +76,9 @@ static int send_lines(struct weir_relay *relay, struct weir_outlet *outlet,
         do {
                 r = weir_outlet_reserve(relay, outlet, reterr);
                 if (r == 0)
-                        weir_send_file(relay, outlet);
+                        weir_send_file(relay, outlet, false);
+                if (outlet->queues) /* a rate leaves rows behind: not always those of the same streams */
+                        begin_at(outlet, outlet->queues->next);
         } while (r == 0 && first_ready(outlet) && !outlet->breaker.failures && !outlet->moments);
         return r;
 }
@@ -130,10 +132,11 @@ static int probe(struct weir_relay *relay, struct weir_outlet *outlet, struct we
                 return 0;
         }
         weir_breaker_probe(&outlet->breaker);
+        outlet->probed = true;
         begin_at(outlet,
                  queue->next); /* another stream probes next time: one event may be the reason */
         if (outlet->type == WEIR_OUTLET_FILE) {
-                weir_send_file(relay, outlet);
+                weir_send_file(relay, outlet, true);
                 return 0;
         }
         if (outlet->type == WEIR_OUTLET_URL && !weir_send_hook_allowed(relay, outlet))

@@ -60,15 +60,25 @@ static int put_line(int fd, const struct weir_outbox_row *row)
         return put(fd, line, row->body.size + 1);
 }
 
-void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet)
+/* Asked only where there is a line: a moment that was taken is gone. */
+static bool may_leave(struct weir_outlet *outlet, const struct weir_queue *queue, int64_t now_us,
+                      bool *paid)
+{
+        bool may = queue->head < queue->count && (*paid || weir_outlet_token(outlet, now_us));
+
+        *paid = *paid && !may;
+        return may;
+}
+
+void weir_send_file(struct weir_relay *relay, struct weir_outlet *outlet, bool paid)
 {
         struct weir_parcel *sent = NULL, **end = &sent, *parcel;
         int fd = open_file(outlet->sink->file), error = fd < 0 ? -fd : 0;
         char text[200];
 
         for (struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
-                while (!(error && sent) && weir_outlet_token(outlet, relay->now_us) &&
-                       (parcel = weir_queue_take(queue))) {
+                while (!(error && sent) && may_leave(outlet, queue, relay->now_us, &paid)) {
+                        parcel = weir_queue_take(queue);
                         weir_parcel_begin(relay, parcel);
                         parcel->next = NULL;
                         *end = parcel;

@@ -6,6 +6,10 @@
  * for before the first event of a sink that wants it, and again a day later, or when an operator has opened the sink. It
  * was given to an origin at a url: for another url or origin it is none. A refusal ends it, and is not an event's fault,
  * so the events wait.
+ *
+ * At fault      a receiver that dies at one event (it cuts the connection, never answers, sends garbage) gives no status
+ *               that could blame it. What does is company: between two of its tries another event of the sink arrived,
+ *               so the receiver was there. Without that nothing counts: a receiver that is down uses nothing up.
  */
 #include "side/relay_state.h"
 
@@ -107,10 +111,9 @@ static void done(void *context, void *tag, const struct weir_webhook_result *res
         parcel->queue->flying = NULL;
         parcel->host_at_fault = result->host_at_fault;
         parcel->not_before_ms = result->not_before_ms;
-        parcel->answered = result->status &&
-                           (weir_webhook_blames_event(result->status) ||
-                            (parcel->queue->failed_us &&
-                             parcel->outlet->delivered_us > parcel->queue->failed_us));
+        parcel->answered = weir_webhook_blames_event(result->status) ||
+                           (parcel->queue->failed_us &&
+                            parcel->outlet->delivered_us > parcel->queue->failed_us);
         if (result->status)
                 snprintf(reason, sizeof reason, "http-%d", result->status);
         if (result->reply_dropped[0])

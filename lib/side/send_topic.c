@@ -228,6 +228,12 @@ static bool is_culprit(struct weir_outlet *outlet, const struct weir_outbox_row 
         return false;
 }
 
+static bool may_be_made(struct weir_outlet *outlet, int number)
+{
+        return weir_producer_misses_topic(number) &&
+               weir_outlet_may_be_made(outlet, weir_clock_us());
+}
+
 /* ---- records -------------------------------------------------------------------------------- */
 
 static void done(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
@@ -245,6 +251,7 @@ static void done(void *context, void *tag, const char *topic, int32_t partition,
         relay->records--;
         relay->record_bytes -= parcel->row->bytes;
         if (!error) {
+                outlet->unknown_us = 0;
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_DELIVERED, "", "");
                 return;
         }
@@ -252,6 +259,8 @@ static void done(void *context, void *tag, const char *topic, int32_t partition,
         if (relay->purging ||
             (weir_producer_refuses_batch(number) && !is_culprit(outlet, parcel->row, error)))
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_GIVEN_UP, reason, error);
+        else if (may_be_made(outlet, number))
+                weir_parcel_end(relay, parcel, WEIR_PARCEL_FAILED, reason, error);
         else if (weir_producer_refuses(number))
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, reason, error);
         else {
@@ -279,7 +288,10 @@ int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel)
         relay->record_bytes -= row->bytes;
         snprintf(reason, sizeof reason, "kafka-%s", weir_producer_error_name(error.sys));
         if (r != WEIR_EFATAL && weir_producer_refuses(error.sys)) {
-                weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, reason, error.text);
+                weir_parcel_end(relay, parcel,
+                                may_be_made(outlet, error.sys) ? WEIR_PARCEL_FAILED
+                                                               : WEIR_PARCEL_REFUSED,
+                                reason, error.text);
                 return 0;
         }
         parcel->host_at_fault = true;

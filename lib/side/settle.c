@@ -308,6 +308,7 @@ int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const
                 .state = outlet->breaker.state,
                 .failures = outlet->breaker.failures,
                 .wait_us = outlet->breaker.not_before_us - weir_clock_us(),
+                .probed = outlet->probed,
                 .error = outlet->breaker.state == WEIR_DESTINATION_OPEN ? "" : text,
         };
 
@@ -316,12 +317,15 @@ int weir_outlet_tell(struct weir_relay *relay, struct weir_outlet *outlet, const
 
 static int tell_news(struct weir_relay *relay, struct weir_error *reterr)
 {
+        bool overruled = false;
         int r = 0;
 
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next) {
                 if (!outlet->news)
                         continue;
                 r = weir_outlet_tell(relay, outlet, outlet->news_text, reterr);
+                overruled = overruled || r > 0;
+                r = r > 0 ? 0 : r;
                 if (r == 0 && outlet->answered)
                         r = weir_destination_allow(relay->pg, outlet->name, outlet->consent,
                                                    outlet->allowed_until_us
@@ -330,11 +334,11 @@ static int tell_news(struct weir_relay *relay, struct weir_error *reterr)
                                                            : INT64_MIN,
                                                    (int32_t)outlet->allowed_rate, reterr);
                 if (r == 0)
-                        outlet->news = outlet->answered = false;
+                        outlet->news = outlet->answered = outlet->probed = false;
         }
         if (r == 0)
                 relay->news = false;
-        return r;
+        return r == 0 && overruled ? weir_relay_read_states(relay, reterr) : r;
 }
 
 /* Forget what needs nothing any more. */

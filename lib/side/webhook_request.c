@@ -58,7 +58,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
                 if (address->family == AF_INET6)
                         bytes = &((struct sockaddr_in6 *)(void *)&address->addr)->sin6_addr;
                 if (!inet_ntop(address->family, bytes, transfer->address, sizeof transfer->address))
-                        strcpy(transfer->address, "?");
+                        memcpy(transfer->address, "?", 2);
                 transfer->range = range;
                 return CURL_SOCKET_BAD;
         }

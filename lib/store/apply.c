@@ -55,7 +55,7 @@ static const char *const claim_names[] = { "weir_claim_hopeful", "weir_claim_car
 static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEIR_OID_INT4,
                                    WEIR_OID_INT8,       WEIR_OID_INT8,       WEIR_OID_INT8,
                                    WEIR_OID_TEXT,       WEIR_OID_INT4,       WEIR_OID_INT4,
-                                   WEIR_OID_INT4 };
+                                   WEIR_OID_INT4,       WEIR_OID_INT4 };
 
 /* ---- the claim statement of one version ------------------------------------------------------ */
 
@@ -82,7 +82,7 @@ static int make_claim_sql(const struct weir_pg_rows *rows, bool careful, char **
         fprintf(out,
                 "%s%s)%s INSERT INTO weir.batch"
                 " (position, first_offset, next_offset, epoch, plugin_version, records, events,"
-                " dead, fresh) SELECT $3, $4, $5, $6, $7, $8, $9, $10, %s%s",
+                " dead, parked, fresh) SELECT $3, $4, $5, $6, $7, $8, $9, $10, $11, %s%s",
                 careful ? " ON CONFLICT DO NOTHING" : "", returning ? " RETURNING key" : "",
                 returning ? ", trail AS (" : "",
                 returning ? "(SELECT count(*) FROM fresh)" : "cardinality($1)",
@@ -191,9 +191,9 @@ static int put_arrays(struct weir_claim_cache *claims, const struct weir_apply *
 
 /* Numbers in the byte order of the wire, and where they are. */
 struct numbers {
-        uint64_t wide[10];
-        const char *values[10];
-        int lengths[10], formats[10];
+        uint64_t wide[11];
+        const char *values[11];
+        int lengths[11], formats[11];
 };
 
 static void put_int8(struct numbers *numbers, size_t i, int64_t number)
@@ -254,7 +254,8 @@ static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t
         put_int4(&n, 7, (int32_t)apply->record_count);
         put_int4(&n, 8, (int32_t)apply->event_count);
         put_int4(&n, 9, (int32_t)apply->dead_count);
-        return PQsendQueryPrepared(pg->conn, claim_names[careful], 10, n.values, n.lengths,
+        put_int4(&n, 10, (int32_t)apply->parked_count);
+        return PQsendQueryPrepared(pg->conn, claim_names[careful], 11, n.values, n.lengths,
                                    n.formats, 1);
 }
 

@@ -21,7 +21,8 @@ struct weir_apply {
         int64_t first_offset, next_offset;    /* of the batch */
         int64_t last_offset, last_time_ms, last_fingerprint;
         uint32_t record_count, event_count; /* as read, duplicates in the batch included */
-        uint32_t dead_count; /* records that go to the dead letters in this transaction */
+        uint32_t dead_count;   /* records that go to the dead letters in this transaction */
+        uint32_t parked_count; /* records that go to the park */
         const char *plugin_version;
         const struct weir_key *keys; /* distinct */
         const int64_t *offsets;      /* of the same index */

@@ -10,6 +10,9 @@
  *           and the new state are one transaction. The row is locked by its change of state, and the claim
  *           is unique, so however often it is marked it comes into effect once.
  *           A row of class 'deliver' is the relay's business and not looked at here.
+ * Whole     a record that was refused is run with all of its events. Its class changes when one of them fails then, so
+ *           item -1 keeps in mind that the letter is the record's: otherwise the next run would be of its first event
+ *           alone, and 'applied' said of the rest.
  * Order     X6 what is marked comes into effect in the order in which it died, key by key: while a letter waits for its
  *           next try, later ones of its key and position wait too. An index holds those that were tried and wait, so
  *           that asking for each candidate is a probe; by a hash, since a key may be longer than an index takes.
@@ -140,7 +143,7 @@ int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *aren
                          struct weir_kept_event *ret, struct weir_error *reterr)
 {
         static const char sql[] =
-                "SELECT \"offset\", item, attempts, round, class = 'decode', first_failed_at,"
+                "SELECT \"offset\", item, attempts, round, class = 'decode' OR item < 0, first_failed_at,"
                 " record_time, key, value, header_names, header_values, deaths, death"
                 " FROM weir.dead_letter WHERE id = $1 AND state = 'requeue'";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
@@ -192,6 +195,7 @@ int weir_deadletter_fail(struct weir_pg *pg, const struct weir_position *positio
         static const char sql[] = WEIR_ROW_MINE
                 "done AS (UPDATE weir.dead_letter d SET attempts = $4, class = $5, reason = $6,"
                 " text = $7, at_byte = $8, plugin_version = $9, failed_at = now(), state = $10,"
+                " item = CASE WHEN d.class = 'decode' THEN -1 ELSE d.item END,"
                 " marked_at = CASE WHEN $10 = 'kept' THEN now() ELSE marked_at END"
                 " FROM mine WHERE d.id = $3 AND d.state = 'requeue' RETURNING 1)" WEIR_ROW_DONE;
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;

@@ -30,7 +30,7 @@ struct weir_deadletter {
         const char *plugin_version;
         struct weir_view source, id; /* of the event where it was decoded */
         int64_t first_failed_us;     /* wall clock; 0 = now */
-        int32_t item;                /* which event of the record */
+        int32_t item;                /* which event of the record; in the table -1 = all of them */
         int32_t round;               /* 0 = 1 */
 };
 

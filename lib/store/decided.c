@@ -12,8 +12,11 @@
  *               the index, where a position was set back over a long trail.
  * Versions      rows of other versions of the plugin do not count: a repaired deploy begins anew, and so that two
  *               versions that run side by side do not wipe out each other's failures, they are left out one by one.
- * Bounded       at most twice @window rows are looked at: each passed a record, or condemned a parked one. What was
- *               passed without either (markers of transactions, what was run again) is left out first.
+ * Parked        a record that was parked was not decided: it takes no place in the window, neither here nor in memory.
+ *               Decided later it leaves a row without records; a good one is not seen here, which errs to the safe side.
+ * Bounded       at most 20,000 rows are looked at, or twice @window: each passed a record, or condemned a parked one.
+ *               What was passed without either (markers of transactions, what was run again) is left out first. So another
+ *               version that made more transactions than that since has hidden this one's failures.
  * Not chosen    a column that is kept up to date with each transaction: a million bits for what is read at a taking.
  */
 #include "store/decided.h"
@@ -27,10 +30,10 @@ int weir_decided_load(struct weir_pg *pg, const struct weir_position *position,
         static const char sql[] =
                 "WITH word AS (SELECT epoch, after FROM weir.position_change WHERE position = $1"
                 " ORDER BY id DESC LIMIT 1),"
-                " trail AS (SELECT id, records, dead, plugin_version FROM weir.batch WHERE position = $1"
+                " trail AS (SELECT id, records - parked AS records, dead, plugin_version FROM weir.batch WHERE position = $1"
                 " AND first_offset >= coalesce((SELECT after FROM word), 0) AND first_offset <= $2"
-                " AND epoch >= coalesce((SELECT epoch FROM word), 0) AND (records > 0 OR dead > 0)"
-                " ORDER BY first_offset DESC, id DESC LIMIT 2 * $4),"
+                " AND epoch >= coalesce((SELECT epoch FROM word), 0) AND (records > parked OR dead > 0)"
+                " ORDER BY first_offset DESC, id DESC LIMIT greatest(2 * $4, 20000)),"
                 " own AS (SELECT id, records, dead, sum(records) OVER (ORDER BY id DESC) - records AS"
                 " newer FROM trail WHERE plugin_version = $3)"
                 " SELECT newer, records, dead FROM own WHERE dead > 0 AND newer < $4 ORDER BY id DESC";

@@ -3,8 +3,14 @@
  * destination - what relays tell each other about a receiver that is down
  *
  * Ten relays that each find out by themselves that a receiver is down are ten probes at a time for it. So the wait is
- * a row, and the right to probe when it is over is won by a conditional UPDATE: the winner moves not_before on, the
+ * a row, and the right to probe when it is over is won by a conditional UPDATE: the winner sets probe_until, the
  * others see that. The winner's death costs one hold, not the destination.
+ *
+ * The race      1. A probes  2. a request of B, begun long before, brings "Retry-After: 60"; B writes it  3. A's probe
+ *               arrives, and A writes "open": what the receiver asked for last would be gone for everybody. So a wait
+ *               that is not over is never opened by a relay: when A began, none was left, so it is younger than A's
+ *               question. And a wait is only ever replaced by a later one. The hold of a probe is no wait, and has a
+ *               column of its own: in not_before it could not be told from what a receiver asked for.
  *
  * What was found out about an address says nothing about the next one: state and consent carry a hash of what they are
  * about (a hash, for a url may hold a token), and what is about something else does not count.
@@ -33,7 +39,7 @@ int weir_destination_read(struct weir_pg *pg, weir_destination_fn *take, void *c
 {
         static const char sql[] =
                 "SELECT kind::text, name, target, state, failures,"
-                " " FROM_NOW("not_before") ", coalesce(allowed_for, ''), " FROM_NOW(
+                " " FROM_NOW("not_before") ", " FROM_NOW("probe_until") ", coalesce(allowed_for, ''), " FROM_NOW(
                         "allowed_until") ","
                                          " allowed_rate, coalesce(error, '') FROM weir.destination";
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
@@ -47,10 +53,11 @@ int weir_destination_read(struct weir_pg *pg, weir_destination_fn *take, void *c
                         .state = state_of(weir_pg_rows_text(rows, i, 3)),
                         .failures = (uint32_t)weir_pg_rows_int(rows, i, 4, 0),
                         .wait_us = weir_pg_rows_int(rows, i, 5, 0),
-                        .allowed_for = weir_pg_rows_text(rows, i, 6).ptr,
-                        .allowed_us = weir_pg_rows_int(rows, i, 7, INT64_MIN),
-                        .allowed_rate = (int32_t)weir_pg_rows_int(rows, i, 8, 0),
-                        .error = weir_pg_rows_text(rows, i, 9).ptr,
+                        .probe_us = weir_pg_rows_int(rows, i, 6, 0),
+                        .allowed_for = weir_pg_rows_text(rows, i, 7).ptr,
+                        .allowed_us = weir_pg_rows_int(rows, i, 8, INT64_MIN),
+                        .allowed_rate = (int32_t)weir_pg_rows_int(rows, i, 9, 0),
+                        .error = weir_pg_rows_text(rows, i, 10).ptr,
                 };
 
                 take(context, &destination);
@@ -68,10 +75,17 @@ int weir_destination_write(struct weir_pg *pg, const struct weir_destination *de
                 " ON CONFLICT (kind, name) DO UPDATE SET target = excluded.target,"
                 " state = excluded.state,"
                 " failures = excluded.failures, not_before = CASE WHEN excluded.state = 'open' THEN"
-                " NULL ELSE excluded.not_before END, error = excluded.error, changed_at = now()"
-                " WHERE d.state <> 'retired' OR d.target NOT IN ('', excluded.target)";
+                " NULL WHEN d.state = 'waiting' AND d.target IN ('', excluded.target)"
+                " THEN greatest(d.not_before, excluded.not_before) ELSE excluded.not_before END,"
+                " probe_until = CASE WHEN excluded.state = 'waiting' AND NOT $8::bool"
+                " THEN d.probe_until END, error = excluded.error, changed_at = now()"
+                " WHERE d.target NOT IN ('', excluded.target) OR (d.state <> 'retired'"
+                " AND NOT (excluded.state = 'open' AND d.state = 'waiting'"
+                " AND d.not_before > now()))";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_param_list list = weir_param_begin(pg);
         char kind[2] = { (char)destination->kind, '\0' };
+        int r;
 
         weir_param_text(&list, kind);
         weir_param_text(&list, destination->name);
@@ -82,7 +96,9 @@ int weir_destination_write(struct weir_pg *pg, const struct weir_destination *de
         for (const char *p = destination->error ? destination->error : ""; *p; p++)
                 weir_bytes_put(list.bytes, (unsigned char)*p < 0x20 || *p & 0x80 ? "?" : p, 1);
         weir_param_done(&list, WEIR_OID_TEXT, false);
-        return weir_param_run(pg, sql, &list, false, NULL, reterr);
+        weir_param_bool(&list, destination->probed);
+        r = weir_param_run(pg, sql, &list, false, &result, reterr);
+        return r < 0 ? r : strcmp(PQcmdTuples(result), "0") == 0;
 }
 
 int weir_destination_allow(struct weir_pg *pg, const char *sink, const char *allowed_for,
@@ -110,9 +126,10 @@ int weir_destination_probe(struct weir_pg *pg, int kind, const char *name, const
 {
         static const char sql[] =
                 "WITH won AS (UPDATE weir.destination SET"
-                " not_before = now() + $4::int8 * interval '1 microsecond'"
+                " probe_until = now() + $4::int8 * interval '1 microsecond'"
                 " WHERE kind = $1::text::\"char\" AND name = $2::text AND target IN ('', $3::text)"
-                " AND state = 'waiting' AND not_before <= now() RETURNING 1)"
+                " AND state = 'waiting' AND not_before <= now()"
+                " AND (probe_until IS NULL OR probe_until <= now()) RETURNING 1)"
                 " SELECT (EXISTS (SELECT FROM won) OR NOT EXISTS (SELECT FROM weir.destination d"
                 " WHERE d.kind = $1::text::\"char\" AND d.name = $2::text"
                 " AND d.target IN ('', $3::text)))::int4";
@@ -158,9 +175,10 @@ int weir_destination_overview(struct weir_pg *pg, struct weir_pg_rows **ret,
                 "  coalesce(o.kind, d.kind) AND s.destination = coalesce(o.destination, d.name)),"
                 " coalesce(d.state, 'open'), coalesce(d.failures, 0),"
                 " CASE d.state WHEN 'waiting' THEN greatest(0,"
-                "  extract(epoch FROM d.not_before - now())::int8) END, d.error"
+                "  extract(epoch FROM d.not_before - now())::int8) END, coalesce(d.error, o.error)"
                 " FROM (SELECT kind, destination, count(*) AS rows,"
-                "  count(*) FILTER (WHERE attempts > 0) AS failed, min(made_at) AS oldest"
+                "  count(*) FILTER (WHERE attempts > 0) AS failed, min(made_at) AS oldest,"
+                "  min(error) FILTER (WHERE attempts > 0) AS error"
                 "  FROM weir.outbox GROUP BY kind, destination) o"
                 " FULL JOIN weir.destination d ON d.kind = o.kind AND d.name = o.destination"
                 " ORDER BY 1, 2";
@@ -172,7 +190,7 @@ int weir_destination_open(struct weir_pg *pg, int kind, const char *name, struct
 {
         static const char state[] =
                 "UPDATE weir.destination SET state = 'open', failures = 0, not_before = NULL,"
-                " error = NULL, allowed_for = NULL, allowed_until = NULL, allowed_rate = NULL,"
+                " probe_until = NULL, error = NULL, allowed_for = NULL, allowed_until = NULL, allowed_rate = NULL,"
                 " changed_at = now() WHERE kind = $1::text::\"char\" AND name = $2::text";
         /* What the receiver asked for was written to its rows too. */
         static const char waits[] =

@@ -6,8 +6,8 @@
  *               A place alone proves nothing: VACUUM FULL moves rows, and another row may lie there by then. So the id
  *               must be the same too; what was not met there is removed by its key, and whoever has it gone already
  *               (another relay, after a lost connection) is right as well.
- * Postpone      the clock of a message that its receiver fails at runs from one answer to the next, in the row, so it
- *               survives whoever counts. A try without an answer stops it: a receiver that is down uses up nothing.
+ * Postpone      the clock of a message that its receiver fails at runs from one such try to the next, in the row, so it
+ *               survives whoever counts. A try that shows nobody there stops it: a receiver that is down uses up nothing.
  *               One interval counts for what was to be waited and a minute more: weir may have been down itself.
  */
 #include "base/log.h"

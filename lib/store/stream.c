@@ -75,27 +75,48 @@ int weir_stream_session(struct weir_pg *pg, const char *const *sinks, size_t sin
         return r;
 }
 
-/* Backwards: removed rows lie at the beginning of their stream, and are walked over only where nothing is behind them. */
-int weir_stream_look(struct weir_pg *pg, weir_stream_fn *take, void *context,
-                     struct weir_error *reterr)
+/*
+ * Backwards: removed rows lie at the beginning of their stream, and are walked over only where nothing is behind them.
+ * A destination that is passed over becomes its shard -1: below that nothing of it is left, so the next step is at the
+ * next destination.
+ */
+int weir_stream_look(struct weir_pg *pg, const struct weir_stream *passed, size_t passed_count,
+                     weir_stream_fn *take, void *context, struct weir_error *reterr)
 {
+#define SHARD_OR_PASS(o)                                                                           \
+        "CASE WHEN " o ".kind::text || " o ".destination IN"                                       \
+        " (SELECT pg_catalog.unnest($1::text[])) THEN -1::int2 ELSE " o ".shard END"
         static const char sql[] =
                 "WITH RECURSIVE s AS ("
-                " (SELECT kind, destination, shard FROM weir.outbox"
-                "  ORDER BY kind DESC, destination DESC, shard DESC, id DESC LIMIT 1)"
-                " UNION ALL"
-                " SELECT n.kind, n.destination, n.shard FROM s CROSS JOIN LATERAL"
-                "  (SELECT o.kind, o.destination, o.shard FROM weir.outbox o"
-                "   WHERE (o.kind, o.destination, o.shard) < (s.kind, s.destination, s.shard)"
-                "   ORDER BY o.kind DESC, o.destination DESC, o.shard DESC, o.id DESC LIMIT 1) n)"
-                " SELECT kind::text, destination, shard FROM s";
-        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
+                " (SELECT o.kind, o.destination, " SHARD_OR_PASS(
+                        "o") " AS shard FROM weir.outbox o"
+                             "  ORDER BY o.kind DESC, o.destination DESC, o.shard DESC, o.id DESC LIMIT 1)"
+                             " UNION ALL"
+                             " SELECT n.kind, n.destination, " SHARD_OR_PASS(
+                                     "n") " FROM s CROSS JOIN LATERAL"
+                                          "  (SELECT o.kind, o.destination, o.shard FROM weir.outbox o"
+                                          "   WHERE (o.kind, o.destination, o.shard) < (s.kind, s.destination, s.shard)"
+                                          "   ORDER BY o.kind DESC, o.destination DESC, o.shard DESC, o.id DESC LIMIT 1) n)"
+                                          " SELECT kind::text, destination, shard FROM s WHERE shard >= 0";
+        __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
+        struct weir_param_list list = weir_param_begin(pg);
+        int r;
 
-        for (size_t i = 0; r == 0 && i < weir_pg_rows_count(rows); i++) {
-                struct weir_stream stream = { .kind = weir_pg_rows_text(rows, i, 0).ptr[0],
-                                              .destination = weir_pg_rows_text(rows, i, 1).ptr,
-                                              .shard = (int)weir_pg_rows_int(rows, i, 2, 0) };
+        weir_bytes_put_array(list.bytes, WEIR_OID_TEXT, passed_count, false);
+        for (size_t i = 0; i < passed_count; i++) {
+                size_t size = strlen(passed[i].destination);
+
+                weir_bytes_put32(list.bytes, (uint32_t)size + 1);
+                weir_bytes_put(list.bytes, &(char){ (char)passed[i].kind }, 1);
+                weir_bytes_put(list.bytes, passed[i].destination, size);
+        }
+        weir_param_done(&list, WEIR_OID_TEXT_ARRAY, false);
+        r = weir_param_run(pg, sql, &list, false, &result, reterr);
+        for (int i = 0; r == 0 && i < PQntuples(result); i++) {
+                struct weir_stream stream = { .kind = PQgetvalue(result, i, 0)[0],
+                                              .destination = PQgetvalue(result, i, 1),
+                                              .shard = (int)strtol(PQgetvalue(result, i, 2), NULL,
+                                                                   10) };
 
                 if (take(context, &stream) < 0)
                         return weir_fail(reterr, WEIR_ENOMEM, 0, "stream %s/%d", stream.destination,
@@ -184,13 +205,16 @@ int weir_stream_shares(struct weir_pg *pg, weir_stream_share_fn *take, void *con
                        struct weir_error *reterr)
 {
         static const char sql[] =
-                "SELECT s.kind::text, s.destination, s.streams, CASE s.kind"
-                " WHEN 't' THEN (SELECT count(*) FROM " RELAYS ")"
-                " ELSE (SELECT count(*) FROM pg_catalog.pg_locks k WHERE k.locktype = 'advisory'"
+                /* pg_locks once: it is made anew for every look at it, and hundreds of sinks are hundreds of locks. */
+                "WITH l AS MATERIALIZED (SELECT k.objid::int8 AS sink, count(*) AS relays"
+                "  FROM pg_catalog.pg_locks k WHERE k.locktype = 'advisory'"
                 "  AND k.objsubid = 2 AND k.classid = (" SPACE " + 1)::oid AND k.granted"
                 "  AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-                "   WHERE d.datname = pg_catalog.current_database()) AND k.objid::int8"
-                "   = (pg_catalog.hashtext(s.destination)::int8 & 4294967295)) END"
+                "   WHERE d.datname = pg_catalog.current_database()) GROUP BY 1)"
+                " SELECT s.kind::text, s.destination, s.streams, CASE s.kind"
+                " WHEN 't' THEN (SELECT count(*) FROM " RELAYS ")"
+                " ELSE coalesce((SELECT l.relays FROM l WHERE l.sink"
+                "   = (pg_catalog.hashtext(s.destination)::int8 & 4294967295)), 0) END"
                 " FROM (SELECT kind, destination, count(*) AS streams FROM weir.outbox_stream"
                 "  WHERE owner IS NOT NULL OR since > now() - interval '10 seconds'"
                 "  GROUP BY kind, destination) s";

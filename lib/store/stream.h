@@ -15,9 +15,10 @@ int weir_stream_session(struct weir_pg *pg, const char *const *sinks, size_t sin
                         int64_t *ret_owner, struct weir_error *reterr);
 
 typedef int weir_stream_fn(void *context, const struct weir_stream *stream);
-/* Each stream that has rows; the loose walk over the index reads one entry a stream. @take < 0 ends it: no memory. */
-int weir_stream_look(struct weir_pg *pg, weir_stream_fn *take, void *context,
-                     struct weir_error *reterr);
+/* Each stream that has rows; the loose walk over the index reads one entry a stream, and one for each destination of
+ * @passed (shards do not matter), whose streams are not told. @take < 0 ends it: no memory. */
+int weir_stream_look(struct weir_pg *pg, const struct weir_stream *passed, size_t passed_count,
+                     weir_stream_fn *take, void *context, struct weir_error *reterr);
 /* Ask for streams (sorted by kind, destination, shard). ret[i] = it is ours now. */
 int weir_stream_lease(struct weir_pg *pg, int64_t owner, const struct weir_stream *streams,
                       size_t count, bool *ret, struct weir_error *reterr);

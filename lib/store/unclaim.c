@@ -30,7 +30,7 @@ int weir_apply_unclaim(struct weir_pg *pg, const struct weir_key *keys, size_t c
         for (size_t i = 0; i < count; i++) {
                 *at++ = i == 0 ? '{' : ',';
                 for (size_t k = 0; k < sizeof keys->bytes; k++)
-                        at += sprintf(at, "%02x", keys[i].bytes[k]);
+                        at += snprintf(at, 3, "%02x", keys[i].bytes[k]);
         }
         memcpy(at, "}", 2);
         snprintf(sql, sizeof sql,

@@ -104,8 +104,29 @@ sql "create role ${TEST//[^a-z0-9]/_} login password '$(cat password)'; grant us
         grant select on all tables in schema weir, audit to ${TEST//[^a-z0-9]/_}"
 sed -i "s#//weir@#//${TEST//[^a-z0-9]/_}@#" "$config"
 says 1 "$WEIR" check -c "$config" --connect
-has out 'INSERT ON weir.batch'
-has out 'UPDATE ON weir.position'
+has out 'missing: GRANT INSERT, UPDATE ON weir.batch TO'
+has out 'missing: GRANT INSERT, UPDATE ON weir.position TO'
+# of every table that a running process writes to, each right of its own
+sql "grant insert, update, delete on all tables in schema weir to ${TEST//[^a-z0-9]/_}"
+says 1 "$WEIR" check -c "$config" --connect
+has out 'missing: GRANT SELECT ON SEQUENCE weir.batch_id_seq TO'
+sql "grant usage on sequence weir.batch_id_seq to ${TEST//[^a-z0-9]/_}"
+says 0 "$WEIR" check -c "$config" --connect
+while read -r right table; do
+        sql "revoke $right on weir.$table from ${TEST//[^a-z0-9]/_}"
+        says 1 "$WEIR" check -c "$config" --connect
+        has out "missing: GRANT $right ON weir.$table TO"
+        sql "grant $right on weir.$table to ${TEST//[^a-z0-9]/_}"
+done <<'END'
+DELETE attempt
+DELETE claim_1
+UPDATE dead_letter
+UPDATE destination
+DELETE outbox
+INSERT outbox_stream
+UPDATE parked
+INSERT position_change
+END
 sql "drop owned by ${TEST//[^a-z0-9]/_}; drop role ${TEST//[^a-z0-9]/_}"
 
 # the schema: behind, ahead, changed

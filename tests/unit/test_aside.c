@@ -618,6 +618,23 @@ START_TEST(a_record_that_was_refused_is_run_whole)
 }
 END_TEST
 
+START_TEST(a_record_that_was_refused_stays_whole_whatever_class_it_gets)
+{
+        letter("a,b", 0, "decode");
+        said.answer = WEIR_RETRY;
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE class = 'attempts' AND attempts = 1"), 1);
+        fixture_int(watch, "WITH u AS (UPDATE weir.dead_letter SET failed_at = failed_at -"
+                           " interval '1min' RETURNING 1) SELECT count(*) FROM u");
+        said.answer = WEIR_DONE;
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_str_eq(said.ids, "aab"); /* b was not left behind */
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'applied'"), 1);
+        ck_assert_int_eq(COUNT("public.effect"), 2);
+        books_balance();
+}
+END_TEST
+
 START_TEST(a_record_that_still_is_no_event_is_kept_again)
 {
         worker.accept_json_batch = false;
@@ -738,6 +755,7 @@ int main(void)
         tcase_add_test(tcase, a_marked_letter_that_fails_for_good_is_published_again);
         tcase_add_test(tcase, a_letter_that_is_dropped_before_it_is_published_again_is_not);
         tcase_add_test(tcase, a_record_that_was_refused_is_run_whole);
+        tcase_add_test(tcase, a_record_that_was_refused_stays_whole_whatever_class_it_gets);
         tcase_add_test(tcase, a_record_that_still_is_no_event_is_kept_again);
         tcase_add_test(tcase, a_letter_that_an_operator_drops_meanwhile_does_not_come_into_effect);
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);

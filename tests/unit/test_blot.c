@@ -27,6 +27,13 @@ static const struct {
         { NULL, "a=1234", "12341234", "********" },
         { NULL, NULL, "plain", "plain" },
         { NULL, "a=%zz%4", "%zz%4", "*****" },
+        { "/hooks/ab%2Fcdefgh", NULL, "see /x?u=%2Fhooks%2Fab%252Fcdefgh.",
+          "see /x?u=************************." },
+        { "/hooks/ab%2Fcdefgh", NULL, "AB%25252FCDEFGH!", "***************!" },
+        { "/hooks/ab%252Fcdefgh", NULL, "ab/cdefgh!", "*********!" },
+        { "/bot123456:AAHdqTcvCH", NULL, "no aahdqtcvch here", "no ********** here" },
+        { "/bot123456:AAHdqTcvCH", NULL, "100%25 of bot", "100%25 of bot" },
+        { NULL, "token=a%2Bb+c%3D", "a%252bb%20c%253D", "****************" },
 };
 
 START_TEST(an_echo_does_not_say_the_url)
@@ -42,6 +49,7 @@ END_TEST
 START_TEST(a_secret_goes_wherever_it_stands)
 {
         char text[] = "abcABCab", bytes[] = { 'x', '\0', 'k', 'e', 'y' };
+        char encoded[] = "u=TO%2Fken%3D=!", signing[] = "key mfkq9r8gkyqr, whsec";
 
         weir_blot(text, sizeof text - 1, "abc");
         ck_assert_str_eq(text, "******ab");
@@ -51,6 +59,10 @@ START_TEST(a_secret_goes_wherever_it_stands)
         ck_assert_str_eq(text, "******ab");
         weir_blot(bytes, sizeof bytes, "key");
         ck_assert_mem_eq(bytes, "x\0***", 5);
+        weir_blot(encoded, sizeof encoded - 1, "to/ken==");
+        ck_assert_str_eq(encoded, "u=************!");
+        weir_blot(signing, sizeof signing - 1, "whsec_MfKQ9r8GKYqr");
+        ck_assert_str_eq(signing, "key ************, whsec");
 }
 END_TEST
 

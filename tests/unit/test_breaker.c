@@ -106,7 +106,7 @@ START_TEST(a_success_begun_before_another_relay_s_news_is_none)
 {
         struct weir_breaker breaker = after(0);
 
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 0, 500);
         ck_assert(!weir_breaker_delivered(&breaker, 499));
         ck_assert_int_eq(weir_breaker_ask(&breaker, 899), WEIR_BREAKER_WAIT);
         ck_assert(weir_breaker_delivered(&breaker, 900));
@@ -168,7 +168,7 @@ START_TEST(who_retires_stays_retired_until_somebody_opens)
         ck_assert(!weir_breaker_delivered(&breaker, 30));
         ck_assert(!weir_breaker_failed(&breaker, 1, 2, 5, backoff_ms));
         ck_assert_int_eq(weir_breaker_ask(&breaker, INT64_MAX), WEIR_BREAKER_RETIRED);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 0, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 0), WEIR_BREAKER_SEND);
 }
 END_TEST
@@ -177,17 +177,41 @@ START_TEST(what_others_found_out_counts_here)
 {
         struct weir_breaker breaker = after(1);
 
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_OPEN, 0, 0, 0, 500);
         ck_assert_int_eq(breaker.failures, 1);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 900, 0, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 899), WEIR_BREAKER_WAIT);
         weir_breaker_yield(&breaker, 1000);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 999), WEIR_BREAKER_WAIT);
         weir_breaker_probe(&breaker);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 5000, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 4, 500, 5000, 500);
         ck_assert_int_eq(breaker.not_before_us, 1000);
-        weir_breaker_learn(&breaker, WEIR_DESTINATION_RETIRED, 4, 0, 500);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_RETIRED, 4, 0, 0, 500);
         ck_assert_int_eq(weir_breaker_ask(&breaker, 2000), WEIR_BREAKER_RETIRED);
+}
+END_TEST
+
+START_TEST(a_wait_that_another_relay_was_told_of_ends_the_probe)
+{
+        struct weir_breaker breaker = after(3);
+        int64_t due_us = breaker.not_before_us;
+
+        weir_breaker_probe(&breaker);
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 3, due_us + 60000 * MS,
+                           due_us + 9000 * MS, due_us + 10);
+        ck_assert(!weir_breaker_delivered(&breaker, due_us)); /* younger than our question */
+        ck_assert_int_eq(weir_breaker_ask(&breaker, due_us + 60000 * MS - 1), WEIR_BREAKER_WAIT);
+        ck_assert_int_eq(weir_breaker_ask(&breaker, due_us + 60000 * MS), WEIR_BREAKER_PROBE);
+}
+END_TEST
+
+START_TEST(the_probe_of_another_relay_is_waited_for)
+{
+        struct weir_breaker breaker = after(0);
+
+        weir_breaker_learn(&breaker, WEIR_DESTINATION_WAITING, 3, 400, 900, 500);
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 899), WEIR_BREAKER_WAIT);
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 900), WEIR_BREAKER_PROBE);
 }
 END_TEST
 
@@ -212,6 +236,8 @@ int main(void)
         tcase_add_test(tcase, a_probe_that_says_nothing_may_be_repeated);
         tcase_add_test(tcase, who_retires_stays_retired_until_somebody_opens);
         tcase_add_test(tcase, what_others_found_out_counts_here);
+        tcase_add_test(tcase, a_wait_that_another_relay_was_told_of_ends_the_probe);
+        tcase_add_test(tcase, the_probe_of_another_relay_is_waited_for);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

@@ -7,6 +7,19 @@
 #define HOOK(more) SINKS("{ name = \"h\"; url = \"https://h/\";\n" more " }")
 #define URL(text) SINKS("{ name = \"h\";\nurl = \"" text "\"; allow_plain = true; }")
 
+/* Self-signed, of nobody: only its form is looked at. */
+static const char certificate[] =
+        "-----BEGIN CERTIFICATE-----\n"
+        "MIIBdTCCARugAwIBAgIUdgdeez5scfU23/7ALtE9wYVZJtUwCgYIKoZIzj0EAwIw\n"
+        "DzENMAsGA1UEAwwEd2VpcjAgFw0yNjExMjEyMDMxNTRaGA8yMTI2MTAyODIwMzE1\n"
+        "NFowDzENMAsGA1UEAwwEd2VpcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAmp\n"
+        "vMiymO5mWuYTSDmWelB6ZRLE8VvGAa5Va7Bnq0otteDspzYSG3YVcEPzV9nhfGBu\n"
+        "QicY5JBoO5myiR89U9ujUzBRMB0GA1UdDgQWBBTqatxIaweRECYYl8Ea3Sz9DDJQ\n"
+        "eDAfBgNVHSMEGDAWgBTqatxIaweRECYYl8Ea3Sz9DDJQeDAPBgNVHRMBAf8EBTAD\n"
+        "AQH/MAoGCCqGSM49BAMCA0gAMEUCIBtoQ3jIze6/b6kQ96f0w0vwyb2UFdC49CVm\n"
+        "Utu/0kYCAiEAqBUOpX5Ht4qkYgepveRExhPMMfYJ/tGs943l3Db6ciw=\n"
+        "-----END CERTIFICATE-----\n";
+
 START_TEST(a_sink_gets_the_defaults)
 {
         struct reading reading = parse(
@@ -58,7 +71,7 @@ START_TEST(every_key_of_a_sink_is_read)
 
         put_bytes("secret", 0600, "whsec_Zmlyc3Q=\n", 15);
         put_bytes("token", 0400, "tok.en\n", 7);
-        put("ca.pem", "");
+        put("ca.pem", certificate);
         setenv("WEIR_TEST_SECRET", "second", 1);
         put("main.cfg", MINIMAL
             "sinks = ( { name = \"all_1\"; url = \"http://[::1]:80/\"; mode = "
@@ -117,6 +130,7 @@ static const struct {
         { HOOK("origin = \"https://h\";"), "t.cfg:5: sinks.origin: is not a DNS name", "DNS" },
         { HOOK("request_rate = 5;"), "t.cfg:5: sinks.request_rate:", "set origin" },
         { HOOK("reply_topic = \"..\";"), "t.cfg:5: sinks.reply_topic: \"..\"", "Kafka" },
+        { HOOK("ca_file = \"/dev/null\";"), "t.cfg:5: sinks.ca_file: holds no certificate", "PEM" },
         { HOOK("ca_file = \"/nonexistent/ca.pem\";"), "t.cfg:5: sinks.ca_file: cannot be read",
           "PEM" },
         { HOOK("secret_next_env = \"WEIR_TEST_SECRET\";"),

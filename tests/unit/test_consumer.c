@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of lib/kafka/consumer.c, rebalance.c, assign.c and partition.c against the development
+ * Tests of lib/kafka/consumer.c, rebalance.c, assign.c, partition.c and queue.c against the development
  * broker. Its first join takes 3 s and a rebalance nearly a session, so several rules share one
  * membership where they do not disturb each other. Nothing sleeps: conditions are waited for.
  */

@@ -81,6 +81,30 @@ START_TEST(newest_first_as_far_as_the_window_goes)
 }
 END_TEST
 
+START_TEST(what_was_parked_takes_no_place)
+{
+        passed(10, 3, "1");
+        passed(20, 0, "1");
+        OK(weir_pg_run(pg, "UPDATE weir.batch SET parked = 15 WHERE records = 20", reterr));
+        passed(4, 0, "1");
+        OK(weir_pg_run(pg, "UPDATE weir.batch SET parked = 4 WHERE records = 4", reterr));
+        load("1", 6);
+        ck_assert_uint_eq(count, 1);
+        is(0, 5, 10, 3);
+}
+END_TEST
+
+START_TEST(thousands_of_another_version_hide_nothing)
+{
+        passed(10, 3, "1");
+        for (int i = 0; i < 200; i++)
+                passed(1, 0, "2");
+        load("1", 10);
+        ck_assert_uint_eq(count, 1);
+        is(0, 0, 10, 3);
+}
+END_TEST
+
 START_TEST(another_version_begins_anew_and_wipes_nothing_out)
 {
         passed(10, 3, "1");
@@ -152,6 +176,8 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, newest_first_as_far_as_the_window_goes);
+        tcase_add_test(tcase, what_was_parked_takes_no_place);
+        tcase_add_test(tcase, thousands_of_another_version_hide_nothing);
         tcase_add_test(tcase, another_version_begins_anew_and_wipes_nothing_out);
         tcase_add_test(tcase, a_move_forgets_nothing_and_an_operators_word_all);
         tcase_add_test(tcase, of_a_long_trail_the_end_is_read);

@@ -67,6 +67,20 @@ START_TEST(the_smaller_of_two_rates_counts_and_none_is_no_limit)
 }
 END_TEST
 
+START_TEST(a_missing_topic_is_missing_only_after_a_while)
+{
+        struct weir_outlet topic = { .kind = 't' };
+
+        ck_assert(weir_outlet_may_be_made(&topic, 1000000));
+        ck_assert(weir_outlet_may_be_made(&topic, 3999999));
+        ck_assert(!weir_outlet_may_be_made(&topic, 4000000));
+        ck_assert(!weir_outlet_may_be_made(&topic, 13000000));
+        ck_assert(weir_outlet_may_be_made(&topic, 24000000)); /* sent again, later */
+        ck_assert(weir_outlet_may_be_made(&topic, 25000000));
+        ck_assert(!weir_outlet_may_be_made(&topic, 27000000));
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("rate");
@@ -77,6 +91,7 @@ int main(void)
         tcase_add_test(tcase, a_moment_is_used_once_and_not_before_it_comes);
         tcase_add_test(tcase, a_pause_is_no_reason_for_a_burst);
         tcase_add_test(tcase, the_smaller_of_two_rates_counts_and_none_is_no_limit);
+        tcase_add_test(tcase, a_missing_topic_is_missing_only_after_a_while);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
