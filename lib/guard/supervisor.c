@@ -261,6 +261,31 @@ static void overtime(struct supervisor *all)
         }
 }
 
+/* What cannot start says so alone: the relay does not complain of the same PostgreSQL beside it. */
+static bool relay_is_due(const struct supervisor *all)
+{
+        for (size_t i = 0; i < all->family.count; i++) {
+                const struct weir_child *child = &all->family.processes[i].child;
+
+                if (child->was_ready || child->deaths > 0)
+                        return true;
+        }
+        return all->orders > 0;
+}
+
+static void look_after_all(struct supervisor *all)
+{
+        int64_t now_us = weir_clock_us();
+
+        for (size_t i = 0; i < all->family.count; i++) {
+                struct weir_process *process = &all->family.processes[i];
+
+                if (process->child.worker || relay_is_due(all))
+                        weir_process_look_after(process, &all->env, all->orders > 0, now_us);
+        }
+        tell_manager(all, now_us);
+}
+
 int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
@@ -283,13 +308,9 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         }
         weir_herald_open(&all.herald);
         while (!is_over(&all)) {
-                int64_t now_us = weir_clock_us();
                 int signal_number;
 
-                for (size_t i = 0; i < all.family.count; i++)
-                        weir_process_look_after(&all.family.processes[i], &all.env, all.orders > 0,
-                                                now_us);
-                tell_manager(&all, now_us);
+                look_after_all(&all);
                 signal_number = sigtimedwait(&all.signals, NULL, &tick);
                 if (signal_number == SIGTERM || signal_number == SIGINT)
                         obey(&all, signal_number);
