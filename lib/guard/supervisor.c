@@ -10,6 +10,8 @@
  *               while PostgreSQL is away a worker could do nothing anyway.
  * Own group     each process is the leader of a process group, so that Ctrl-C reaches the supervisor alone, which
  *               passes it on once. Two signals would mean: hurry.
+ * Blocked       a process begins with SIGTERM, SIGINT and SIGHUP blocked and takes them when it has a thread for them. One
+ *               that came before, while it still read its file, would have ended it: a death that nobody died of.
  * First start   all or nothing: a worker that cannot start, because of its options or of a table, is a mistake that
  *               somebody should see now. Later it is an accident, and tried again.
  */
@@ -45,9 +47,9 @@ struct member {
         struct weir_watch watch;
         struct weir_death death; /* what NOTES writes down */
         int32_t stuck_thread;    /* ended because of it; 0 = not */
-        bool renewed;            /* told to end, to begin anew */
-        char *worker;            /* its name, as long as we live; NULL = the relay */
-        uint32_t notes;          /* tries */
+        bool renewed;   /* told to end, to begin anew; told once, a second SIGTERM would hurry it */
+        char *worker;   /* its name, as long as we live; NULL = the relay */
+        uint32_t notes; /* tries */
         int64_t note_at_us;
         char name[80]; /* in the log: "audit", "audit/1", "relay" */
 };
@@ -58,11 +60,12 @@ struct supervisor {
         struct weir_child_policy policy;
         struct member *members;
         size_t count;
-        sigset_t signals, before;
-        int orders; /* signals to stop */
+        sigset_t signals, before, blocked; /* before: ours; blocked: what a process begins with */
+        int orders;                        /* signals to stop */
         bool relay_told;
         pid_t reader;    /* that tries the file; 0 = none */
         bool read_again; /* told so while it was at it */
+        bool killed;     /* one that was over its time: it did not end by itself */
         struct weir_herald herald;
         int64_t end_at_us;
         int status;
@@ -136,10 +139,13 @@ static void start(struct supervisor *all, struct member *member)
         weir_board_clear(child->board);
         weir_watch_begin(&member->watch, all->conf->handler_deadline_ms * 1000);
         member->stuck_thread = 0;
+        member->renewed = false;
         pid = fork();
         if (pid == 0) {
                 setpgid(0, 0);
-                sigprocmask(SIG_SETMASK, &all->before, NULL);
+                signal(SIGTTOU,
+                       SIG_IGN); /* a terminal with tostop would stop it at its first line */
+                sigprocmask(SIG_SETMASK, &all->blocked, NULL);
                 all->calls->become(all->calls->context, child->worker, child->index,
                                    child->board_fd, supervisor);
                 _exit(127);
@@ -269,7 +275,6 @@ static void died(struct supervisor *all, struct member *member, int wait_status)
         struct weir_child *child = &member->child;
 
         if (member->renewed && !all->orders && WIFEXITED(wait_status)) {
-                member->renewed = false;
                 child->state = WEIR_CHILD_DOWN;
                 child->pid = 0;
                 child->start_at_us = weir_clock_us();
@@ -429,10 +434,13 @@ static void take_file(struct supervisor *all, int wait_status)
                         struct member *member = &all->members[i];
 
                         member->watch.deadline_us = conf->handler_deadline_ms * 1000;
+                        if (member->child.misfits) /* it waits for nothing else */
+                                member->child.start_at_us = weir_clock_us();
                         if (member->child.state != WEIR_CHILD_RUNS)
                                 continue;
+                        if (!member->renewed)
+                                kill(member->child.pid, member->child.worker ? SIGHUP : SIGTERM);
                         member->renewed = !member->child.worker;
-                        kill(member->child.pid, member->child.worker ? SIGHUP : SIGTERM);
                 }
         } else {
                 weir_conf_free(conf);
@@ -486,11 +494,15 @@ static void overtime(struct supervisor *all)
         for (size_t i = 0; i < all->count; i++) {
                 struct weir_child *child = &all->members[i].child;
 
-                if (child->pid <= 0)
+                if (child->state != WEIR_CHILD_RUNS && child->state != WEIR_CHILD_NOTES)
                         continue;
-                weir_log(WEIR_LOG_WARN, "process.overtime", LOG_S("worker", all->members[i].name),
-                         LOG_I("pid", child->pid), LOG_S("action", "kill"));
-                kill(child->pid, SIGKILL);
+                if (child->pid > 0) { /* else it waits for the next try of a suspicion */
+                        weir_log(WEIR_LOG_WARN, "process.overtime",
+                                 LOG_S("worker", all->members[i].name), LOG_I("pid", child->pid),
+                                 LOG_S("action", "kill"));
+                        kill(child->pid, SIGKILL);
+                }
+                all->killed = true;
                 child->state = WEIR_CHILD_ENDED;
         }
 }
@@ -507,6 +519,10 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         sigaddset(&all.signals, SIGHUP);
         sigaddset(&all.signals, SIGCHLD);
         sigprocmask(SIG_BLOCK, &all.signals, &all.before);
+        all.blocked = all.before;
+        sigaddset(&all.blocked, SIGTERM);
+        sigaddset(&all.blocked, SIGINT);
+        sigaddset(&all.blocked, SIGHUP);
         if (make_family(&all, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));
                 free_family(&all);
@@ -529,8 +545,8 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                 reap(&all);
                 overtime(&all);
         }
-        weir_log(all.status ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
-                 LOG_S("clean", all.status ? "no" : "yes"));
+        weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
+                 LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
         free_family(&all);
         weir_conf_free(all.conf);
