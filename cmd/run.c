@@ -70,13 +70,16 @@ static bool knows(const struct weir_conf *conf, const char *worker)
         return false;
 }
 
-/* Errors are printed. */
+/* Errors are printed. The supervisor logs as the file says from here on, as its workers do. */
 static struct weir_conf *read_again(void *context)
 {
         const struct words *words = context;
         struct weir_conf *conf = NULL;
 
-        return cmd_load("run", words->config_path, &conf) == CMD_DONE ? conf : NULL;
+        if (cmd_load("run", words->config_path, &conf) != CMD_DONE)
+                return NULL;
+        cmd_log_setup(conf);
+        return conf;
 }
 
 /* NAME:INDEX, or :0 for the relay. */

@@ -92,22 +92,23 @@ static void tell_change(void *context, const char *key, const char *of, bool rel
 /* What cannot be taken over changes nothing; the supervisor has looked at the file before. */
 static void reload(struct weir_runtime *runtime, struct orders *orders)
 {
-        const struct weir_conf *before = weir_runtime_conf(runtime);
+        const struct weir_conf *first = weir_runtime_conf(runtime);
         struct weir_conf_problems problems = { 0 };
         struct weir_error error = { 0 };
         struct weir_conf *conf = NULL;
-        int r = weir_runtime_load(before->path, &conf, &problems, &error);
+        int r = weir_runtime_load(first->path, &conf, &problems, &error);
 
         weir_conf_problems_fini(&problems);
         if (r == 0)
-                r = weir_conf_diff(before, conf, tell_change, NULL, &error);
+                r = weir_conf_diff(first, conf, tell_change, NULL, &error);
         if (r >= 0) {
-                int64_t deadline_ms = conf->stop_deadline_ms;
+                const struct weir_conf *now = conf;
 
-                cmd_log_setup(conf);
                 r = weir_runtime_reload(runtime, WEIR_TAKE(conf), &error);
-                if (r == 0)
-                        orders->deadline_ms = deadline_ms;
+                if (r == 0) {
+                        cmd_log_setup(now);
+                        orders->deadline_ms = now->stop_deadline_ms;
+                }
         }
         weir_conf_free(conf);
         if (r < 0)
@@ -120,7 +121,7 @@ static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
                         struct weir_error *reterr)
 {
         for (;;) {
-                if (orders->reload && !orders->end_at_ms) {
+                if (orders->reload && !orders->end_at_ms && weir_runtime_reloaded(runtime)) {
                         orders->reload = false;
                         reload(runtime, orders);
                 }

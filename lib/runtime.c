@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/diff.h"
 #include "flow/member.h"
 #include "kafka/cluster.h"
 #include "setup.h"
@@ -31,6 +32,7 @@ struct slot {                     /* one configured worker */
 };
 
 struct weir_runtime {
+        struct weir_shared_conf *first; /* KE1: what cannot be taken over runs as it says there */
         struct weir_shared_conf *shared;
         struct weir_conf *conf; /* of shared */
         struct weir_runtime_role role;
@@ -107,7 +109,8 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 weir_shared_conf_put(shared);
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");
         }
-        runtime->shared = shared;
+        runtime->shared = runtime->first = shared;
+        shared->users++;
         runtime->conf = conf;
         runtime->role = role;
         runtime->stop.fd = -1;
@@ -280,6 +283,22 @@ static const struct weir_conf_worker *find_worker(const struct weir_conf *conf, 
         return NULL;
 }
 
+/* Another plugin in the same file has other tables, which nobody checked, and other migrations. */
+static int same_plugin(const struct weir_setup *running, const struct weir_setup *setup,
+                       struct weir_error *reterr)
+{
+        const char *was = weir_plugin_worker(running->plugin)->name;
+        const char *is = weir_plugin_worker(setup->plugin)->name;
+
+        if (strcmp(was, is) == 0)
+                return 0;
+        return weir_fail(reterr, WEIR_EABI, 0,
+                         "%s: worker %s: %s is the plugin '%s' now, '%s' runs: put '%s' back, or "
+                         "restart weir to change to '%s'",
+                         setup->worker->where, setup->worker->name, weir_plugin_path(setup->plugin),
+                         is, was, was, is);
+}
+
 /* All are opened before one is used: a reload happens whole or not at all. */
 static int open_new(struct weir_runtime *runtime, struct weir_shared_conf *shared,
                     struct weir_setup **setups, struct weir_error *reterr)
@@ -293,12 +312,22 @@ static int open_new(struct weir_runtime *runtime, struct weir_shared_conf *share
                         continue;
                 r = weir_setup_load(shared, worker, &setups[i], reterr);
                 if (r == 0)
+                        r = same_plugin(runtime->slots[i].setup, setups[i], reterr);
+                if (r == 0)
                         r = weir_setup_open(setups[i], runtime->pool, runtime->owner,
                                             runtime->role.process, reterr);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+bool weir_runtime_reloaded(const struct weir_runtime *runtime)
+{
+        for (size_t i = 0; i < runtime->count; i++)
+                if (!weir_member_reloaded(runtime->slots[i].member))
+                        return false;
+        return true;
 }
 
 int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
@@ -308,9 +337,10 @@ int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
         struct weir_setup **setups = calloc(runtime->count + 1, sizeof(struct weir_setup *));
         int r = shared && setups ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "reload");
 
-        for (size_t i = 0; r == 0 && i < runtime->count; i++)
-                if (!weir_member_reloaded(runtime->slots[i].member))
-                        r = weir_fail(reterr, WEIR_EUSAGE, 0, "the last reload is not through yet");
+        if (r == 0 && !weir_runtime_reloaded(runtime))
+                r = weir_fail(reterr, WEIR_EUSAGE, 0, "the last reload is not through yet");
+        if (r == 0)
+                r = weir_conf_keep(runtime->first->conf, conf, reterr);
         if (r == 0)
                 r = open_new(runtime, shared, setups, reterr);
         for (size_t i = 0; i < runtime->count && setups; i++) {
@@ -418,6 +448,7 @@ void weir_runtime_free(struct weir_runtime *runtime)
         weir_pool_free(runtime->pool);
         weir_latch_fini(&runtime->stop);
         weir_shared_conf_put(runtime->shared);
+        weir_shared_conf_put(runtime->first);
         free(runtime->slots);
         free(runtime->migrations_path);
         free(runtime);
@@ -425,5 +456,5 @@ void weir_runtime_free(struct weir_runtime *runtime)
 
 const struct weir_conf *weir_runtime_conf(const struct weir_runtime *runtime)
 {
-        return runtime->conf;
+        return runtime->first->conf;
 }

@@ -22,9 +22,12 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                       struct weir_runtime_role role, struct weir_runtime **ret,
                       struct weir_error *reterr);
 /* Main thread, while it runs: open plugins anew with @conf beside the old ones, and go over to them at the next batch.
- * When one cannot be opened nothing changes. Takes over @conf, also on failure. */
+ * What cannot be taken over stays as it runs (weir_conf_keep). When a plugin cannot be opened, or is another one than
+ * the one that runs, nothing changes. Takes over @conf, also on failure. Only when the last one is through: reloaded(). */
 int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
                         struct weir_error *reterr);
+bool weir_runtime_reloaded(const struct weir_runtime *runtime);
+/* What it began with: what no reload can change has its value from there. */
 const struct weir_conf *weir_runtime_conf(const struct weir_runtime *runtime);
 
 #endif

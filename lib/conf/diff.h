@@ -4,7 +4,7 @@
 /*
  * diff - what differs between two configurations, and whether a running process can take it over
  *
- * Thread   any; neither is changed.
+ * Thread   any.
  */
 #include "conf/conf.h"
 
@@ -15,5 +15,10 @@ typedef void weir_conf_difference(void *context, const char *key, const char *of
  * that is in one of them only is one difference, "workers" or "sinks". Secrets are compared, never shown. */
 int weir_conf_diff(const struct weir_conf *before, const struct weir_conf *after,
                    weir_conf_difference *told, void *context, struct weir_error *reterr);
+
+/* KE1. Give @conf the values of @running wherever a running process cannot take over another one. 0 or WEIR_ENOMEM:
+ * @conf is of no use then. */
+int weir_conf_keep(const struct weir_conf *running, struct weir_conf *conf,
+                   struct weir_error *reterr);
 
 #endif

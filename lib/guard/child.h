@@ -13,6 +13,7 @@
  *
  *  CH1 between a death and the next start all that is suspected of it was written down.
  *  CH2 a process that commits something between two deaths is never marked failed.
+ *  CH3 a process that cannot read its file (it could once) has not died: it is tried again until it can.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,8 +42,9 @@ struct weir_child {
         struct weir_board *board;
         int board_fd;
         int64_t start_at_us, started_us;
-        bool was_ready;  /* once in its life */
-        uint32_t deaths; /* in a row, without a commit */
+        bool was_ready;   /* once in its life */
+        uint32_t deaths;  /* in a row, without a commit */
+        uint32_t misfits; /* in a row, because its file is not to be read */
         uint32_t starts;
         int status; /* the last exit status, or 128 + signal */
 };

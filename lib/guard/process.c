@@ -7,6 +7,8 @@
  * before that one has ended well. While PostgreSQL is away a worker could do nothing anyway.
  * Own group     each process is the leader of a process group, so that Ctrl-C reaches the supervisor alone, which
  *               passes it on once. Two signals would mean: hurry.
+ * Blocked       a process begins with SIGTERM, SIGINT and SIGHUP blocked and takes them when it has a thread for them. One
+ *               that came before, while it still read its file, would have ended it: a death that nobody died of.
  */
 #include "guard/process.h"
 
@@ -61,10 +63,13 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
         weir_board_clear(child->board);
         weir_watch_begin(&process->watch, env->conf->handler_deadline_ms * 1000);
         process->stuck_thread = 0;
+        process->renewed = false;
         pid = fork();
         if (pid == 0) {
                 setpgid(0, 0);
-                sigprocmask(SIG_SETMASK, &env->mask, NULL);
+                signal(SIGTTOU,
+                       SIG_IGN); /* a terminal with tostop would stop it at its first line */
+                sigprocmask(SIG_SETMASK, &env->blocked, NULL);
                 env->become(env->context, child->worker, child->index, child->board_fd, supervisor);
                 _exit(127);
         }

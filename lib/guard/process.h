@@ -17,7 +17,8 @@
 struct weir_process_env {
         const struct weir_conf *conf; /* of the last file that was good */
         struct weir_child_policy policy;
-        sigset_t mask; /* that processes are given back */
+        sigset_t mask;    /* ours, before we were the supervisor */
+        sigset_t blocked; /* what a process begins with */
         /* In the forked process: become the worker's process (exec). Returns only when that fails. @worker NULL: the
          * relay. */
         void (*become)(void *context, const char *worker, uint32_t index, int board_fd,
@@ -30,11 +31,11 @@ struct weir_process {
         struct weir_watch watch;
         struct weir_death death; /* what NOTES writes down */
         int32_t stuck_thread;    /* ended because of it; 0 = not */
-        bool renewed;            /* told to end, to begin anew */
-        char *worker;            /* its name, as long as we live; NULL = the relay */
-        uint32_t notes;          /* tries to write the suspicions */
-        int64_t note_at_us;      /* the next one */
-        char name[80];           /* in the log: "audit", "audit/1", "relay" */
+        bool renewed;   /* told to end, to begin anew; told once, a second SIGTERM would hurry it */
+        char *worker;   /* its name, as long as we live; NULL = the relay */
+        uint32_t notes; /* tries to write the suspicions */
+        int64_t note_at_us; /* the next one */
+        char name[80];      /* in the log: "audit", "audit/1", "relay" */
 };
 
 /* The @index-th of @of processes of @worker. < 0: no memory, or no board, errno says which. */

@@ -38,6 +38,7 @@ struct supervisor {
         bool relay_told;
         pid_t reader;    /* that tries the file; 0 = none */
         bool read_again; /* told so while it was at it */
+        bool killed;     /* one that was over its time: it did not end by itself */
         uint32_t reloads;
         struct weir_herald herald;
         int64_t end_at_us;
@@ -81,7 +82,6 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
         struct weir_child *child = &process->child;
 
         if (process->renewed && !all->orders && WIFEXITED(wait_status)) {
-                process->renewed = false;
                 child->state = WEIR_CHILD_DOWN;
                 child->pid = 0;
                 child->start_at_us = weir_clock_us();
@@ -175,10 +175,13 @@ static void take_file(struct supervisor *all, int wait_status)
                         struct weir_process *process = &all->family.processes[i];
 
                         process->watch.deadline_us = conf->handler_deadline_ms * 1000;
+                        if (process->child.misfits) /* it waits for nothing else */
+                                process->child.start_at_us = weir_clock_us();
                         if (process->child.state != WEIR_CHILD_RUNS)
                                 continue;
+                        if (!process->renewed)
+                                kill(process->child.pid, process->child.worker ? SIGHUP : SIGTERM);
                         process->renewed = !process->child.worker;
-                        kill(process->child.pid, process->child.worker ? SIGHUP : SIGTERM);
                 }
         } else {
                 weir_conf_free(conf);
@@ -251,12 +254,15 @@ static void overtime(struct supervisor *all)
         for (size_t i = 0; i < all->family.count; i++) {
                 struct weir_child *child = &all->family.processes[i].child;
 
-                if (child->pid <= 0)
+                if (child->state != WEIR_CHILD_RUNS && child->state != WEIR_CHILD_NOTES)
                         continue;
-                weir_log(WEIR_LOG_WARN, "process.overtime",
-                         LOG_S("worker", all->family.processes[i].name), LOG_I("pid", child->pid),
-                         LOG_S("action", "kill"));
-                kill(child->pid, SIGKILL);
+                if (child->pid > 0) { /* else it waits for the next try of a suspicion */
+                        weir_log(WEIR_LOG_WARN, "process.overtime",
+                                 LOG_S("worker", (const char *)all->family.processes[i].name),
+                                 LOG_I("pid", child->pid), LOG_S("action", "kill"));
+                        kill(child->pid, SIGKILL);
+                }
+                all->killed = true;
                 child->state = WEIR_CHILD_ENDED;
         }
 }
@@ -299,6 +305,10 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         sigaddset(&all.signals, SIGHUP);
         sigaddset(&all.signals, SIGCHLD);
         sigprocmask(SIG_BLOCK, &all.signals, &all.env.mask);
+        all.env.blocked = all.env.mask;
+        sigaddset(&all.env.blocked, SIGTERM);
+        sigaddset(&all.env.blocked, SIGINT);
+        sigaddset(&all.env.blocked, SIGHUP);
         take_conf(&all, conf);
         if (weir_family_init(&all.family, conf, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));
@@ -319,8 +329,8 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                 reap(&all);
                 overtime(&all);
         }
-        weir_log(all.status ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
-                 LOG_S("clean", all.status ? "no" : "yes"));
+        weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
+                 LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
         weir_family_fini(&all.family);
         weir_conf_free(all.conf);

@@ -11,6 +11,8 @@
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
  * headers prints partition and offset, and all headers as NAME=VALUE, in their order
+ * ledger prints what the coordinator wrote down about a group, in its order: "commit TOPIC PARTITION OFFSET" for each
+ *   commit, "generation N" for each state of the group: a rebalance is a new number
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -294,6 +296,71 @@ static void records(const char *brokers, const char *topic,
         rd_kafka_destroy(rk);
 }
 
+/* ---- what the coordinator remembers ---------------------------------------------------------- */
+
+struct bytes { /* big endian; what is behind the end reads as 0, and ok says so */
+        const unsigned char *at;
+        size_t left;
+        bool ok;
+};
+
+static int64_t take_int(struct bytes *bytes, size_t size)
+{
+        uint64_t value = 0;
+
+        if (bytes->left < size) {
+                bytes->ok = false;
+                return 0;
+        }
+        for (size_t i = 0; i < size; i++)
+                value = value << 8 | bytes->at[i];
+        bytes->at += size;
+        bytes->left -= size;
+        return size == 2 ? (int16_t)value : size == 4 ? (int32_t)value : (int64_t)value;
+}
+
+/* A string of at most 255 bytes. */
+static void take_text(struct bytes *bytes, char ret[256])
+{
+        int64_t size = take_int(bytes, 2);
+
+        if (size < 0 || size > 255 || (size_t)size > bytes->left) {
+                bytes->ok = false;
+                size = 0;
+        }
+        memcpy(ret, bytes->at, (size_t)size);
+        ret[size] = '\0';
+        bytes->at += size;
+        bytes->left -= (size_t)size;
+}
+
+static const char *ledger_group;
+
+/* Keys 0 and 1 are commits, 2 is the group; a record without a value takes one back. */
+static void print_ledger(const rd_kafka_message_t *message)
+{
+        struct bytes key = { message->key, message->key_len, true };
+        struct bytes value = { message->payload, message->len, true };
+        int64_t kind = take_int(&key, 2), number;
+        char group[256], topic[256], protocol[256];
+
+        take_text(&key, group);
+        if (!key.ok || !message->payload || strcmp(group, ledger_group) != 0)
+                return;
+        take_int(&value, 2); /* version */
+        if (kind == 0 || kind == 1) {
+                take_text(&key, topic);
+                number = take_int(&key, 4);
+                printf("commit %s %" PRId64 " %" PRId64 "\n", topic, number, take_int(&value, 8));
+        } else if (kind == 2) {
+                take_text(&value, protocol);
+                printf("generation %" PRId64 "\n", take_int(&value, 4));
+        }
+        if (!key.ok || !value.ok)
+                die("__consumer_offsets: offset %" PRId64 " of partition %d is not as expected",
+                    message->offset, message->partition);
+}
+
 static void committed(rd_kafka_t *rk, const char *topic)
 {
         rd_kafka_topic_partition_list_t *list = list_of(rk, topic, RD_KAFKA_OFFSET_INVALID);
@@ -448,6 +515,11 @@ int main(int argc, char **argv)
                 records(argv[1], argv[3], print_headers);
                 return 0;
         }
+        if (!strcmp(what, "ledger") && given == 1) {
+                ledger_group = argv[3];
+                records(argv[1], "__consumer_offsets", print_ledger);
+                return 0;
+        }
         rk = argc > 2
                      ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1], NULL)
                      : NULL;
@@ -470,7 +542,7 @@ int main(int argc, char **argv)
         else
                 die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
                     "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | produce TOPIC PARTITION [OPTION...] <VALUES");
+                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

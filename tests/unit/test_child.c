@@ -75,6 +75,26 @@ START_TEST(CH2_who_commits_between_two_deaths_is_never_given_up)
 }
 END_TEST
 
+START_TEST(CH3_a_file_with_mistakes_is_no_death_and_no_end)
+{
+        die(0);
+        weir_child_noted(&child, &policy);
+        for (uint32_t i = 1; i <= 3 * policy.limit; i++) {
+                weir_child_started(&child, 8, 0);
+                weir_child_died(&child, &policy, EXITED(78), 0);
+                ck_assert_uint_eq(child.deaths, 1);
+                ck_assert_uint_eq(child.misfits, i);
+                ck_assert_int_le(child.start_at_us, 400000);
+                weir_child_noted(&child, &policy);
+                ck_assert_int_eq(child.state, WEIR_CHILD_DOWN);
+        }
+        weir_child_started(&child, 8, 0);
+        die(0);
+        ck_assert_uint_eq(child.misfits, 0);
+        ck_assert_uint_eq(child.deaths, 2);
+}
+END_TEST
+
 START_TEST(only_one_that_never_was_ready_and_says_so_is_unfit)
 {
         ck_assert(!weir_child_unfit(&child, EXITED(78)));
@@ -202,6 +222,7 @@ int main(void)
         tcase_add_test(tcase, CH1_it_is_not_down_before_it_is_noted);
         tcase_add_test(tcase, delays_grow_and_the_limit_is_the_end);
         tcase_add_test(tcase, CH2_who_commits_between_two_deaths_is_never_given_up);
+        tcase_add_test(tcase, CH3_a_file_with_mistakes_is_no_death_and_no_end);
         tcase_add_test(tcase, only_one_that_never_was_ready_and_says_so_is_unfit);
         tcase_add_test(tcase, DE1_only_what_was_inside_a_handler_is_suspected);
         tcase_add_test(tcase, DE2_the_thread_that_broke_is_the_only_suspect);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* diff, keep - what a running process takes over of another file, and what stays and is named */
+#include "conf/diff.h"
+#include "conf/key.h"
+#include "conf/show.h"
+#include "conf_fixture.h"
+
+static const char running_text[] =
+        "kafka = { brokers = \"b:1\"; properties = [ \"client.rack=r1\", \"debug=all\" ]; };\n"
+        "store = { url = \"postgresql:///one\"; connections = 3; };\n"
+        "memory = { queue = \"1MiB\"; };\nplugin_path = [ \"/one\", \"/two\" ];\n"
+        "workers = ( { name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\", \"u\" ];\n"
+        "  start = \"2026-01-31T08:00:00Z\"; static_membership = true; processes = 2;\n"
+        "  batch = { max_events = 7; }; } );\n";
+static const char other_text[] =
+        "kafka = { brokers = \"c:2\"; properties = [ \"client.rack=r2\" ]; };\n"
+        "store = { url = \"postgresql:///two\"; connections = 4; };\n"
+        "memory = { queue = \"2MiB\"; };\nplugin_path = [ \"/three\" ];\nlog = { level = \"debug\"; };\n"
+        "workers = ( { name = \"b\"; plugin = \"p\"; group = \"gb\"; topics = [ \"b\" ]; },\n"
+        "  { name = \"a\"; plugin = \"q\"; group = \"h\"; topics = [ \"v\" ]; start = \"latest\";\n"
+        "  batch = { max_events = 9; }; } );\n";
+
+struct told {
+        int fixed, reloadable;
+        char keys[1024];
+};
+
+static void tell(void *context, const char *key, const char *of, bool reloadable)
+{
+        struct told *told = context;
+        size_t used = strlen(told->keys);
+
+        told->fixed += !reloadable;
+        told->reloadable += reloadable;
+        if (!reloadable)
+                snprintf(told->keys + used, sizeof told->keys - used, "%s%s%s%s", used ? " " : "",
+                         key, of ? "@" : "", of ? of : "");
+}
+
+static struct told compare(const struct weir_conf *before, const struct weir_conf *after)
+{
+        struct told told = { 0 };
+        struct weir_error error;
+
+        ck_assert_int_ge(weir_conf_diff(before, after, tell, &told, &error), 0);
+        return told;
+}
+
+START_TEST(what_needs_a_restart_is_named_with_its_worker)
+{
+        struct reading running = parse(running_text), other = parse(other_text);
+        struct told told = compare(running.conf, other.conf);
+
+        ck_assert_str_eq(
+                told.keys,
+                "kafka.brokers kafka.properties store.url store.connections memory.queue "
+                "plugin_path workers.plugin@a workers.group@a workers.topics@a "
+                "workers.processes@a workers.static_membership@a workers.start@a workers@b");
+        ck_assert_int_eq(told.reloadable, 2); /* log.level, workers.batch.max_events */
+        done(&running);
+        done(&other);
+}
+END_TEST
+
+START_TEST(KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new)
+{
+        struct reading running = parse(running_text), other = parse(other_text);
+        const struct weir_conf_worker *worker = &other.conf->workers[1];
+        struct weir_error error;
+
+        ck_assert_int_eq(weir_conf_keep(running.conf, other.conf, &error), 0);
+        done(&running); /* nothing of it is used any more */
+        ck_assert_str_eq(other.conf->kafka_brokers, "b:1");
+        ck_assert_uint_eq(other.conf->property_count, 2);
+        ck_assert_str_eq(other.conf->properties[0].name, "client.rack");
+        ck_assert_str_eq(other.conf->properties[0].value, "r1");
+        ck_assert_str_eq(other.conf->store_url, "postgresql:///one");
+        ck_assert_uint_eq(other.conf->store_connections, 3);
+        ck_assert_uint_eq(other.conf->memory_queue_bytes, 1 << 20);
+        ck_assert_uint_eq(other.conf->plugin_path_count, 2);
+        ck_assert_str_eq(other.conf->plugin_path[1], "/two");
+        ck_assert_str_eq(worker->plugin, "p");
+        ck_assert_str_eq(worker->group, "g");
+        ck_assert_uint_eq(worker->topic_count, 2);
+        ck_assert_str_eq(worker->topics[1], "u");
+        ck_assert_int_eq(worker->start, WEIR_START_TIME);
+        ck_assert_int_gt(worker->start_time_ms, 0);
+        ck_assert(worker->static_membership);
+        ck_assert_uint_eq(worker->processes, 2);
+        ck_assert_uint_eq(worker->batch_max_events, 9);
+        ck_assert_str_eq(other.conf->log_level, "debug");
+        ck_assert_str_eq(other.conf->workers[0].group, "gb");
+        done(&other);
+}
+END_TEST
+
+/* Of every key in the table, also of those that will be added. */
+START_TEST(KE1_after_it_no_key_is_left_that_needs_a_restart)
+{
+        struct reading running = parse(running_text), other = parse(other_text);
+        struct weir_error error;
+        struct told told;
+
+        ck_assert_int_eq(weir_conf_keep(running.conf, other.conf, &error), 0);
+        told = compare(running.conf, other.conf);
+        ck_assert_str_eq(told.keys, "workers@b");
+        ck_assert_int_eq(told.reloadable, 2);
+        done(&running);
+        done(&other);
+}
+END_TEST
+
+START_TEST(each_wipes_and_keeps_its_own_secret)
+{
+        static const char secret[] =
+                "kafka = { brokers = \"b\"; secrets = ( { property = \"sasl.password\"; env = \"%s\"; } ); };\n"
+                "store = { url = \"postgresql:///d\"; password_env = \"%s\"; };\n" WORKERS;
+        char texts[2][512];
+        struct reading first, second;
+        struct weir_error error;
+        struct told told;
+
+        setenv("KEEP_ONE", "one", 1);
+        setenv("KEEP_TWO", "two", 1);
+        snprintf(texts[0], sizeof texts[0], secret, "KEEP_ONE", "KEEP_ONE");
+        snprintf(texts[1], sizeof texts[1], secret, "KEEP_TWO", "KEEP_TWO");
+        first = parse(texts[0]);
+        second = parse(texts[1]);
+        ck_assert_msg(first.r == 0 && second.r == 0, "%s", first.error.text);
+        told = compare(first.conf, second.conf);
+        ck_assert_ptr_nonnull(strstr(told.keys, "kafka.secrets"));
+        ck_assert_ptr_nonnull(strstr(told.keys, "store.password"));
+        ck_assert_int_eq(weir_conf_keep(first.conf, second.conf, &error), 0);
+        ck_assert_str_eq(second.conf->store_password, "one");
+        ck_assert_str_eq(second.conf->properties[0].value, "one");
+        done(&second);
+        ck_assert_str_eq(first.conf->store_password, "one");
+        ck_assert_str_eq(first.conf->properties[0].value, "one");
+        done(&first);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("conf_keep");
+        TCase *tcase = tcase_create("conf_keep");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_test(tcase, what_needs_a_restart_is_named_with_its_worker);
+        tcase_add_test(tcase, KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new);
+        tcase_add_test(tcase, KE1_after_it_no_key_is_left_that_needs_a_restart);
+        tcase_add_test(tcase, each_wipes_and_keeps_its_own_secret);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
