@@ -76,9 +76,10 @@ struct weir_outlet {
         char target[33], consent[33]; /* hashes: of the address; of name, url and origin */
         bool known; /* what the table says of it was read: nothing is sent before */
         struct weir_breaker breaker;
-        size_t in_flight; /* sent, no outcome yet */
-        size_t leased;    /* queues of it that are ours */
-        size_t share;     /* how many should be */
+        size_t in_flight;    /* sent, no outcome yet */
+        size_t record_bytes; /* of them, where they are records */
+        size_t leased;       /* queues of it that are ours */
+        size_t share;        /* how many should be */
         struct weir_batch_size batch_size;
         int64_t unknown_us, unknown_last_us; /* a topic: no broker knew it, from and to; 0 = none */
         struct weir_queue *queues;
