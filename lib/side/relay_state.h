@@ -82,6 +82,7 @@ struct weir_outlet {
         size_t share;        /* how many should be */
         struct weir_batch_size batch_size;
         int64_t unknown_us, unknown_last_us; /* a topic: no broker knew it, from and to; 0 = none */
+        bool torn;                           /* FILE: what was written last ends in half a line */
         struct weir_queue *queues;
         /* rate */
         uint32_t moments;  /* reserved and not used */

@@ -2,6 +2,10 @@
 /* test_relay - the relay's thread, on PostgreSQL and the development broker: no destination is in another's way */
 #include "store_fixture.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
 #include "kafka/cluster.h"
 #include "kafka/devbroker.h"
 #include "side/relay.h"
@@ -81,6 +85,93 @@ START_TEST(a_topic_without_a_leader_delays_no_other)
 }
 END_TEST
 
+/* What somebody at the other end of @fd reads next; at least one byte. */
+static size_t read_some(int fd, char *to, size_t room)
+{
+        struct pollfd ready = { .fd = fd, .events = POLLIN };
+        ssize_t got;
+
+        ck_assert_int_eq(poll(&ready, 1, 20000), 1);
+        got = read(fd, to, room);
+        ck_assert_int_gt(got, 0);
+        return (size_t)got;
+}
+
+static struct weir_conf_sink pipe_sink(void)
+{
+        static char path[PATH_MAX];
+        const char *directory = getenv("TMPDIR");
+
+        snprintf(path, sizeof path, "%s/weir-pipe.%d", directory ? directory : "/tmp",
+                 (int)getpid());
+        ck_assert_int_eq(mkfifo(path, 0600), 0);
+        return (struct weir_conf_sink){ .name = "pipe", .file = path, .where = "weir.cfg:1" };
+}
+
+START_TEST(a_pipe_without_a_reader_takes_nothing)
+{
+        struct weir_conf_sink sink = pipe_sink();
+        char text[64];
+        int fd;
+
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "pipe", 1, 3, 10);
+        fixture_until(pg,
+                      "EXISTS (SELECT FROM weir.destination WHERE error LIKE '%%nobody reads%%')");
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 3);
+        fd = open(sink.file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        ck_assert_uint_eq(read_some(fd, text, sizeof text), 3 * strlen("xxxxxxxxxx1\n"));
+        relay_end();
+        close(fd);
+        unlink(sink.file);
+}
+END_TEST
+
+/* Each line is longer than what a pipe takes as a whole or not at all, so that some are cut where it is full. */
+START_TEST(a_pipe_that_is_full_has_what_it_took)
+{
+        enum { COUNT = 100, BYTES = 10001 };
+        struct weir_conf_sink sink = pipe_sink();
+        static char line[1 << 20];
+        size_t used = 0, seen = 0;
+        bool come[COUNT + 1] = { false };
+        int fd = open(sink.file, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* it has no end meanwhile */
+
+        ck_assert_int_ge(fd, 0);
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "pipe", 1, COUNT, BYTES);
+        /* it is full before anybody has read */
+        fixture_until(pg,
+                      "(SELECT count(*) FROM weir.outbox) < %d"
+                      " AND EXISTS (SELECT FROM weir.outbox WHERE attempts > 0)",
+                      COUNT);
+        while (seen < COUNT) {
+                char *end;
+
+                used += read_some(fd, line + used, sizeof line - used);
+                while ((end = memchr(line, '\n', used)) != NULL) {
+                        size_t size = (size_t)(end - line), x = strspn(line, "x");
+                        int n = x == BYTES ? atoi(line + x) : 0;
+
+                        /* half a line is on a line of its own */
+                        ck_assert_msg(n > 0 || x == size, "a line of %zu bytes after %zu", size, x);
+                        if (n > 0 && n <= COUNT && !come[n]) {
+                                come[n] = true;
+                                seen++;
+                        }
+                        used -= size + 1;
+                        memmove(line, end + 1, used);
+                }
+        }
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        relay_end();
+        close(fd);
+        unlink(sink.file);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("relay");
@@ -90,6 +181,8 @@ int main(void)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, a_topic_without_a_leader_delays_no_other);
+        tcase_add_test(tcase, a_pipe_without_a_reader_takes_nothing);
+        tcase_add_test(tcase, a_pipe_that_is_full_has_what_it_took);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
