@@ -172,6 +172,27 @@ START_TEST(a_pipe_that_is_full_has_what_it_took)
 }
 END_TEST
 
+START_TEST(a_question_that_nobody_answers_is_asked_less_and_less_often)
+{
+        struct weir_conf_sink sink = { .name = "hook",
+                                       .url = "http://127.0.0.1:1/",
+                                       .origin = "weir.example",
+                                       .timeout_ms = 1000,
+                                       .allow_plain = true,
+                                       .allow_private = true,
+                                       .where = "weir.cfg:1" };
+
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "hook", 1, 1, 10);
+        fixture_until(pg, "EXISTS (SELECT FROM weir.destination WHERE failures >= 3)");
+        ck_assert_int_ge(fixture_int(pg,
+                                     "SELECT (extract(epoch FROM not_before - changed_at) * 1000)"
+                                     "::int FROM weir.destination"),
+                         3000);
+        relay_end();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("relay");
@@ -183,6 +204,7 @@ int main(void)
         tcase_add_test(tcase, a_topic_without_a_leader_delays_no_other);
         tcase_add_test(tcase, a_pipe_without_a_reader_takes_nothing);
         tcase_add_test(tcase, a_pipe_that_is_full_has_what_it_took);
+        tcase_add_test(tcase, a_question_that_nobody_answers_is_asked_less_and_less_often);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
