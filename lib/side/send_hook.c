@@ -160,8 +160,13 @@ int weir_send_hook(struct weir_relay *relay, struct weir_parcel *parcel, struct 
                 *reterr = error;
                 return error.code;
         }
-        /* What cannot even be said to libcurl cannot be said later either. */
-        weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, "request", error.text);
+        if (error.code == WEIR_EUSAGE) { /* what cannot even be said to libcurl cannot be later */
+                weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, "request", error.text);
+                return 0;
+        }
+        parcel->host_at_fault = true; /* the sink, or the library: no event has done anything */
+        parcel->not_before_ms = REFUSED_WAIT_MS;
+        weir_parcel_end(relay, parcel, WEIR_PARCEL_FAILED, "sink", error.text);
         return 0;
 }
 

@@ -193,6 +193,25 @@ START_TEST(a_question_that_nobody_answers_is_asked_less_and_less_often)
 }
 END_TEST
 
+START_TEST(a_sink_that_cannot_be_used_condemns_no_event)
+{
+        struct weir_conf_sink sink = {
+                .name = "hook",
+                .url = "https://[:.:]/", /* an address to us, none to libcurl */
+                .timeout_ms = 1000,
+                .where = "weir.cfg:7"
+        };
+
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "hook", 1, 3, 10);
+        fixture_until(pg,
+                      "EXISTS (SELECT FROM weir.dead_letter) OR EXISTS (SELECT FROM"
+                      " weir.destination WHERE state = 'waiting' AND error LIKE '%%weir.cfg:7%%')");
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 3);
+        relay_end();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("relay");
@@ -205,6 +224,7 @@ int main(void)
         tcase_add_test(tcase, a_pipe_without_a_reader_takes_nothing);
         tcase_add_test(tcase, a_pipe_that_is_full_has_what_it_took);
         tcase_add_test(tcase, a_question_that_nobody_answers_is_asked_less_and_less_often);
+        tcase_add_test(tcase, a_sink_that_cannot_be_used_condemns_no_event);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
