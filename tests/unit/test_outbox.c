@@ -288,6 +288,8 @@ START_TEST(buried_is_whole_and_gone)
                 { name_of(2, NULL), { NULL, 0 }, { NULL, 0 } }
         };
 
+        const struct weir_outbox_refused untried = { name_of(3, NULL), { NULL, 0 }, { NULL, 0 } };
+
         insert_rows(3, 3, 4);
         OK(weir_pg_run(pg,
                        "INSERT INTO weir.position (worker, topic, partition, epoch, owner)"
@@ -300,6 +302,10 @@ START_TEST(buried_is_whole_and_gone)
                 reterr));
         OK(weir_outbox_bury(pg, refused, 2, "http-400", "no\xff", true, reterr));
         ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 1);
+        OK(weir_outbox_bury(pg, &untried, 1, "retired", "", false, reterr));
+        ck_assert_int_eq(
+                fixture_int(pg, "SELECT attempts FROM weir.dead_letter WHERE reason = 'retired'"),
+                0);
         ck_assert_int_eq(
                 fixture_int(pg,
                             "SELECT count(*) FROM weir.dead_letter WHERE class = 'deliver' AND"
@@ -313,7 +319,7 @@ START_TEST(buried_is_whole_and_gone)
         ck_assert_int_eq(
                 fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE source IS NULL AND"
                                 " topic = '' AND partition = -1 AND \"offset\" = -1"
-                                " AND position = 0"),
+                                " AND position = 0 AND attempts = 1"),
                 1);
 }
 END_TEST
