@@ -201,6 +201,47 @@ START_TEST(V4_the_bounds_are_kept_with_what_is_not_committed_yet)
 }
 END_TEST
 
+/* One record of @count events, all of key a. */
+static void make_record(uint32_t count)
+{
+        make_batch(100, "a");
+        batch.records[0].item_count = batch.item_count = count;
+        for (uint32_t i = 1; i < count; i++)
+                batch.items[i] = batch.items[0];
+}
+
+START_TEST(V6_a_record_of_many_that_has_no_room_as_a_whole_blocks)
+{
+        worker.retry_park_max_events = 3;
+        weir_park_init(&park, &worker);
+        make_record(4);
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 0);
+        ck_assert_uint_eq(mark(0), SIZE_MAX); /* it would wait for a row of its own, for ever */
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 1, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        commit(0, 1);
+        ck_assert_uint_eq(table_count, 3);
+}
+END_TEST
+
+START_TEST(V6_what_is_dead_or_alone_needs_no_room)
+{
+        worker.retry_park_max_events = 2;
+        weir_park_init(&park, &worker);
+        make_record(3);
+        batch.items[2].dead = true;
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        weir_park_fini(&park);
+        weir_park_init(&park, &worker);
+        make_record(3);
+        batch.records[0].record.key = (struct weir_view){ NULL, 0 };
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        ck_assert_int_eq(batch.items[1].parked, WEIR_PARKED_NOT);
+}
+END_TEST
+
 START_TEST(an_offset_that_is_parked_already_waits)
 {
         make_batch(100, "ab");
@@ -384,6 +425,8 @@ int main(void)
         tcase_add_test(tcase, Z2_only_the_head_of_a_key_is_due);
         tcase_add_test(tcase, a_key_is_free_again_when_its_last_event_is_gone);
         tcase_add_test(tcase, V4_the_bounds_are_kept_with_what_is_not_committed_yet);
+        tcase_add_test(tcase, V6_a_record_of_many_that_has_no_room_as_a_whole_blocks);
+        tcase_add_test(tcase, V6_what_is_dead_or_alone_needs_no_room);
         tcase_add_test(tcase, an_offset_that_is_parked_already_waits);
         tcase_add_test(tcase, block_parks_nothing_but_lets_what_is_parked_end);
         tcase_add_test(tcase, marks_do_not_outlive_the_table_that_they_were_made_of);
