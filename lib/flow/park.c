@@ -321,6 +321,7 @@ static int keep_item(struct weir_pg *pg, struct weir_batch *batch, uint32_t inde
                 .source = item->event.source,
                 .event_id = item->event.id,
                 .attempts = item->attempts,
+                .first_failed_us = item->first_failed_us,
                 .reason = failed ? item->reason : "behind",
                 .text = failed && item->text ? item->text
                                              : "another event of its key waits before it",

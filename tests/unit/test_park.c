@@ -16,6 +16,7 @@ static struct weir_parked table[4096];
 static size_t table_count;
 static int64_t next_id = 1;
 static int insert_fails;
+static int64_t first_failed_us; /* of the last row */
 
 bool weir_parked_key_hash(struct weir_view key, uint64_t *ret)
 {
@@ -46,6 +47,7 @@ int weir_parked_insert(struct weir_pg *pg, const struct weir_parked_new *parked,
         for (size_t i = 0; i + 1 < table_count; i++) /* as the table's UNIQUE does */
                 ck_assert(table[i].offset != parked->offset || table[i].item != parked->item);
         *ret_id = next_id++;
+        first_failed_us = parked->first_failed_us;
         *row = (struct weir_parked){ .id = *ret_id,
                                      .offset = parked->offset,
                                      .item = parked->item,
@@ -289,6 +291,17 @@ START_TEST(marks_do_not_outlive_the_table_that_they_were_made_of)
 }
 END_TEST
 
+START_TEST(what_failed_in_its_place_before_keeps_its_first_failure)
+{
+        make_batch(100, "a");
+        batch.items[0].attempts = 3; /* there had been no room for it */
+        batch.items[0].first_failed_us = 1234;
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        commit(0, 1);
+        ck_assert_int_eq(first_failed_us, 1234);
+}
+END_TEST
+
 START_TEST(a_failed_insert_is_passed_up)
 {
         make_batch(100, "a");
@@ -430,6 +443,7 @@ int main(void)
         tcase_add_test(tcase, an_offset_that_is_parked_already_waits);
         tcase_add_test(tcase, block_parks_nothing_but_lets_what_is_parked_end);
         tcase_add_test(tcase, marks_do_not_outlive_the_table_that_they_were_made_of);
+        tcase_add_test(tcase, what_failed_in_its_place_before_keeps_its_first_failure);
         tcase_add_test(tcase, a_failed_insert_is_passed_up);
         tcase_add_loop_test(tcase, the_order_of_a_key_holds_whatever_happens, 0, 300);
         suite_add_tcase(suite, tcase);
