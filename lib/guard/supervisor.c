@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,7 +66,8 @@ struct supervisor {
         bool relay_told;
         pid_t reader;    /* that tries the file; 0 = none */
         bool read_again; /* told so while it was at it */
-        bool killed;     /* one that was over its time: it did not end by itself */
+        int text_fd; /* the last good file, for processes that are started while it is none; -1 = none */
+        bool killed; /* one that was over its time: it did not end by itself */
         struct weir_herald herald;
         int64_t end_at_us;
         int status;
@@ -75,6 +77,24 @@ static struct weir_child_policy policy_of(const struct weir_conf *conf)
 {
         return (struct weir_child_policy){ conf->restart_first_delay_ms, conf->restart_max_delay_ms,
                                            conf->restart_limit };
+}
+
+/* A bad file changes nothing: not even for a worker that has to be started again while it lies there. */
+static void keep_text(struct supervisor *all)
+{
+        int fd = memfd_create("weir.cfg", 0);
+
+        if (fd >= 0 &&
+            write(fd, all->conf->text, all->conf->text_size) != (ssize_t)all->conf->text_size) {
+                close(fd);
+                fd = -1;
+        }
+        if (fd < 0)
+                weir_log(WEIR_LOG_WARN, "config.not_kept", LOG_S("error", strerror(errno)),
+                         LOG_S("action", "continue"));
+        if (all->text_fd >= 0)
+                close(all->text_fd);
+        all->text_fd = fd;
 }
 
 /* ---- the family ------------------------------------------------------------------------------- */
@@ -147,7 +167,7 @@ static void start(struct supervisor *all, struct member *member)
                        SIG_IGN); /* a terminal with tostop would stop it at its first line */
                 sigprocmask(SIG_SETMASK, &all->blocked, NULL);
                 all->calls->become(all->calls->context, child->worker, child->index,
-                                   child->board_fd, supervisor);
+                                   child->board_fd, all->text_fd, supervisor);
                 _exit(127);
         }
         if (pid < 0) {
@@ -430,6 +450,7 @@ static void take_file(struct supervisor *all, int wait_status)
                 weir_conf_free(all->conf);
                 all->conf = conf;
                 all->policy = policy_of(conf);
+                keep_text(all);
                 for (size_t i = 0; i < all->count; i++) {
                         struct member *member = &all->members[i];
 
@@ -510,7 +531,9 @@ static void overtime(struct supervisor *all)
 int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
-        struct supervisor all = { .conf = conf, .calls = calls, .policy = policy_of(conf) };
+        struct supervisor all = {
+                .conf = conf, .calls = calls, .policy = policy_of(conf), .text_fd = -1
+        };
         const struct timespec tick = { .tv_nsec = TICK_MS * 1000000l };
 
         sigemptyset(&all.signals);
@@ -529,6 +552,7 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                 weir_conf_free(conf);
                 return 1;
         }
+        keep_text(&all);
         weir_herald_open(&all.herald);
         while (!is_over(&all)) {
                 int64_t now_us = weir_clock_us();
@@ -548,6 +572,8 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
+        if (all.text_fd >= 0)
+                close(all.text_fd);
         free_family(&all);
         weir_conf_free(all.conf);
         return all.status;
