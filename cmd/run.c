@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "cmd.h"
 #include "guard/supervisor.h"
 #include "run_worker.h"
+#include "runtime.h"
 
 static const char help[] =
         "usage: weir run [-c FILE] [--worker NAME] [--alone]\n\n"
@@ -38,11 +42,11 @@ struct words { /* of the command line, for the processes of the workers */
         const char *config_path;
 };
 
-static void become(void *context, const char *worker, uint32_t index, int board_fd,
+static void become(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
                    pid_t supervisor)
 {
         const struct words *words = context;
-        char who[96], board[16], parent[24];
+        char who[96], board[16], parent[24], text[16];
         const char *const argv[] = { "weir",
                                      "run",
                                      "--as",
@@ -51,6 +55,8 @@ static void become(void *context, const char *worker, uint32_t index, int board_
                                      board,
                                      "--supervisor",
                                      parent,
+                                     "--last-good",
+                                     text,
                                      words->config_path ? "--config" : NULL,
                                      words->config_path,
                                      NULL };
@@ -58,6 +64,7 @@ static void become(void *context, const char *worker, uint32_t index, int board_
         snprintf(who, sizeof who, "%s:%u", worker ? worker : "", index);
         snprintf(board, sizeof board, "%d", board_fd);
         snprintf(parent, sizeof parent, "%ld", (long)supervisor);
+        snprintf(text, sizeof text, "%d", text_fd);
         execv("/proc/self/exe", (char *const *)argv);
         cmd_say(CMD_FAILED, "run", "/proc/self/exe: cannot be started; is /proc mounted?");
 }
@@ -82,6 +89,25 @@ static struct weir_conf *read_again(void *context)
         return conf;
 }
 
+/* The file is not to be read, and was once: work as it said then. Others on their way in read the same descriptor. */
+static struct weir_conf *read_last_good(const char *path, int fd)
+{
+        struct weir_conf *conf = NULL;
+        struct weir_error error;
+        struct stat st;
+        void *text;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+                return NULL;
+        text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (text == MAP_FAILED)
+                return NULL;
+        if (weir_runtime_load_text(path, text, (size_t)st.st_size, &conf, &error) < 0)
+                cmd_fail("run", &error);
+        munmap(text, (size_t)st.st_size);
+        return conf;
+}
+
 /* NAME:INDEX, or :0 for the relay. */
 static bool parse_who(char *text, struct run_worker *how)
 {
@@ -98,23 +124,25 @@ static bool parse_who(char *text, struct run_worker *how)
 
 int cmd_run(int argc, char **argv)
 {
-        enum { AS = 256, BOARD, SUPERVISOR };
-        static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-                                                 { "worker", required_argument, NULL, 'w' },
-                                                 { "alone", no_argument, NULL, '1' },
-                                                 { "help", no_argument, NULL, 'h' },
-                                                 /* the supervisor's words; not for people */
-                                                 { "as", required_argument, NULL, AS },
-                                                 { "board", required_argument, NULL, BOARD },
-                                                 { "supervisor", required_argument, NULL,
-                                                   SUPERVISOR },
-                                                 { 0 } };
+        enum { AS = 256, BOARD, SUPERVISOR, LAST_GOOD };
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "worker", required_argument, NULL, 'w' },
+                { "alone", no_argument, NULL, '1' },
+                { "help", no_argument, NULL, 'h' },
+                /* the supervisor's words; not for people */
+                { "as", required_argument, NULL, AS },
+                { "board", required_argument, NULL, BOARD },
+                { "supervisor", required_argument, NULL, SUPERVISOR },
+                { "last-good", required_argument, NULL, LAST_GOOD },
+                { 0 }
+        };
         struct run_worker how = { .board_fd = -1 };
         struct words words = { NULL };
         const struct weir_supervisor_calls calls = { become, read_again, &words };
         bool here = false;
-        struct weir_conf *conf;
-        int c, r;
+        struct weir_conf *conf, *last_good = NULL;
+        int c, r, text_fd = -1;
 
         while ((c = cmd_option(argc, argv, "c:w:1h", options)) != -1)
                 switch (c) {
@@ -128,6 +156,7 @@ int cmd_run(int argc, char **argv)
                         break;
                 case BOARD: how.board_fd = (int)strtol(optarg, NULL, 10); break;
                 case SUPERVISOR: how.supervisor = (pid_t)strtol(optarg, NULL, 10); break;
+                case LAST_GOOD: text_fd = (int)strtol(optarg, NULL, 10); break;
                 case 'h': fputs(help, stdout); return CMD_DONE;
                 default: return cmd_usage("run");
                 }
@@ -135,8 +164,15 @@ int cmd_run(int argc, char **argv)
                 return cmd_say(CMD_USAGE, "run", "unexpected '%s'", argv[optind]);
         r = cmd_load("run", words.config_path, &conf);
         if (r != CMD_DONE)
+                conf = last_good = read_last_good(words.config_path, text_fd);
+        if (!conf)
                 return r;
+        if (text_fd >= 0)
+                close(text_fd); /* no plugin needs it */
         cmd_log_setup(conf);
+        if (last_good)
+                weir_log(WEIR_LOG_ERROR, "config.last_good", LOG_S("file", conf->path),
+                         LOG_S("next", "mend the file, then SIGHUP"), LOG_S("action", "keep"));
         if (!weir_failpoint_setup()) {
                 weir_conf_free(conf);
                 return cmd_say(CMD_USAGE, "run", "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");

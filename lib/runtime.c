@@ -88,13 +88,23 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
         return 0;
 }
 
+static const struct weir_conf_checks checks = { .property = weir_kafka_check_property,
+                                                .store_url = weir_pg_check_url };
+
 int weir_runtime_load(const char *path, struct weir_conf **ret,
                       struct weir_conf_problems *ret_problems, struct weir_error *reterr)
 {
-        static const struct weir_conf_checks checks = { .property = weir_kafka_check_property,
-                                                        .store_url = weir_pg_check_url };
-
         return weir_conf_load(path, &checks, ret, ret_problems, reterr);
+}
+
+int weir_runtime_load_text(const char *path, const char *text, size_t size, struct weir_conf **ret,
+                           struct weir_error *reterr)
+{
+        struct weir_conf_problems problems = { 0 };
+        int r = weir_conf_parse(path, text, size, &checks, ret, &problems, reterr);
+
+        weir_conf_problems_fini(&problems);
+        return r;
 }
 
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,

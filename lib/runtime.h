@@ -10,6 +10,9 @@
  * reads its configuration through this. */
 int weir_runtime_load(const char *path, struct weir_conf **ret,
                       struct weir_conf_problems *ret_problems, struct weir_error *reterr);
+/* The same from @text, that of a weir_conf which was loaded from @path once. */
+int weir_runtime_load_text(const char *path, const char *text, size_t size, struct weir_conf **ret,
+                           struct weir_error *reterr);
 
 /* What of it all runs in this process. */
 struct weir_runtime_role {

@@ -180,6 +180,12 @@ static int load(const char *path, const char *text, size_t size,
         listed = weir_problem_finish(&problems, r < 0 ? NULL : ret_problems, r < 0 ? NULL : reterr);
         if (r == 0)
                 r = listed;
+        if (r == 0) {
+                conf->text = weir_arena_copy(arena, source.flat, source.size);
+                conf->text_size = source.size;
+                if (!conf->text)
+                        r = weir_fail(reterr, WEIR_ENOMEM, 0, "reading %s", path);
+        }
         conf->memory = WEIR_TAKE(arena);
         if (r < 0) {
                 weir_conf_free(conf); /* wipes what was read of the secrets */
@@ -189,21 +195,24 @@ static int load(const char *path, const char *text, size_t size,
         return 0;
 }
 
-int weir_conf_load(const char *path, const struct weir_conf_checks *checks, struct weir_conf **ret,
-                   struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+static const char *path_of(const char *path)
 {
         if (!path)
                 path = getenv("WEIR_CONFIG");
-        if (!path || !*path)
-                path = "weir.cfg";
-        return load(path, NULL, 0, checks, ret, ret_problems, reterr);
+        return path && *path ? path : "weir.cfg";
+}
+
+int weir_conf_load(const char *path, const struct weir_conf_checks *checks, struct weir_conf **ret,
+                   struct weir_conf_problems *ret_problems, struct weir_error *reterr)
+{
+        return load(path_of(path), NULL, 0, checks, ret, ret_problems, reterr);
 }
 
 int weir_conf_parse(const char *name, const char *text, size_t size,
                     const struct weir_conf_checks *checks, struct weir_conf **ret,
                     struct weir_conf_problems *ret_problems, struct weir_error *reterr)
 {
-        return load(name, text, size, checks, ret, ret_problems, reterr);
+        return load(path_of(name), text, size, checks, ret, ret_problems, reterr);
 }
 
 const char *weir_conf_library_version(void)

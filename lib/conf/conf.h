@@ -110,6 +110,8 @@ struct weir_conf {
         size_t worker_count;
         struct weir_conf_sink *sinks;
         size_t sink_count;
+        const char *text; /* it was read from, with what it includes in it: weir_conf_parse() */
+        size_t text_size;
         void *memory; /* conf's own */
 };
 
@@ -146,7 +148,7 @@ WEIR_DEFINE_FREEP(struct weir_conf, weir_conf_free)
 const struct weir_conf_sink *weir_conf_sink_find(const struct weir_conf *conf, const char *name);
 void weir_conf_problems_fini(struct weir_conf_problems *problems);
 
-/* Same, from a text in memory, for tests; @name stands for the file in messages. */
+/* Same, from a text in memory; @name (NULL as above) stands for the file in messages and where paths are relative. */
 int weir_conf_parse(const char *name, const char *text, size_t size,
                     const struct weir_conf_checks *checks, struct weir_conf **ret,
                     struct weir_conf_problems *ret_problems, struct weir_error *reterr);

@@ -13,6 +13,7 @@
 #include "guard/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,10 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
                 signal(SIGTTOU,
                        SIG_IGN); /* a terminal with tostop would stop it at its first line */
                 sigprocmask(SIG_SETMASK, &env->blocked, NULL);
-                env->become(env->context, child->worker, child->index, child->board_fd, supervisor);
+                fcntl(child->board_fd, F_SETFD, 0); /* of the descriptors it gets its own alone */
+                fcntl(env->text_fd, F_SETFD, 0);
+                env->become(env->context, child->worker, child->index, child->board_fd,
+                            env->text_fd, supervisor);
                 _exit(127);
         }
         if (pid < 0) {

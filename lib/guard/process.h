@@ -19,9 +19,10 @@ struct weir_process_env {
         struct weir_child_policy policy;
         sigset_t mask;    /* ours, before we were the supervisor */
         sigset_t blocked; /* what a process begins with */
-        /* In the forked process: become the worker's process (exec). Returns only when that fails. @worker NULL: the
-         * relay. */
-        void (*become)(void *context, const char *worker, uint32_t index, int board_fd,
+        int text_fd; /* the last good file's text, for when the file is none any more; -1 = there is none */
+        /* In the forked process: become the worker's process (exec), with these two descriptors. Returns only when
+         * that fails. @worker NULL: the relay. */
+        void (*become)(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
                        pid_t supervisor);
         void *context;
 };

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +46,24 @@ struct supervisor {
         int status;
 };
 
+/* A bad file changes nothing: not even for a worker that has to be started again while it lies there. */
+static void keep_text(struct supervisor *all)
+{
+        int fd = memfd_create("weir.cfg", MFD_CLOEXEC);
+
+        if (fd >= 0 &&
+            write(fd, all->conf->text, all->conf->text_size) != (ssize_t)all->conf->text_size) {
+                close(fd);
+                fd = -1;
+        }
+        if (fd < 0)
+                weir_log(WEIR_LOG_WARN, "config.not_kept", LOG_S("error", strerror(errno)),
+                         LOG_S("action", "continue"));
+        if (all->env.text_fd >= 0)
+                close(all->env.text_fd);
+        all->env.text_fd = fd;
+}
+
 static void take_conf(struct supervisor *all, struct weir_conf *conf)
 {
         weir_conf_free(all->conf);
@@ -53,6 +72,7 @@ static void take_conf(struct supervisor *all, struct weir_conf *conf)
         all->env.policy = (struct weir_child_policy){ conf->restart_first_delay_ms,
                                                       conf->restart_max_delay_ms,
                                                       conf->restart_limit };
+        keep_text(all);
 }
 
 /* ---- deaths ------------------------------------------------------------------------------------- */
@@ -295,8 +315,10 @@ static void look_after_all(struct supervisor *all)
 int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
-        struct supervisor all = { .calls = calls,
-                                  .env = { .become = calls->become, .context = calls->context } };
+        struct supervisor all = {
+                .calls = calls,
+                .env = { .text_fd = -1, .become = calls->become, .context = calls->context }
+        };
         const struct timespec tick = { .tv_nsec = TICK_MS * 1000000l };
 
         sigemptyset(&all.signals);
@@ -332,6 +354,8 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
+        if (all.env.text_fd >= 0)
+                close(all.env.text_fd);
         weir_family_fini(&all.family);
         weir_conf_free(all.conf);
         return all.status;

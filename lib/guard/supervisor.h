@@ -13,8 +13,8 @@
 
 struct weir_supervisor_calls {
         /* In the forked process: become the worker's process (exec). Returns only when that fails. @worker NULL: the
-         * relay. */
-        void (*become)(void *context, const char *worker, uint32_t index, int board_fd,
+         * relay. @text_fd: the text of the last good file, for when the file is none any more; -1 = there is none. */
+        void (*become)(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
                        pid_t supervisor);
         /* Read the file again: once in a forked process, to see whether it can be read at all (errors are printed
          * there), then in this one. NULL = it cannot. */

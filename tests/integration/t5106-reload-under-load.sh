@@ -17,7 +17,8 @@ cp -R "$(dirname "$WEIR")"/plugins/audit* plugins/
 prepare 2 'batch=max_events = 5; linger = "0ms";'
 sed -i "s|plugin_path = .*|plugin_path = [ \"$TEST_DIR/plugins\" ];|" weir.cfg
 slow 1
-(for chunk in $(seq 0 19); do produce 500 $((chunk * 500 + 1)); done) &
+cp weir.cfg load.cfg # what the load reads is never broken
+(config=load.cfg; for chunk in $(seq 0 19); do produce 500 $((chunk * 500 + 1)); done) &
 producer=$!
 weir_start a
 within 30s rows_at_least 10

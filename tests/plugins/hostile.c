@@ -5,7 +5,8 @@
  * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .close, .commit,
  * .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
- * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open().
+ * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails.
+ * The version is "hostile-1", once in the file: a copy with other digits is another version of the same plugin.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
                 "id", "topic", "partition", "offset", "attempt", NULL
         };
         struct hostile *hostile = calloc(1, sizeof *hostile);
-        bool die = false;
+        bool die = false, refuse = false;
         int r;
 
         if (!hostile)
@@ -42,8 +43,13 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
                 r = host->option_int(host, "sleep_ms", &hostile->sleep_ms, reterr);
         if (r >= 0)
                 r = host->option_bool(host, "die", &die, reterr);
+        if (r >= 0)
+                r = host->option_bool(host, "refuse", &refuse, reterr);
         if (r >= 0 && die)
                 abort();
+        if (r >= 0 && refuse)
+                r = weir_refuse(WEIR_ECONF, reterr, "%s: told to refuse",
+                                host->option_where(host, "refuse"));
         if (r >= 0)
                 r = weir_host_table(host, "hostile.event", columns, &hostile->events, reterr);
         if (r < 0)
@@ -198,5 +204,5 @@ static int hostile_handle(void *self, struct weir_tx *tx, const struct weir_even
         return WEIR_DONE;
 }
 
-WEIR_WORKER(.name = "hostile", .version = "1.0", .open = hostile_open, .handle = hostile_handle,
-            .close = hostile_close)
+WEIR_WORKER(.name = "hostile", .version = "hostile-1", .open = hostile_open,
+            .handle = hostile_handle, .close = hostile_close)
