@@ -212,6 +212,68 @@ START_TEST(a_sink_that_cannot_be_used_condemns_no_event)
 }
 END_TEST
 
+static struct weir_conf_sink file_sink(void)
+{
+        static char path[PATH_MAX];
+        const char *directory = getenv("TMPDIR");
+
+        snprintf(path, sizeof path, "%s/weir-file.%d", directory ? directory : "/tmp",
+                 (int)getpid());
+        unlink(path);
+        return (struct weir_conf_sink){ .name = "file", .file = path, .where = "weir.cfg:1" };
+}
+
+static void holds(const char *path, const char *wanted)
+{
+        char text[256];
+        FILE *file = fopen(path, "r");
+
+        ck_assert_ptr_nonnull(file);
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+        ck_assert_str_eq(text, wanted);
+        unlink(path);
+}
+
+/* Another relay had it: this one knows of the wait from the row alone. */
+START_TEST(what_is_behind_a_row_that_waits_does_not_overtake_it)
+{
+        struct weir_conf_sink sink = file_sink();
+
+        put_rows('s', "file", 1, 4, 1);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.outbox SET shard = 5; UPDATE weir.outbox SET attempts = 1,"
+                       " next_try_at = now() + interval '1 second' WHERE id = 2",
+                       reterr));
+        relay_start("127.0.0.1:1", &sink);
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        relay_end();
+        holds(sink.file, "x1\nx2\nx3\nx4\n");
+}
+END_TEST
+
+START_TEST(a_sink_that_was_opened_unheard_loses_nothing)
+{
+        struct weir_conf_sink sink = file_sink();
+
+        OK(weir_pg_run(
+                pg,
+                "INSERT INTO weir.destination (kind, name, state) VALUES ('s', 'file', 'retired')",
+                reterr));
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "file", 1, 1, 1);
+        fixture_until(pg, "EXISTS (SELECT FROM weir.dead_letter WHERE reason = 'retired')");
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_pg_run(pg, "UPDATE weir.destination SET state = 'open'", reterr));
+        put_rows('s', "file", 65, 1, 1); /* of the same stream */
+        OK(weir_pg_commit(pg, reterr));
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.dead_letter"), 1);
+        relay_end();
+        holds(sink.file, "x65\n");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("relay");
@@ -225,6 +287,8 @@ int main(void)
         tcase_add_test(tcase, a_pipe_that_is_full_has_what_it_took);
         tcase_add_test(tcase, a_question_that_nobody_answers_is_asked_less_and_less_often);
         tcase_add_test(tcase, a_sink_that_cannot_be_used_condemns_no_event);
+        tcase_add_test(tcase, what_is_behind_a_row_that_waits_does_not_overtake_it);
+        tcase_add_test(tcase, a_sink_that_was_opened_unheard_loses_nothing);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }
