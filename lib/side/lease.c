@@ -454,14 +454,15 @@ static int fetch_outlet(struct weir_relay *relay, struct weir_outlet *outlet, ui
         return 0;
 }
 
-/* Rows of a retired sink are buried, which nobody undoes: look once more whether an operator has opened it. */
+/* Rows of a retired sink are buried, which nobody undoes: look once more whether an operator has opened it, behind the
+ * reading. Before it, a row that was made with the opening, or after, could come in between. */
 static bool must_ask(const struct weir_relay *relay)
 {
         for (const struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next) {
                 if (outlet->breaker.state != WEIR_DESTINATION_RETIRED || outlet->news)
                         continue;
                 for (const struct weir_queue *queue = outlet->queues; queue; queue = queue->next)
-                        if (hungry(queue, relay->now_us))
+                        if (holds(queue))
                                 return true;
         }
         return false;
@@ -474,11 +475,9 @@ int weir_relay_fetch(struct weir_relay *relay, struct weir_error *reterr)
 
         for (struct weir_outlet *outlet = relay->outlets; outlet; outlet = outlet->next)
                 active += outlet->leased > 0;
-        if (must_ask(relay))
-                r = weir_relay_read_states(relay, reterr);
         for (struct weir_outlet *outlet = relay->outlets; r == 0 && outlet; outlet = outlet->next)
                 if (outlet->leased)
                         r = fetch_outlet(relay, outlet, BUDGET_BYTES / (active ? active : 1),
                                          reterr);
-        return r;
+        return r == 0 && must_ask(relay) ? weir_relay_read_states(relay, reterr) : r;
 }

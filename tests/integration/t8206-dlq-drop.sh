@@ -63,8 +63,26 @@ says 0 dlq drop --reason 'rejects bad-7' --note 'this one' --yes --json
 equal 'as JSON' '1 0' "$(jq -r '"\(.dropped) \(.left)"' out)"
 says 0 dlq drop --all --limit 2 --note 'two of them' --yes
 equal 'with a limit' 'dropped6 kept6' "$(letters)"
+
+# somebody takes one of the six while they are dropped, and another one dies: that one was in nobody's plan
+coproc other { exec psql -XqAt -v ON_ERROR_STOP=1 "$url"; }
+echo "begin; update weir.dead_letter set state = 'dropped' where id = 12; select 'taken';" >&"${other[1]}"
+read -r -t 20 answer <&"${other[0]}"
+equal answer taken "$answer"
+dlq drop --all --note 'the rest' --yes >rest.txt 2>&1 &
+rest=$!
+waits() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'weir dlq' and wait_event_type = 'Lock'")" = 1 ]; }
+within 20s waits || fail 'the drop does not wait for the other one'
+columns=$(sql "select string_agg(quote_ident(column_name), ', ') from information_schema.columns where table_schema = 'weir' and table_name = 'dead_letter' and column_name <> 'id'")
+sql "insert into weir.dead_letter ($columns) select $columns from weir.dead_letter where id = 12"
+echo 'commit;' >&"${other[1]}"
+wait "$rest" || fail "$(cat rest.txt)"
+grep -q '^5 dropped$' rest.txt || fail "$(cat rest.txt)"
+grep -q '1 were taken by somebody else meanwhile' rest.txt || fail "$(cat rest.txt)"
+equal 'what died meanwhile' 'dropped12 kept1' "$(letters)"
 says 0 dlq drop --all --note 'the rest' --yes
+has out '1 dropped'
 says 0 dlq drop --all --note 'the rest' --yes
 has out '0 dropped'
-equal 'nothing was deleted' dropped12 "$(letters)"
-equal 'still to be seen' 12 "$(dlq list --state dropped --json | jq length)"
+equal 'nothing was deleted' dropped13 "$(letters)"
+equal 'still to be seen' 13 "$(dlq list --state dropped --json | jq length)"

@@ -28,7 +28,8 @@ for round in 1 2 3 4 5; do
         within 20s vacuumed "$before" || fail "round $round: nobody has vacuumed"
 done
 echo "pages after the first round $first, most after any $most"
-[ "$most" -le $((2 * first)) ] || fail 'space is not reused'
+# never reused, it would be five times as many; 20,000 rows and what goes during a vacuum may lie dead when the next round begins
+[ "$most" -le $((3 * first)) ] || fail 'space is not reused'
 small() { [ "$(sql "select pg_relation_size('weir.outbox')")" = 0 ]; }
 within 30s small || fail "an empty outbox of $(sql "select pg_relation_size('weir.outbox')") bytes"
 weir_stop a

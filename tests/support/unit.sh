@@ -4,8 +4,8 @@
 #
 #   unit.sh NAME OBJECTS PROGRAM...     T=pattern runs only programs whose name holds it
 #
-# A program that dies without a result counts as one failure, one that prints no result line too: silence
-# is never a pass. PostgreSQL is started once for those that ask for it by WEIR_TEST_PG; each makes a
+# A program that dies without a result counts as one failure, one that prints no result line, or ran no check, too:
+# silence is never a pass. PostgreSQL is started once for those that ask for it by WEIR_TEST_PG; each makes a
 # database of its own in it. Most of a test's time is waiting, so JOBS (4) of them run side by side.
 set -euo pipefail
 # shellcheck source=tests/support/common.sh
@@ -42,7 +42,7 @@ judge() {
         wait $! || status=$?
         read -r checks bad < <(sed -n \
                 's/.*: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/\1 \2 \3/p' "$work/$base.out" |
-                awk '{ c += $1; b += $2 + $3; n++ } END { print n ? c : 0, n ? b : 1 }')
+                awk '{ c += $1; b += $2 + $3 } END { print c + 0, c ? b : 1 }')
         [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
         good=$((checks > bad ? checks - bad : 0))
         printf '%d %d\n' "$good" "$bad" >"$work/$base.counts"

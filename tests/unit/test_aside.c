@@ -372,6 +372,24 @@ START_TEST(a_parked_event_that_is_refused_is_kept_at_once)
 }
 END_TEST
 
+/* Nothing to call the handler for must not look like nothing left to do. */
+START_TEST(an_event_that_its_record_does_not_hold_is_kept_and_never_lost)
+{
+        parked(90, 1, "a", "k", 1);
+        letter("b", 2, "reject");
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert_int_eq(said.calls, 0);
+        ck_assert_int_eq(COUNT("weir.parked"), 0);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'kept' AND class = 'decode'"
+                               " AND \"offset\" = 90 AND text LIKE '%%1 events, not 2'"),
+                         1);
+        ck_assert_int_eq(COUNT("weir.dead_letter WHERE state = 'kept' AND class = 'decode'"
+                               " AND \"offset\" = 50 AND text LIKE '%%1 events, not 3'"),
+                         1);
+        books_balance();
+}
+END_TEST
+
 START_TEST(what_only_COMMIT_would_refuse_is_the_events_fault_too)
 {
         said.sql = "INSERT INTO public.effect (late) VALUES (1), (1)";
@@ -765,6 +783,7 @@ int main(void)
         tcase_add_test(tcase, a_parked_event_that_fails_waits_and_its_key_with_it);
         tcase_add_test(tcase, a_parked_event_is_kept_after_the_last_attempt_and_its_key_goes_on);
         tcase_add_test(tcase, a_parked_event_that_is_refused_is_kept_at_once);
+        tcase_add_test(tcase, an_event_that_its_record_does_not_hold_is_kept_and_never_lost);
         tcase_add_test(tcase, what_only_COMMIT_would_refuse_is_the_events_fault_too);
         tcase_add_test(tcase, Z3_a_lost_connection_uses_up_no_attempt);
         tcase_add_test(tcase, another_epoch_runs_nothing);

@@ -256,6 +256,35 @@ START_TEST(publish_leaves_a_message_for_each_row_in_the_same_transaction)
 }
 END_TEST
 
+START_TEST(a_message_whose_row_was_refused_goes_with_no_later_transaction)
+{
+        const struct weir_conf_worker worker = { .name = "w",
+                                                 .on_dead = WEIR_DEAD_PUBLISH,
+                                                 .dead_letter_topic = "orders.dead" };
+        struct weir_dead dead = { .worker = &worker, .version = "1.2" };
+        const struct weir_position position = { .id = 4242 };
+        struct weir_pg *pg = fixture_connect();
+        struct weir_error error;
+
+        OK(weir_pg_run(pg,
+                       "TRUNCATE weir.outbox, weir.dead_letter; ALTER TABLE weir.dead_letter"
+                       " ADD CONSTRAINT refused CHECK (class <> 'decode')",
+                       reterr));
+        make_batch();
+        OK(weir_pg_begin(pg, reterr));
+        ck_assert_int_lt(weir_dead_keep(&dead, pg, &batch, 0, 2, &position, &error), 0);
+        weir_pg_rollback(pg);
+        OK(weir_pg_run(pg, "ALTER TABLE weir.dead_letter DROP CONSTRAINT refused", reterr));
+        OK(weir_pg_begin(pg, reterr));
+        OK(weir_dead_keep(&dead, pg, &batch, 0, 2, &position, reterr));
+        OK(weir_pg_commit(pg, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox"), 2);
+        weir_dead_fini(&dead);
+        weir_arena_fini(&batch.arena);
+        weir_pg_close(pg);
+}
+END_TEST
+
 START_TEST(a_halt_names_everything_and_the_ways_out)
 {
         struct weir_conf_worker worker = {
@@ -334,6 +363,7 @@ int main(void)
         tcase_add_test(tcase, D3_the_round_is_that_of_a_letter_of_ours_and_one);
         tcase_add_test(tcase, only_what_is_dead_is_kept_with_all_that_is_known);
         tcase_add_test(tcase, publish_leaves_a_message_for_each_row_in_the_same_transaction);
+        tcase_add_test(tcase, a_message_whose_row_was_refused_goes_with_no_later_transaction);
         tcase_add_test(tcase, a_halt_names_everything_and_the_ways_out);
         tcase_add_test(tcase, a_halt_with_the_longest_names_leaves_the_ways_out_whole);
         suite_add_tcase(suite, tcase);

@@ -9,6 +9,7 @@
 #include "kafka/cluster.h"
 #include "kafka/devbroker.h"
 #include "side/relay.h"
+#include "store/destination.h"
 
 #define S INT64_C(1000000)
 
@@ -212,6 +213,120 @@ START_TEST(a_sink_that_cannot_be_used_condemns_no_event)
 }
 END_TEST
 
+static struct weir_conf_sink file_sink(void)
+{
+        static char path[PATH_MAX];
+        const char *directory = getenv("TMPDIR");
+
+        snprintf(path, sizeof path, "%s/weir-file.%d", directory ? directory : "/tmp",
+                 (int)getpid());
+        unlink(path);
+        return (struct weir_conf_sink){ .name = "file", .file = path, .where = "weir.cfg:1" };
+}
+
+static void holds(const char *path, const char *wanted)
+{
+        char text[256];
+        FILE *file = fopen(path, "r");
+
+        ck_assert_ptr_nonnull(file);
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+        ck_assert_str_eq(text, wanted);
+        unlink(path);
+}
+
+/* Another relay had it: this one knows of the wait from the row alone. */
+START_TEST(what_is_behind_a_row_that_waits_does_not_overtake_it)
+{
+        struct weir_conf_sink sink = file_sink();
+
+        put_rows('s', "file", 1, 4, 1);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.outbox SET shard = 5; UPDATE weir.outbox SET attempts = 1,"
+                       " next_try_at = now() + interval '1 second' WHERE id = 2",
+                       reterr));
+        relay_start("127.0.0.1:1", &sink);
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        relay_end();
+        holds(sink.file, "x1\nx2\nx3\nx4\n");
+}
+END_TEST
+
+/* Again and again, so that it is opened between any two statements of the relay. */
+START_TEST(a_sink_that_was_opened_unheard_loses_nothing)
+{
+        enum { ROUNDS = 200 };
+        struct weir_conf_sink sink = file_sink();
+
+        OK(weir_pg_run(pg, "INSERT INTO weir.destination (kind, name) VALUES ('s', 'file')",
+                       reterr));
+        relay_start("127.0.0.1:1", &sink);
+        for (int i = 1; i <= ROUNDS; i++) {
+                OK(weir_pg_run(
+                        pg,
+                        "UPDATE weir.destination SET state = 'retired'; NOTIFY " WEIR_OUTBOX_CHANNEL
+                        ", '" WEIR_OUTBOX_OPENED "'",
+                        reterr)); /* the relay reads how all stand */
+                put_rows('s', "file", 64 * i, 1, 1);
+                fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+                OK(weir_pg_begin(pg, reterr));
+                OK(weir_pg_run(pg, "UPDATE weir.destination SET state = 'open'", reterr));
+                put_rows('s', "file", 64 * i + 64 * ROUNDS, 1, 1); /* of the same stream */
+                OK(weir_pg_commit(pg, reterr));
+                fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        }
+        ck_assert_int_gt(fixture_int(pg, "SELECT count(*) FROM weir.dead_letter"), ROUNDS / 2);
+        ck_assert_int_eq(
+                fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE message_id::int > %d",
+                            64 * ROUNDS),
+                0);
+        relay_end();
+        unlink(sink.file);
+}
+END_TEST
+
+START_TEST(a_wait_that_an_operator_ends_is_over_here_too)
+{
+        struct weir_conf_sink sink = file_sink();
+
+        put_rows('s', "file", 1, 1, 1);
+        OK(weir_pg_run(pg, "UPDATE weir.outbox SET next_try_at = now() + interval '1 hour'",
+                       reterr));
+        relay_start("127.0.0.1:1", &sink);
+        put_rows('s', "file", 65, 1, 1); /* behind it */
+        put_rows('s', "file", 2, 1, 1);
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox WHERE shard = 2)");
+        ck_assert_int_ge(weir_destination_open(pg, 's', "file", NULL), 0);
+        fixture_until(pg, "NOT EXISTS (SELECT FROM weir.outbox)");
+        relay_end();
+        holds(sink.file, "x2\nx1\nx65\n");
+}
+END_TEST
+
+START_TEST(a_receiver_that_is_down_uses_nothing_up)
+{
+        struct weir_conf_sink sink = { .name = "hook",
+                                       .url = "http://127.0.0.1:1/",
+                                       .timeout_ms = 1000,
+                                       .give_up_ms = 1,
+                                       .allow_plain = true,
+                                       .allow_private = true,
+                                       .where = "weir.cfg:1" };
+
+        put_rows('s', "hook", 1, 1, 10);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.outbox SET header_names = array['content-type']::bytea[],"
+                       " header_values = array['text/plain']::bytea[]",
+                       reterr));
+        relay_start("127.0.0.1:1", &sink);
+        fixture_until(pg, "coalesce((SELECT attempts >= 4 FROM weir.outbox), true)");
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.outbox WHERE refused_us = 0"),
+                         1);
+        relay_end();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("relay");
@@ -225,6 +340,10 @@ int main(void)
         tcase_add_test(tcase, a_pipe_that_is_full_has_what_it_took);
         tcase_add_test(tcase, a_question_that_nobody_answers_is_asked_less_and_less_often);
         tcase_add_test(tcase, a_sink_that_cannot_be_used_condemns_no_event);
+        tcase_add_test(tcase, what_is_behind_a_row_that_waits_does_not_overtake_it);
+        tcase_add_test(tcase, a_sink_that_was_opened_unheard_loses_nothing);
+        tcase_add_test(tcase, a_wait_that_an_operator_ends_is_over_here_too);
+        tcase_add_test(tcase, a_receiver_that_is_down_uses_nothing_up);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }

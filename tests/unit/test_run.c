@@ -621,6 +621,23 @@ START_TEST(SS2_an_event_that_was_deadly_often_enough_is_not_called_again)
 }
 END_TEST
 
+START_TEST(attempts_of_an_event_that_its_record_does_not_hold_are_nobodys)
+{
+        world.attempts[0] = (struct weir_attempt){
+                .offset = 120, .item = 1, .attempts = 2, .first_failed_us = 99, .wait_ms = 60
+        };
+        world.attempts[1] = (struct weir_attempt){
+                .offset = 130, .item = -1, .attempts = 2, .first_failed_us = 99, .wait_ms = 60
+        };
+        world.attempt_count = 2;
+        start_again();
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_DONE);
+        for (uint32_t i = 0; i < batch.item_count; i++)
+                ck_assert_int_eq(batch.items[i].attempts, 0);
+        ck_assert_int_eq(world.transactions, 1);
+}
+END_TEST
+
 START_TEST(J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later)
 {
         world.bad_outcome[10] = WEIR_RETRY;
@@ -875,6 +892,7 @@ int main(void)
         tcase_add_test(tcase, a_retry_is_tried_again_in_its_place);
         tcase_add_test(tcase, an_event_that_fails_so_often_is_condemned_with_its_first_failure);
         tcase_add_test(tcase, attempts_of_before_go_on_counting_and_the_rest_of_the_wait_is_kept);
+        tcase_add_test(tcase, attempts_of_an_event_that_its_record_does_not_hold_are_nobodys);
         tcase_add_test(tcase,
                        J1_an_attempt_that_cannot_be_written_is_not_waited_for_but_written_later);
         tcase_add_test(tcase, J1_a_lane_that_lost_its_epoch_counts_nothing);

@@ -245,6 +245,15 @@ START_TEST(what_is_parked_is_not_decided)
         push(1, true);
         ck_assert_uint_eq(weir_share_room(&share, &batch, 0, 10), 3);
         end();
+        start(4, 25); /* the oldest was good, the next one not: what is parked pushes neither out */
+        batch.items = items;
+        push(1, false);
+        push(1, true);
+        push(2, false);
+        batch.records[0] = (struct weir_batch_record){ .first_item = 0, .item_count = 1 };
+        batch.records[1] = (struct weir_batch_record){ .first_item = 3, .item_count = 1 };
+        ck_assert_uint_eq(weir_share_room(&share, &batch, 0, 2), 1);
+        end();
 }
 END_TEST
 
