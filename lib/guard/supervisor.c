@@ -219,10 +219,12 @@ static bool is_over(struct supervisor *all)
                 return false;
         if (!all->relay_told) {
                 all->relay_told = true;
-                if (!all->orders++) /* every worker was given up */
-                        stop(all, all->conf->stop_deadline_ms);
-                else
+                if (all->orders) { /* no order of ours counts as a second one of theirs */
                         weir_family_signal(&all->family, SIGTERM, true);
+                } else { /* every worker was given up */
+                        all->orders = 1;
+                        stop(all, all->conf->stop_deadline_ms);
+                }
         }
         return !weir_family_lives(&all->family, true);
 }
