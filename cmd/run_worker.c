@@ -18,6 +18,7 @@
 
 #include "base/board.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -121,6 +122,7 @@ static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
                         struct weir_error *reterr)
 {
         for (;;) {
+                weir_heap_trim();
                 if (orders->reload && !orders->end_at_ms && weir_runtime_reloaded(runtime)) {
                         orders->reload = false;
                         reload(runtime, orders);
@@ -182,6 +184,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         pthread_t thread;
         int r;
 
+        weir_heap_shape();
         sigemptyset(&orders.signals);
         sigaddset(&orders.signals, SIGTERM);
         sigaddset(&orders.signals, SIGINT);

@@ -42,6 +42,7 @@ struct weir_runtime {
         struct slot *slots;
         size_t count;
         struct weir_pool *pool;
+        struct weir_budget *budget;
         struct weir_relay *relay;
         _Atomic int64_t deadline_us;
         bool relay_stopping;    /* main */
@@ -211,10 +212,24 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
         return r;
 }
 
+/* Half of the budget is for what is fetched ahead, which the client counts, for each member by itself. */
+static int open_setup(const struct weir_runtime *runtime, struct weir_setup *setup,
+                      struct weir_error *reterr)
+{
+        const struct weir_setup_share share = {
+                .pool = runtime->pool,
+                .budget = runtime->budget,
+                .fetch_bytes = runtime->conf->memory_budget_bytes / 2 / runtime->count,
+                .owner = runtime->owner,
+                .process = runtime->role.process,
+        };
+
+        return weir_setup_open(setup, &share, reterr);
+}
+
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
-        int r = weir_setup_open(slot->setup, runtime->pool, runtime->owner, runtime->role.process,
-                                reterr);
+        int r = open_setup(runtime, slot->setup, reterr);
 
         return r < 0 ? r : weir_member_new(runtime->conf, &slot->setup->env, &slot->member, reterr);
 }
@@ -230,6 +245,9 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
         for (size_t i = 0; r == 0 && i < runtime->count;
              i++) /* before anybody waits for PostgreSQL */
                 r = weir_setup_try(runtime->slots[i].setup, reterr);
+        if (r == 0)
+                r = weir_budget_new(runtime->conf->memory_budget_bytes / 2, &runtime->budget,
+                                    reterr);
         if (r == 0)
                 r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
         if (r == 0)
@@ -324,8 +342,7 @@ static int open_new(struct weir_runtime *runtime, struct weir_shared_conf *share
                 if (r == 0)
                         r = same_plugin(runtime->slots[i].setup, setups[i], reterr);
                 if (r == 0)
-                        r = weir_setup_open(setups[i], runtime->pool, runtime->owner,
-                                            runtime->role.process, reterr);
+                        r = open_setup(runtime, setups[i], reterr);
                 if (r < 0)
                         return r;
         }
@@ -456,6 +473,7 @@ void weir_runtime_free(struct weir_runtime *runtime)
                         weir_setup_free(setup);
                 }
         weir_pool_free(runtime->pool);
+        weir_budget_free(runtime->budget);
         weir_latch_fini(&runtime->stop);
         weir_shared_conf_put(runtime->shared);
         weir_shared_conf_put(runtime->first);

@@ -90,11 +90,11 @@ static void name_instance(struct weir_setup *setup, uint32_t process)
                  host, process);
 }
 
-int weir_setup_open(struct weir_setup *setup, struct weir_pool *pool, const char *owner,
-                    uint32_t process, struct weir_error *reterr)
+int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *share,
+                    struct weir_error *reterr)
 {
         int r = setup->handler ? 0
-                               : weir_handler_open(setup->plugin, setup->worker, pool,
+                               : weir_handler_open(setup->plugin, setup->worker, share->pool,
                                                    &setup->handler, reterr);
 
         if (r < 0)
@@ -103,11 +103,13 @@ int weir_setup_open(struct weir_setup *setup, struct weir_pool *pool, const char
         warn_loops(setup);
         setup->env = (struct weir_lane_env){ .worker = setup->worker,
                                              .handler = setup->handler,
-                                             .pool = pool,
-                                             .owner = owner,
+                                             .pool = share->pool,
+                                             .budget = share->budget,
+                                             .fetch_bytes = share->fetch_bytes,
+                                             .owner = share->owner,
                                              .users = &setup->users };
         if (setup->worker->static_membership) {
-                name_instance(setup, process);
+                name_instance(setup, share->process);
                 setup->env.instance = setup->instance;
         }
         return 0;

@@ -10,6 +10,7 @@
  */
 #include <stdatomic.h>
 
+#include "base/budget.h"
 #include "conf/conf.h"
 #include "flow/lane.h"
 
@@ -38,9 +39,17 @@ int weir_setup_load(struct weir_shared_conf *shared, const struct weir_conf_work
                     struct weir_setup **ret, struct weir_error *reterr);
 /* Open it without a database, where it needs none: bad options are refused before anybody waits. */
 int weir_setup_try(struct weir_setup *setup, struct weir_error *reterr);
-/* Open it, if that is not done, and fill @env. @process: which of its worker's. */
-int weir_setup_open(struct weir_setup *setup, struct weir_pool *pool, const char *owner,
-                    uint32_t process, struct weir_error *reterr);
+/* What all setups of a process share. */
+struct weir_setup_share {
+        struct weir_pool *pool;
+        struct weir_budget *budget; /* of the batches */
+        uint64_t fetch_bytes;       /* of the fetch queues, for each worker */
+        const char *owner;
+        uint32_t process; /* which of its worker's */
+};
+/* Open it, if that is not done, and fill @env. */
+int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *share,
+                    struct weir_error *reterr);
 /* No lane uses it any more. */
 void weir_setup_free(struct weir_setup *setup);
 WEIR_DEFINE_FREEP(struct weir_setup, weir_setup_free)

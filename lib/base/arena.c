@@ -35,6 +35,7 @@ void weir_arena_fini(struct weir_arena *arena)
 {
         free_chain(arena->first);
         arena->first = arena->current = NULL;
+        arena->held_bytes = 0;
 }
 
 void weir_arena_reset(struct weir_arena *arena)
@@ -47,6 +48,7 @@ void weir_arena_reset(struct weir_arena *arena)
                 block->used = 0;
                 if (block->size > arena->block_bytes) {
                         *link = block->next;
+                        arena->held_bytes -= block->size;
                         free(block);
                 } else {
                         link = &block->next;
@@ -75,6 +77,7 @@ static struct weir_arena_block *add_block(struct weir_arena *arena, size_t size)
                 arena->first = block;
         }
         arena->current = block;
+        arena->held_bytes += bytes;
         return block;
 }
 

@@ -13,6 +13,7 @@ struct weir_arena_block;
 struct weir_arena {
         struct weir_arena_block *first, *current;
         size_t block_bytes;
+        size_t held_bytes; /* of all blocks, used or not */
 };
 
 void weir_arena_init(struct weir_arena *arena, size_t block_bytes);

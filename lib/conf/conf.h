@@ -92,8 +92,9 @@ struct weir_conf {
         const char *store_url;
         const char *store_password; /* from file or environment, NULL = none; never print */
         uint32_t store_connections;
-        uint64_t memory_queue_bytes; /* prefetch per lane */
-        uint64_t memory_limit_bytes; /* of a worker process; 0 = chosen by the machine's memory */
+        uint64_t memory_budget_bytes; /* of a worker process: fetched ahead and in hand */
+        uint64_t memory_queue_bytes;  /* fetched ahead, per lane at most */
+        uint64_t memory_limit_bytes;  /* of a worker process; 0 = chosen by the machine's memory */
         int64_t stop_deadline_ms, stop_drain_ms;
         uint32_t crash_attempts; /* processes that an event may end before it is dead */
         bool crash_core;

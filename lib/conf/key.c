@@ -66,9 +66,18 @@ const struct weir_key weir_keys[] = {
                   "idle partitions need few." },
 
         { "memory", WEIR_KEY_GROUP, .help = "What weir may hold in memory." },
-        { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "4MiB",
+        { "memory.budget", WEIR_KEY_SIZE, 0, CONF(memory_budget_bytes), .fallback = "64MiB",
+          .min = MIB(8), .max = MIB(64 << 10),
+          .help = "Records in a worker process, all lanes together: half of it for what is fetched "
+                  "ahead, divided among all partitions of the worker's topics, half for the "
+                  "batches in hand, rows that are not sent yet included. The process has up to "
+                  "40 MB besides, what its handlers allocate, and for each partition one record "
+                  "batch as it was produced, because Kafka hands out no less than that. A record "
+                  "that is larger than the budget is handled, alone." },
+        { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "16MiB",
           .min = KIB(256), .max = MIB(1024),
-          .help = "Records fetched ahead, per lane (one lane for each assigned partition)." },
+          .help = "Records fetched ahead per lane (one for each assigned partition), at most: with "
+                  "many partitions it is less, see memory.budget." },
         { "memory.limit", WEIR_KEY_SIZE, 0, CONF(memory_limit_bytes), .fallback = "0", .min = 0,
           .max = MIB(16 << 20), .allowed = "0, or 256MiB and more",
           .help = "What a worker process may reserve: all that is allocated, and the stack of each "

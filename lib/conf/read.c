@@ -368,7 +368,7 @@ static void check_sandbox(const struct scope *scope)
         const struct weir_conf *conf = &reading->base->conf;
         config_setting_t *setting = seen(scope, "memory.limit");
         struct weir_place place;
-        char a[32];
+        char a[32], b[32];
 
         if (setting && conf->memory_limit_bytes > 0 && conf->memory_limit_bytes < LIMIT_BYTES_MIN) {
                 place = weir_read_place(reading, setting);
@@ -377,6 +377,19 @@ static void check_sandbox(const struct scope *scope)
                                  "%s is less than the program needs by itself; allowed: 0, or "
                                  "256MiB and more",
                                  a);
+        }
+        setting = seen(scope, "memory.budget");
+        if (!setting)
+                setting = seen(scope, "memory.limit");
+        if (setting && conf->memory_limit_bytes >= LIMIT_BYTES_MIN &&
+            conf->memory_budget_bytes > conf->memory_limit_bytes / 2) {
+                place = weir_read_place(reading, setting);
+                weir_size_write(a, (int64_t)conf->memory_budget_bytes);
+                weir_size_write(b, (int64_t)conf->memory_limit_bytes);
+                weir_problem_add(reading->problems, &place, "memory.budget",
+                                 "%s of records do not fit into a process that may reserve %s "
+                                 "(memory.limit); allowed: half of it at most",
+                                 a, b);
         }
         setting = seen(scope, "kafka.properties");
         if (setting && !conf->sandbox_exec && (conf->sandbox_seccomp || conf->sandbox_landlock) &&

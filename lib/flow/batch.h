@@ -52,6 +52,7 @@ struct weir_batch {
         struct weir_item *items;
         size_t item_count, item_room;
         uint64_t bytes;
+        uint64_t largest_bytes; /* the largest record since the reset, by weir_batch_cost() */
 };
 
 void weir_batch_init(struct weir_batch *batch, const char *worker, const struct weir_limits *limits,
@@ -61,6 +62,8 @@ void weir_batch_fini(struct weir_batch *batch);
 int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct weir_error *reterr);
 /* Release the records; keep the memory. */
 void weir_batch_reset(struct weir_batch *batch);
+/* What the batch holds, and what a handler that writes everything down buffers of it, in bytes. */
+uint64_t weir_batch_cost(const struct weir_batch *batch);
 /* Which event of its record @item is. */
 static inline int32_t weir_batch_item_index(const struct weir_batch *batch, uint32_t item)
 {

@@ -29,8 +29,15 @@ void weir_hold_release(struct weir_hold *hold)
 
 bool weir_hold_rest(struct weir_hold *hold, int64_t ms)
 {
+        bool woken;
+
         weir_hold_release(hold); /* nobody waits with a connection in hand */
-        return !weir_latch_wait(hold->waker, ms) && !hold->stopping(hold->context);
+        if (hold->credit)
+                weir_credit_rest(hold->credit, true);
+        woken = weir_latch_wait(hold->waker, ms);
+        if (hold->credit)
+                weir_credit_rest(hold->credit, false);
+        return !woken && !hold->stopping(hold->context);
 }
 
 int weir_hold_connect(struct weir_hold *hold, struct weir_error *reterr)

@@ -6,6 +6,7 @@
  *
  * Lane thread only.
  */
+#include "base/budget.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "flow/lane.h"
@@ -13,6 +14,7 @@
 
 /* Set by its owner, pg and waits excepted. */
 struct weir_hold {
+        struct weir_credit *credit; /* of the batch in hand; NULL = none */
         const struct weir_lane_env *env;
         struct weir_partition *partition;
         struct weir_latch *abort, *waker;

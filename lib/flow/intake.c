@@ -7,30 +7,43 @@
  * the broker thread looks at full queues again only once a second (librdkafka below 2.2), a request of ours
  * makes it look now. That is asked for before the transaction, so the fetch runs beside it.
  *
+ * Room      what a batch holds is asked for before it is taken (base/budget): the lane waits while the record lies in the
+ *           client's queue, where it keeps the client from fetching the next. How large it is shows when it is taken: as
+ *           large as those before, is expected, and a lane that has seen none asks for a quarter of all. One that
+ *           is larger waits in hand, untouched, until there is room.
+ * The race  1. sixty lanes sleep on empty queues  2. each gets ten megabytes at once  3. had they slept inside the
+ *           client's read, each would have a message in hand and the next one in its queue. So they sleep beside it.
+ * Not chosen    giving a batch's memory back only after an idle while: with 64 lanes that take turns it is 64 times there.
+ *
  * Identity (P3): locate starts the fetch at the last record handled. If that record comes, it is compared
  * and dropped. A position that has none (a first start in the middle, an operator's word) takes the last record before
  * it for its own, where one can be seen. A topic deleted and made again reads on silently at the old offset: this is what notices.
  */
 #include "flow/intake.h"
 
+#include "base/board.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #define FIRST_WAIT_MS 250
+#define ROOM_WAIT_MS 1000
 #define LOW_WATER_BATCHES 4 /* fewer queued: ask for more now, the answer takes a batch or two */
+#define KEPT_BYTES (16 * 1024)
 
-/* Idle long enough to give the memory of a burst back. */
-#define TRIM_AFTER_US (10 * 1000000ll)
-
-void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker)
+void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker,
+                      struct weir_budget *budget, struct weir_latch *waker)
 {
-        *intake = (struct weir_intake){ .worker = worker };
+        *intake = (struct weir_intake){ .worker = worker,
+                                        .credit = { .budget = budget },
+                                        .expected_bytes = weir_budget_total(budget) / 4,
+                                        .waker = waker };
         weir_batch_init(&intake->batch, worker->name, NULL, worker->accept_json_batch);
 }
 
 void weir_intake_fini(struct weir_intake *intake)
 {
         weir_batch_fini(&intake->batch);
+        weir_credit_give(&intake->credit);
 }
 
 void weir_intake_restart(struct weir_intake *intake)
@@ -38,14 +51,6 @@ void weir_intake_restart(struct weir_intake *intake)
         weir_intake_drop(intake);
         intake->identity_checked = intake->foreign_log = intake->adopted = false;
         intake->idle = false;
-        intake->idle_since_us = 0;
-}
-
-static void trim(struct weir_intake *intake)
-{
-        weir_batch_fini(&intake->batch);
-        weir_batch_init(&intake->batch, intake->worker->name, NULL,
-                        intake->worker->accept_json_batch);
 }
 
 /* Nothing was handled yet, but this is the record that the position stands behind. */
@@ -136,40 +141,95 @@ static void report_starving(const struct weir_intake *intake, struct weir_partit
                 weir_partition_starves(partition);
 }
 
+/* The first record is in hand: now it is known how large it is. False: the lane is told to leave; what is in hand goes
+ * the way of every batch then. */
+static bool pay(struct weir_intake *intake)
+{
+        uint64_t bytes = weir_batch_cost(&intake->batch);
+
+        if (!intake->judged && intake->batch.record_count) {
+                intake->judged = true;
+                intake->expected_bytes = intake->batch.largest_bytes;
+        }
+        if (bytes <= intake->credit.bytes) {
+                weir_credit_set(&intake->credit, bytes);
+                return true;
+        }
+        while (!weir_credit_take(&intake->credit, bytes, intake->waker, ROOM_WAIT_MS))
+                if (weir_latch_wait(intake->waker, 0))
+                        return false;
+        return true;
+}
+
+/* Is there room for one more? If not the batch is as large as it gets. */
+static bool room(struct weir_intake *intake)
+{
+        return !full(intake) && weir_credit_grow(&intake->credit, weir_batch_cost(&intake->batch) +
+                                                                          intake->expected_bytes);
+}
+
+/* What the next record may cost, before it is seen: as much as the largest of this batch, or half of what was
+ * expected so far. */
+static void learn(struct weir_intake *intake)
+{
+        uint64_t less = intake->expected_bytes / 2;
+
+        intake->expected_bytes = intake->batch.largest_bytes > less ? intake->batch.largest_bytes
+                                                                    : less;
+}
+
+/* The first record, with room for it. 1 = it is in hand; 0 = none; < 0 = see reterr. */
+static int begin(struct weir_intake *intake, struct weir_partition *partition,
+                 const struct weir_position *position, struct weir_error *reterr)
+{
+        int r = weir_partition_await(partition, intake->hurried ? 0 : FIRST_WAIT_MS, reterr);
+
+        intake->idle = r == 0 && !intake->hurried;
+        if (r <= 0)
+                return r;
+        if (!weir_credit_grow(&intake->credit, intake->expected_bytes)) {
+                weir_board_do(WEIR_BOARD_ROOM);
+                if (!weir_credit_take(&intake->credit, intake->expected_bytes, intake->waker,
+                                      ROOM_WAIT_MS))
+                        return 0;
+                weir_board_do(WEIR_BOARD_READS);
+        }
+        r = take_one(intake, partition, position, 0, reterr);
+        intake->idle = r == 0 && !intake->hurried;
+        if (r <= 0)
+                weir_credit_give(&intake->credit);
+        return r;
+}
+
 int weir_intake_collect(struct weir_intake *intake, struct weir_partition *partition,
                         const struct weir_position *position, struct weir_error *reterr)
 {
         int64_t now_us, linger_until_us;
-        int r = take_one(intake, partition, position, intake->hurried ? 0 : FIRST_WAIT_MS, reterr);
+        int r = begin(intake, partition, position, reterr);
 
-        intake->idle = r == 0 && !intake->hurried;
-        if (r <= 0) {
-                now_us = weir_clock_us();
-                if (!intake->idle_since_us) {
-                        intake->idle_since_us = now_us;
-                } else if (now_us - intake->idle_since_us > TRIM_AFTER_US &&
-                           intake->batch.record_room) {
-                        trim(intake);
-                        intake->idle_since_us = now_us;
-                }
+        if (r <= 0)
                 return r;
-        }
-        intake->idle_since_us = 0;
+        if (!pay(intake))
+                return 0;
         linger_until_us = weir_clock_us() + intake->worker->batch_linger_us;
-        while (!full(intake)) {
+        while (room(intake)) {
                 r = take_one(intake, partition, position, 0, reterr);
                 if (r < 0)
-                        return r;
+                        break;
                 if (r > 0)
                         continue;
                 now_us = weir_clock_us();
                 if (now_us >= linger_until_us || weir_partition_revoked(partition))
                         break;
-                r = take_one(intake, partition, position,
-                             (int)((linger_until_us - now_us + 999) / 1000), reterr);
+                r = weir_partition_await(partition, (int)((linger_until_us - now_us + 999) / 1000),
+                                         reterr);
                 if (r < 0)
-                        return r;
+                        break;
         }
+        learn(intake);
+        weir_credit_set(&intake->credit, weir_batch_cost(&intake->batch));
+        if (r < 0)
+                return r;
         report_starving(intake, partition);
         return 0;
 }
@@ -191,5 +251,12 @@ bool weir_intake_idle(const struct weir_intake *intake)
 
 void weir_intake_drop(struct weir_intake *intake)
 {
-        weir_batch_reset(&intake->batch);
+        if (weir_batch_cost(&intake->batch) > KEPT_BYTES) {
+                weir_batch_fini(&intake->batch);
+                weir_batch_init(&intake->batch, intake->worker->name, NULL,
+                                intake->worker->accept_json_batch);
+        } else {
+                weir_batch_reset(&intake->batch);
+        }
+        weir_credit_give(&intake->credit);
 }

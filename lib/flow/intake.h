@@ -6,6 +6,7 @@
  *
  * Lane thread only.
  */
+#include "base/budget.h"
 #include "conf/conf.h"
 #include "flow/batch.h"
 #include "store/position.h"
@@ -13,7 +14,10 @@
 struct weir_intake {
         struct weir_batch batch;
         const struct weir_conf_worker *worker;
-        int64_t idle_since_us; /* 0 = not idle */
+        struct weir_credit credit; /* for the batch in hand */
+        uint64_t expected_bytes;   /* the next record, judged by those before */
+        bool judged;               /* there were some */
+        struct weir_latch *waker;  /* of the lane: ends the waiting for room */
         bool hurried; /* set by the lane: it has something else to do, so it does not wait for a record */
         bool idle;
         bool identity_checked; /* the record before the position was compared, or cannot be */
@@ -22,7 +26,9 @@ struct weir_intake {
         struct weir_position known;
 };
 
-void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker);
+/* @budget NULL = no bound but the batch's own. */
+void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker,
+                      struct weir_budget *budget, struct weir_latch *waker);
 void weir_intake_fini(struct weir_intake *intake);
 /* Fetching was started anew: the first record may be the one that proves the log's identity. */
 void weir_intake_restart(struct weir_intake *intake);
@@ -34,6 +40,7 @@ size_t weir_intake_count(const struct weir_intake *intake);
 struct weir_batch *weir_intake_batch(struct weir_intake *intake);
 bool weir_intake_idle(
         const struct weir_intake *intake); /* the queue was empty for the whole wait */
+/* Give back the records, their memory and the room that was asked for them. */
 void weir_intake_drop(struct weir_intake *intake);
 
 #endif

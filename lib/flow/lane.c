@@ -461,7 +461,7 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
         lane->waker.fd = lane->abort.fd = -1;
         pthread_mutex_init(&lane->mutex, NULL);
         weir_cond_init(&lane->cond);
-        weir_intake_init(&lane->intake, env->worker);
+        weir_intake_init(&lane->intake, env->worker, env->budget, &lane->waker);
         r = weir_latch_init(&lane->waker);
         if (r == 0)
                 r = weir_latch_init(&lane->abort);
@@ -472,6 +472,7 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
         if (weir_runner_init(&lane->runner, lane->env, partition, &lane->abort, &lane->waker,
                              stopping, lane, reterr) < 0)
                 goto fail;
+        lane->runner.hold.credit = &lane->intake.credit;
         snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
         atomic_fetch_add(&running_count, 1);
         if (env->users)

@@ -15,6 +15,7 @@
 #include "plugin/host.h"
 #include "store/pool.h"
 
+struct weir_budget;
 struct weir_lane;
 struct weir_marks;
 struct weir_gate;
@@ -24,10 +25,12 @@ struct weir_lane_env {
         const struct weir_conf_worker *worker;
         struct weir_handler *handler;
         struct weir_pool *pool;
-        const char *owner;        /* "host:pid", shown in weir.position */
-        const char *instance;     /* group.instance.id; NULL = none */
-        struct weir_marks *marks; /* dead letters to be run again; NULL = nobody looks */
-        struct weir_gate *gate;   /* NULL = suspects need not be alone */
+        struct weir_budget *budget; /* for batches; NULL = no bound */
+        uint64_t fetch_bytes;       /* for the fetch queues of this worker; 0 = no bound */
+        const char *owner;          /* "host:pid", shown in weir.position */
+        const char *instance;       /* group.instance.id; NULL = none */
+        struct weir_marks *marks;   /* dead letters to be run again; NULL = nobody looks */
+        struct weir_gate *gate;     /* NULL = suspects need not be alone */
         atomic_int *users; /* counts the lanes that still look at all this; NULL = nobody does */
 };
 

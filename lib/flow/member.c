@@ -25,6 +25,7 @@
 #define SERVE_MS 500
 #define ABORT_GRACE_US 500000
 #define UNSTARTED_CLOSE_US 2000000
+#define REMAKE_US 5000000 /* to leave the group, beyond the drain */
 
 struct weir_member {
         const struct weir_conf *conf;
@@ -32,7 +33,7 @@ struct weir_member {
         const struct weir_lane_env *env;
         struct weir_marks marks;
         struct weir_gate gate;
-        struct weir_consumer *consumer;
+        struct weir_consumer *consumer; /* @mutex to change, and for others than the poll thread */
         pthread_t thread;
         bool started;
 
@@ -161,11 +162,13 @@ static void on_revoked(void *context, struct weir_partition *const *partitions, 
 static const struct weir_consumer_events member_events = { .assigned = on_assigned,
                                                            .revoked = on_revoked };
 
-int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env,
-                    struct weir_member **ret, struct weir_error *reterr)
+/* @partitions 0: it is not known yet how many the topics have. */
+static int make_consumer(struct weir_member *member, uint32_t partitions,
+                         struct weir_consumer **ret, struct weir_error *reterr)
 {
-        struct weir_member *member = calloc(1, sizeof *member);
-        struct weir_consumer_conf consumer = {
+        const struct weir_lane_env *env = member->env;
+        const struct weir_conf *conf = member->conf;
+        const struct weir_consumer_conf consumer = {
                 .brokers = conf->kafka_brokers,
                 .group = env->worker->group,
                 .client_id = env->owner,
@@ -175,10 +178,21 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
                 .topics = env->worker->topics,
                 .topic_count = env->worker->topic_count,
                 .queue_bytes = conf->memory_queue_bytes,
+                .fetch_bytes = env->fetch_bytes,
+                .partitions = partitions,
                 .drain_ms = conf->stop_drain_ms,
                 .events = &member_events,
                 .context = member,
         };
+        int r = weir_consumer_new(&consumer, ret, reterr);
+
+        return r < 0 ? weir_error_prefix(reterr, "worker %s: ", env->worker->name) : 0;
+}
+
+int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *env,
+                    struct weir_member **ret, struct weir_error *reterr)
+{
+        struct weir_member *member = calloc(1, sizeof *member);
         int r;
 
         if (!member)
@@ -193,9 +207,8 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
         member->end = WEIR_MEMBER_RUNS;
         pthread_mutex_init(&member->mutex, NULL);
         weir_cond_init(&member->cond);
-        r = weir_consumer_new(&consumer, &member->consumer, reterr);
+        r = make_consumer(member, 0, &member->consumer, reterr);
         if (r < 0) {
-                weir_error_prefix(reterr, "worker %s: ", env->worker->name);
                 weir_member_free(member);
                 return r;
         }
@@ -260,8 +273,8 @@ void weir_member_reload(struct weir_member *member, const struct weir_conf *conf
         member->next_env = *env;
         member->next_conf = conf;
         member->reload = true;
-        pthread_mutex_unlock(&member->mutex);
         weir_consumer_wake(member->consumer);
+        pthread_mutex_unlock(&member->mutex);
 }
 
 bool weir_member_reloaded(struct weir_member *member)
@@ -269,27 +282,63 @@ bool weir_member_reloaded(struct weir_member *member)
         return !told_to_reload(member);
 }
 
+/* The group is left and joined again: rare (a topic got more partitions), but for the first time, when nothing was
+ * joined yet. Returns as weir_consumer_close(), or < 0. */
+static int remake(struct weir_member *member, struct weir_error *reterr)
+{
+        int64_t deadline_us = weir_clock_us() + member->conf->stop_drain_ms * 1000 + REMAKE_US;
+        uint32_t partitions = weir_consumer_outgrown(member->consumer);
+        struct weir_consumer *made, *before = member->consumer;
+        struct weir_consumer_state state;
+        int r;
+
+        weir_consumer_state(before, &state);
+        weir_log(state.rebalances ? WEIR_LOG_WARN : WEIR_LOG_DEBUG, "group.partitions",
+                 LOG_S("worker", member->env->worker->name), LOG_I("partitions", partitions),
+                 LOG_S("action", "join again"));
+        r = weir_consumer_close(before, deadline_us);
+        if (r != 0)
+                return r;
+        r = make_consumer(member, partitions, &made, reterr);
+        if (r < 0)
+                return r;
+        pthread_mutex_lock(&member->mutex);
+        member->consumer = made;
+        pthread_mutex_unlock(&member->mutex);
+        weir_consumer_free(before);
+        return 0;
+}
+
+/* Until it is told to stop. > 0: it could not leave the group, and had its time. */
+static int serve(struct weir_member *member, int64_t *ret_deadline_us, struct weir_error *reterr)
+{
+        int r = 0;
+
+        while (r == 0 && !told_to_stop(member, ret_deadline_us)) {
+                if (told_to_reload(member))
+                        reload(member);
+                r = weir_consumer_serve(member->consumer, SERVE_MS, reterr);
+                if (r > 0)
+                        r = remake(member, reterr);
+        }
+        if (r < 0) {
+                *ret_deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
+                weir_log(WEIR_LOG_ERROR, "group.failed", LOG_S("worker", member->env->worker->name),
+                         LOG_S("group", member->env->worker->group), LOG_S("error", reterr->text),
+                         LOG_S("action", "stop"));
+        }
+        return r;
+}
+
 static void *member_main(void *arg)
 {
         struct weir_member *member = arg;
         struct weir_error error = { 0 };
         int64_t deadline_us = 0;
-        int end = WEIR_MEMBER_ENDED;
+        int served = serve(member, &deadline_us, &error);
+        int end = served < 0 ? WEIR_MEMBER_FAILED : WEIR_MEMBER_ENDED;
 
-        while (!told_to_stop(member, &deadline_us)) {
-                if (told_to_reload(member))
-                        reload(member);
-                if (weir_consumer_serve(member->consumer, SERVE_MS, &error) < 0) {
-                        end = WEIR_MEMBER_FAILED;
-                        deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
-                        weir_log(WEIR_LOG_ERROR, "group.failed",
-                                 LOG_S("worker", member->env->worker->name),
-                                 LOG_S("group", member->env->worker->group),
-                                 LOG_S("error", error.text), LOG_S("action", "stop"));
-                        break;
-                }
-        }
-        if (weir_consumer_close(member->consumer, deadline_us) != 0) {
+        if (served > 0 || weir_consumer_close(member->consumer, deadline_us) != 0) {
                 weir_log(WEIR_LOG_WARN, "group.not_left",
                          LOG_S("worker", member->env->worker->name),
                          LOG_S("group", member->env->worker->group),
@@ -327,8 +376,8 @@ void weir_member_stop(struct weir_member *member, int64_t deadline_us)
         if (!member->stop || deadline_us < member->stop_at_us)
                 member->stop_at_us = deadline_us;
         member->stop = true;
-        pthread_mutex_unlock(&member->mutex);
         weir_consumer_wake(member->consumer);
+        pthread_mutex_unlock(&member->mutex);
 }
 
 int weir_member_wait(struct weir_member *member, int timeout_ms, struct weir_error *reterr)

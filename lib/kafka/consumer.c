@@ -17,6 +17,7 @@
  *               librdkafka commits what is stored when it unassigns.
  * Threads       poll, except wake and state.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +66,8 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                                                     "group.protocol");
         /* KIP-848: the broker owns these three; setting them is an error from 2.10 on. */
         bool classic = !protocol || strcmp(protocol, "consumer") != 0;
-        uint64_t queue_bytes = conf->queue_bytes ? conf->queue_bytes : DEFAULT_QUEUE_BYTES;
-        uint64_t queue_kbytes = queue_bytes / 1024 < 1 ? 1 : queue_bytes / 1024;
-        char queue_text[24], fetch_text[24];
+        char queue_text[24], count_text[24], portion_text[24], response_text[24];
+        struct weir_room room;
         const struct weir_client_setting defaults[] = {
                 { "client.id", consumer->client_id, false },
                 { "session.timeout.ms", classic ? "15000" : NULL, false },
@@ -89,7 +89,6 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "auto.commit.interval.ms", "1000", false },
                 { "isolation.level", "read_committed", false },
                 { "enable.metrics.push", "false", true },
-                { "fetch.message.max.bytes", fetch_text, false },
         };
         const struct weir_client_setting fixed[] = {
                 { "bootstrap.servers", conf->brokers, false },
@@ -101,36 +100,46 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "enable.partition.eof", "false", false },
                 { "check.crcs", "true", false },
                 { "allow.auto.create.topics", "false", false },
-                /* The bytes are the bound; a bound of messages would stall small records (#2879). */
-                { "queued.min.messages", "1000000", false },
+                { "queued.min.messages", count_text, false },
                 { "queued.max.messages.kbytes", queue_text, false },
+                { "fetch.message.max.bytes", portion_text, false },
+                { "fetch.max.bytes", conf->fetch_bytes ? response_text : NULL, false },
+                /* Of producers; but fetch.max.bytes may not be less. */
+                { "message.max.bytes", conf->fetch_bytes ? "1000" : NULL, false },
         };
 
-        snprintf(queue_text, sizeof queue_text, "%llu",
-                 (unsigned long long)(queue_kbytes > 2097151 ? 2097151 : queue_kbytes));
-        snprintf(fetch_text, sizeof fetch_text, "%llu",
-                 (unsigned long long)(queue_bytes < (1u << 20) ? queue_kbytes * 1024 : 1u << 20));
+        weir_room_divide(conf->queue_bytes ? conf->queue_bytes : DEFAULT_QUEUE_BYTES,
+                         conf->fetch_bytes, conf->partitions, &room);
+        snprintf(queue_text, sizeof queue_text, "%" PRIu64, room.queue_bytes / 1024);
+        snprintf(count_text, sizeof count_text, "%" PRIu64, room.message_count);
+        snprintf(portion_text, sizeof portion_text, "%" PRIu64, room.portion_bytes);
+        snprintf(response_text, sizeof response_text, "%" PRIu64, room.response_bytes);
         return weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
                                 conf->property_count, fixed, WEIR_COUNT_OF(fixed), &consumer->log,
                                 ret, reterr);
 }
 
-static int subscribe(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
-                     struct weir_error *reterr)
+static int name_topics(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
+                       struct weir_error *reterr)
 {
-        rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(
-                (int)conf->topic_count);
-        rd_kafka_resp_err_t err;
-
-        if (!topics)
+        consumer->topics = rd_kafka_topic_partition_list_new((int)conf->topic_count);
+        if (!consumer->topics)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "subscription of group %s", conf->group);
         for (size_t i = 0; i < conf->topic_count; i++)
-                rd_kafka_topic_partition_list_add(topics, conf->topics[i], RD_KAFKA_PARTITION_UA);
-        err = rd_kafka_subscribe(consumer->rk, topics);
-        rd_kafka_topic_partition_list_destroy(topics);
+                rd_kafka_topic_partition_list_add(consumer->topics, conf->topics[i],
+                                                  RD_KAFKA_PARTITION_UA);
+        return 0;
+}
+
+static int subscribe(struct weir_consumer *consumer, struct weir_error *reterr)
+{
+        rd_kafka_resp_err_t err = rd_kafka_subscribe(consumer->rk, consumer->topics);
+
         if (err)
-                return weir_client_fail(&consumer->log, err, reterr, "group %s: subscribe",
-                                        conf->group);
+                return weir_client_fail(&consumer->log, err, reterr, "client %s: subscribe",
+                                        consumer->client_id);
+        rd_kafka_topic_partition_list_destroy(consumer->topics);
+        consumer->topics = NULL;
         return 0;
 }
 
@@ -139,6 +148,8 @@ void weir_consumer_unref(struct weir_consumer *consumer)
         if (atomic_fetch_sub(&consumer->refs, 1) != 1)
                 return;
         weir_client_log_fini(&consumer->log);
+        if (consumer->topics)
+                rd_kafka_topic_partition_list_destroy(consumer->topics);
         pthread_mutex_destroy(&consumer->mutex);
         free(consumer->client_id);
         free(consumer->partitions);
@@ -175,6 +186,8 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         consumer->events = conf->events;
         consumer->context = conf->context;
         consumer->drain_us = conf->drain_ms * 1000;
+        consumer->fetch_bytes = conf->fetch_bytes;
+        consumer->room_for = conf->partitions;
         if (!consumer->client_id)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "consumer of group %s", conf->group);
         r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
@@ -193,7 +206,9 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
         if (!consumer->queue)
                 return weir_fail(reterr, WEIR_EKAFKA, 0, "group %s: no queue", conf->group);
-        r = subscribe(consumer, conf, reterr);
+        r = name_topics(consumer, conf, reterr);
+        if (r == 0 && (!conf->fetch_bytes || conf->partitions)) /* else when they are counted */
+                r = subscribe(consumer, reterr);
         if (r < 0)
                 return r;
         *ret = WEIR_TAKE(consumer);
@@ -255,6 +270,11 @@ int weir_consumer_serve(struct weir_consumer *consumer, int timeout_ms, struct w
         int wait_ms = timeout_ms < POLL_LIMIT_MS ? timeout_ms : POLL_LIMIT_MS;
 
         WEIR_ON(WEIR_ROLE_POLL);
+        if (consumer->topics && weir_room_check(consumer, weir_clock_us()) == 0 &&
+            subscribe(consumer, reterr) < 0)
+                return reterr->code;
+        if (consumer->outgrown)
+                return 1;
         if (consumer->group != WEIR_GROUP_FAILED) {
                 now_us = weir_clock_us();
                 due_us = weir_assign_serve(consumer, now_us);
@@ -279,7 +299,12 @@ int weir_consumer_serve(struct weir_consumer *consumer, int timeout_ms, struct w
                                  "Kafka client %s: fatal: %s; the worker must be started again",
                                  consumer->client_id, consumer->fatal);
         weir_assign_serve(consumer, weir_clock_us());
-        return 0;
+        return consumer->outgrown ? 1 : 0;
+}
+
+uint32_t weir_consumer_outgrown(const struct weir_consumer *consumer)
+{
+        return consumer->outgrown;
 }
 
 void weir_consumer_wake(struct weir_consumer *consumer)

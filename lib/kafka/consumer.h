@@ -65,7 +65,9 @@ struct weir_consumer_conf {
         size_t property_count;
         const char *const *topics;
         size_t topic_count;
-        uint64_t queue_bytes; /* prefetch per partition */
+        uint64_t queue_bytes; /* fetched ahead per partition, at most */
+        uint64_t fetch_bytes; /* … of all partitions together; 0 = no bound */
+        uint32_t partitions;  /* to divide it among; 0: to be counted, see weir_consumer_serve() */
         int64_t drain_ms;     /* how long revoked() may take */
         const struct weir_consumer_events *events;
         void *context;
@@ -76,9 +78,12 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
                       struct weir_error *reterr);
 
 /* Poll thread: serve group events and requests of lanes for up to @timeout_ms; call it again at
- * once. Returns 0, or WEIR_EFATAL: the client is at its end, close it. Starving partitions are
+ * once. Returns 0, or WEIR_EFATAL: the client is at its end, close it. Or 1: its queues were made for fewer
+ * partitions than there are; close it, and make another one for weir_consumer_outgrown(). Starving partitions are
  * kicked here, and their log ends refreshed. */
 int weir_consumer_serve(struct weir_consumer *consumer, int timeout_ms, struct weir_error *reterr);
+/* Poll thread. How many partitions there are; 0 = no more than it was made for. */
+uint32_t weir_consumer_outgrown(const struct weir_consumer *consumer);
 
 /* Make a running weir_consumer_serve() return early. Any thread. */
 void weir_consumer_wake(struct weir_consumer *consumer);
@@ -123,6 +128,10 @@ void weir_partition_fetch(struct weir_partition *partition, int64_t offset);
 /* Take the partition out of fetching (a halted lane). Returns at once. */
 void weir_partition_halt(struct weir_partition *partition);
 
+/* Wait until there is something to be read, without taking it: as long as it lies in the queue, the client fetches no
+ * more than that. 1: read on, without waiting (it may yet be nothing for us). 0 and < 0: as below. */
+int weir_partition_await(struct weir_partition *partition, int timeout_ms,
+                         struct weir_error *reterr);
 /* Next record. 1: *ret filled. 0: none within @timeout_ms, or woken. < 0: the partition is broken
  * (WEIR_ELOG: CRC, bad batch, out of range; WEIR_EKAFKA: anything else) and yields nothing until
  * weir_partition_fetch(); the offset inside an error message is never believed. */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/thread.h"
 #include "kafka/client.h"
 #include "kafka/consumer.h"
 #include "kafka/group.h"
@@ -47,6 +48,7 @@ struct weir_partition {
         enum weir_want want;       /* @mutex */
         int64_t want_offset;       /* @mutex */
         uint64_t request;          /* @mutex  number of the last fetch or halt              */
+        struct weir_latch filled;  /* set by the client when an empty queue gets something  */
         rd_kafka_queue_t *queue;   /* @mutex to change; the lane reads through it            */
         rd_kafka_queue_t *renewed; /* @mutex  the lane takes it over before its next read    */
         struct weir_error broken;  /* @mutex  what read() says while BROKEN                  */
@@ -73,6 +75,14 @@ struct weir_partition {
         struct weir_partition *next_parting; /* @poll */
 };
 
+/* What the client may hold, in the terms of its properties (room.c). */
+struct weir_room {
+        uint64_t queue_bytes;    /* values in a partition's queue; at it, no more is fetched */
+        uint64_t message_count;  /* and so many of them */
+        uint64_t portion_bytes;  /* of one partition in one response */
+        uint64_t response_bytes; /* 0 = the library's default */
+};
+
 struct weir_consumer {
         _Atomic uint32_t refs; /* the owner's, and one per partition */
         struct weir_client_log log;
@@ -81,6 +91,11 @@ struct weir_consumer {
         void *context;
         int64_t drain_us;
         bool cooperative;
+        uint64_t fetch_bytes;                    /* 0 = no bound */
+        uint32_t room_for;                       /* partitions that the queues were made for */
+        uint32_t outgrown;                       /* @poll  there are so many instead; 0 = not */
+        int64_t ask_due_us;                      /* @poll  how many there are */
+        rd_kafka_topic_partition_list_t *topics; /* @poll  to be subscribed to; NULL = they are */
         bool unsettled; /* an assign was made; the next one waits for its stops */
 
         rd_kafka_t *rk; /* until close; lanes reach it between enter and leave only  */
@@ -149,6 +164,8 @@ void weir_record_fill(struct weir_record *record, struct weir_partition *partiti
 
 /* Get the partition's queue un-forwarded before an assign. < 0: WEIR_EKAFKA. */
 int weir_partition_renew(struct weir_partition *partition, struct weir_error *reterr);
+/* Before the last handle of @queue is given back. */
+void weir_partition_unwatch(rd_kafka_queue_t *queue);
 /* Free what librdkafka had prefetched for a partition that is not assigned any more. */
 void weir_partition_purge(struct weir_partition *partition);
 
@@ -183,6 +200,15 @@ void weir_rebalance_drain(struct weir_consumer *consumer,
                           int64_t deadline_us);
 /* Free what revoked partitions still hold of librdkafka, as far as lanes let go of it. */
 void weir_rebalance_sweep(struct weir_consumer *consumer);
+
+/* ---- room.c ---------------------------------------------------------------------------------- */
+
+/* @fetch_bytes among @partitions; 0 = no bound. */
+void weir_room_divide(uint64_t queue_bytes, uint64_t fetch_bytes, uint32_t partitions,
+                      struct weir_room *ret);
+/* Poll thread, before the group is joined: 0 = there is room for all partitions of the topics; 1 = there are more, see
+ * outgrown; < 0 = the brokers do not say how many there are, ask again. */
+int weir_room_check(struct weir_consumer *consumer, int64_t now_us);
 
 /* ---- assign.c, poll thread ------------------------------------------------------------------ */
 

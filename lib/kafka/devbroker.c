@@ -79,6 +79,8 @@ void weir_devbroker_set_down(struct weir_devbroker *broker, bool down)
 void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api api, int16_t error,
                          uint32_t count)
 {
+        if (count == 0)
+                rd_kafka_mock_clear_request_errors(broker->cluster, (int16_t)api);
         while (count-- > 0)
                 rd_kafka_mock_push_request_errors(broker->cluster, (int16_t)api, 1,
                                                   (rd_kafka_resp_err_t)error);

@@ -21,7 +21,8 @@ enum weir_devbroker_api {
 
 /* Connections are closed and refused while down. */
 void weir_devbroker_set_down(struct weir_devbroker *broker, bool down);
-/* The next @count requests of @api are answered with Kafka's error number @error. */
+/* The next @count requests of @api are answered with Kafka's error number @error; those that
+ * are left are forgotten with @count 0. */
 void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api api, int16_t error,
                          uint32_t count);
 /* The topic's partition has no leader: records for it wait where they are. */

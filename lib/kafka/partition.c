@@ -33,7 +33,8 @@ struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const 
         partition->topic = strdup(topic);
         partition->stored = rd_kafka_topic_partition_list_new(1);
         partition->asked = rd_kafka_topic_partition_list_new(1);
-        if (!partition->topic || !partition->stored || !partition->asked) {
+        if (!partition->topic || !partition->stored || !partition->asked ||
+            weir_latch_init(&partition->filled) < 0) {
                 if (partition->stored)
                         rd_kafka_topic_partition_list_destroy(partition->stored);
                 if (partition->asked)
@@ -71,6 +72,7 @@ void weir_partition_unref(struct weir_partition *partition)
         assert(!partition->queue && !partition->renewed && !partition->stored);
         pthread_cond_destroy(&partition->cond);
         pthread_mutex_destroy(&partition->mutex);
+        weir_latch_fini(&partition->filled);
         weir_consumer_unref(partition->consumer);
         free(partition->topic);
         free(partition);
@@ -347,8 +349,10 @@ bool weir_partition_strip(struct weir_partition *partition)
                 stale = partition->queue ? rd_kafka_consume_queue(partition->queue, 0) : NULL;
                 if (stale)
                         rd_kafka_message_destroy(stale);
-                if (partition->queue)
+                if (partition->queue) {
+                        weir_partition_unwatch(partition->queue);
                         rd_kafka_queue_destroy(partition->queue);
+                }
                 if (partition->renewed)
                         rd_kafka_queue_destroy(partition->renewed);
                 rd_kafka_topic_partition_list_destroy(partition->stored);

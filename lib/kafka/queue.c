@@ -62,6 +62,13 @@ void weir_partition_purge(struct weir_partition *partition)
         rd_kafka_queue_destroy(queue);
 }
 
+/* @takes partition->mutex, held, or nobody else has the partition. The client must not write to a descriptor that is
+ * another's by then. */
+void weir_partition_unwatch(rd_kafka_queue_t *queue)
+{
+        rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* Wait until the queue may be read. 1 = yes, 0 = nothing now, < 0 = broken. */
@@ -92,8 +99,10 @@ static int attend(struct weir_partition *partition, int64_t deadline_us, struct 
                 r = 1;
         }
         pthread_mutex_unlock(&partition->mutex);
-        if (old)
+        if (old) {
+                weir_partition_unwatch(old);
                 rd_kafka_queue_destroy(old);
+        }
         return r;
 }
 
@@ -135,6 +144,45 @@ static int break_partition(struct weir_partition *partition, const rd_kafka_mess
         /* Out of the assignment: librdkafka may repeat the error thousands of times a second. */
         weir_partition_request(partition, WEIR_WANT_HALT, WEIR_PHASE_BROKEN, -1);
         return code;
+}
+
+/* Sleep until something is put into the queue, somebody yields it, or @deadline_us. */
+static void watch(struct weir_partition *partition, int64_t deadline_us)
+{
+        static const uint64_t one = 1;
+        int64_t left_ms;
+
+        weir_latch_clear(&partition->filled);
+        /* Anew each time: the client writes once, and then not before somebody reads from the queue. */
+        rd_kafka_queue_io_event_enable(partition->queue, partition->filled.fd, &one, sizeof one);
+        left_ms = (deadline_us - weir_clock_us() + 999) / 1000;
+        if (left_ms > 0 && !rd_kafka_queue_length(partition->queue) &&
+            !atomic_load(&partition->attention))
+                weir_latch_wait(&partition->filled, left_ms);
+}
+
+int weir_partition_await(struct weir_partition *partition, int timeout_ms,
+                         struct weir_error *reterr)
+{
+        int64_t deadline_us = weir_clock_us() + timeout_ms * 1000LL;
+        int r = 0;
+
+        WEIR_ON(WEIR_ROLE_LANE);
+        if (!weir_partition_enter(partition))
+                return 0;
+        for (;;) {
+                if (atomic_load(&partition->attention)) {
+                        r = attend(partition, deadline_us, reterr);
+                        if (r != 1)
+                                break;
+                }
+                r = rd_kafka_queue_length(partition->queue) > 0;
+                if (r || weir_clock_us() >= deadline_us)
+                        break;
+                watch(partition, deadline_us);
+        }
+        weir_partition_exit(partition);
+        return r;
 }
 
 int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct weir_record *ret,

@@ -80,6 +80,8 @@ static void start(struct weir_consumer *consumer, const rd_kafka_topic_partition
                         weir_group_step(&consumer->group, WEIR_GROUP_ON_FATAL);
                         break;
                 }
+        if (consumer->fetch_bytes && consumer->partition_count > consumer->room_for)
+                consumer->outgrown = (uint32_t)consumer->partition_count;
         weir_assign_begin(consumer);
         weir_client_log_clear(&consumer->log);
         atomic_fetch_add(&consumer->rebalances, 1);

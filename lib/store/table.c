@@ -36,7 +36,7 @@ struct weir_rowbuffer {
         size_t rows;
 };
 
-enum { CHUNK_BYTES = 256 * 1024, KEPT_BYTES = 1024 * 1024, FIELD_MAX = 1024 * 1024 * 1024 - 1 };
+enum { CHUNK_BYTES = 256 * 1024, KEPT_BYTES = 16 * 1024, FIELD_MAX = 1024 * 1024 * 1024 - 1 };
 
 static const char copy_header[] =
         "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"; /* 11 + 4 flags + 4 extension */

@@ -12,6 +12,7 @@
 #   weir_start a             ${pid[a]}       weir run in the background; its log is $TEST_DIR/a.log
 #   weir_stop a [TERM]       $status         signal, wait, exit status
 #   weir_kill a                              SIGKILL, and wait
+#   worker_of a                              the process in which its worker works; in_status PROCESS VmHWM: its memory at most
 #   slow 2                   from now on every transaction takes 2 ms at least: something is left to do at a kill on any machine
 #   weir_dies a NAME [N]                     weir run that is killed when it passes the failpoint NAME (for the N-th time)
 #   weir_halts a NAME [N]                    … that is stopped there; weir_goes_on a
@@ -158,6 +159,14 @@ weir_start() {
 }
 
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+worker_of() { # NAME [WORKER]: the process in which it works
+        local process
+        for process in $(children "${pid[$1]}"); do
+                ! tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null | grep -q -- "--as ${2:-audit}[ :]" || echo "$process"
+        done
+}
+# PROCESS VmHWM|VmRSS|Threads: bytes, or a number
+in_status() { awk -v key="$2:" '$1 == key { print $3 == "kB" ? $2 * 1024 : $2 }' "/proc/$1/status"; }
 weir_stop() { # KILL means all of its processes: what is left to die by itself is another test
         local family="${pid[$1]}"
         [ "${2:-TERM}" != KILL ] || family="$family $(children "${pid[$1]}")"

@@ -8,6 +8,7 @@
  *
  * produce makes a record of every line of its input, in order, in one partition, with the options:
  *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
+ *   -f BYTES  the line is the record's ce_id, and its value so many bytes
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
  * headers prints partition and offset, and all headers as NAME=VALUE, in their order
@@ -70,6 +71,8 @@ static rd_kafka_t *open_client(const char *brokers, const char *group, const cha
             rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", text, sizeof text) ||
             (group && rd_kafka_conf_set(conf, "group.id", group, text, sizeof text)) ||
             (id && rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof text)))
+                die("%s", text);
+        if (!group && rd_kafka_conf_set(conf, "message.max.bytes", "67108864", text, sizeof text))
                 die("%s", text);
         if (!group)
                 rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -393,16 +396,18 @@ struct record {
         char *headers[HEADERS_MAX];
         size_t header_count;
         bool tombstone;
+        size_t filled; /* 0 = not */
 };
 
 static void parse_record(int argc, char **argv, struct record *ret)
 {
         int c;
 
-        while ((c = getopt(argc, argv, "k:h:T:x:0")) != -1)
+        while ((c = getopt(argc, argv, "k:h:T:x:f:0")) != -1)
                 switch (c) {
                 case 'k': ret->key = optarg; break;
                 case 'T': ret->time_ms = number(optarg); break;
+                case 'f': ret->filled = (size_t)number(optarg); break;
                 case '0': ret->tombstone = true; break;
                 case 'h':
                         if (!strchr(optarg, '=') || ret->header_count == HEADERS_MAX)
@@ -422,7 +427,8 @@ static void parse_record(int argc, char **argv, struct record *ret)
                 die("produce: unexpected '%s'", argv[optind]);
 }
 
-static void send_record(rd_kafka_t *rk, const struct record *record, const char *value, size_t size)
+static void send_record(rd_kafka_t *rk, const struct record *record, const char *id,
+                        const char *value, size_t size)
 {
         rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
         rd_kafka_resp_err_t err;
@@ -433,6 +439,8 @@ static void send_record(rd_kafka_t *rk, const struct record *record, const char 
                 rd_kafka_header_add(headers, record->headers[i], equals - record->headers[i],
                                     equals + 1, -1);
         }
+        if (id)
+                rd_kafka_header_add(headers, "ce_id", -1, id, -1);
         do {
                 err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(record->topic),
                                         RD_KAFKA_V_PARTITION(record->partition),
@@ -450,13 +458,21 @@ static void send_record(rd_kafka_t *rk, const struct record *record, const char 
 
 static void send_input(rd_kafka_t *rk, const struct record *record)
 {
-        char *line = NULL;
+        char *line = NULL, *value = record->filled ? malloc(record->filled) : NULL;
         size_t room = 0;
         ssize_t size;
 
-        while ((size = getline(&line, &room, stdin)) >= 0)
-                send_record(rk, record, line,
-                            size && line[size - 1] == '\n' ? (size_t)size - 1 : (size_t)size);
+        if (value)
+                memset(value, 'x', record->filled);
+        while ((size = getline(&line, &room, stdin)) >= 0) {
+                if (size && line[size - 1] == '\n')
+                        line[--size] = '\0';
+                if (value)
+                        send_record(rk, record, line, value, record->filled);
+                else
+                        send_record(rk, record, NULL, line, (size_t)size);
+        }
+        free(value);
         free(line);
 }
 
@@ -482,7 +498,7 @@ static void produce(const char *brokers, int argc, char **argv)
                 check("begin_transaction", rd_kafka_begin_transaction(rk));
         }
         if (record.tombstone)
-                send_record(rk, &record, NULL, 0);
+                send_record(rk, &record, NULL, NULL, 0);
         else
                 send_input(rk, &record);
         err = rd_kafka_flush(rk, TIMEOUT_MS); /* abort would drop what was not sent yet */

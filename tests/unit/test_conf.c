@@ -19,7 +19,8 @@ START_TEST(a_minimal_file_gets_the_defaults)
         ck_assert_ptr_null(conf->store_password);
         ck_assert_uint_eq(conf->property_count, 0);
         ck_assert_uint_eq(conf->store_connections, 8);
-        ck_assert_uint_eq(conf->memory_queue_bytes, 4 << 20);
+        ck_assert_uint_eq(conf->memory_budget_bytes, 64 << 20);
+        ck_assert_uint_eq(conf->memory_queue_bytes, 16 << 20);
         ck_assert_int_eq(conf->stop_deadline_ms, 5000);
         ck_assert_int_eq(conf->stop_drain_ms, 3000);
         ck_assert_uint_eq(conf->memory_limit_bytes, 0);
@@ -166,6 +167,12 @@ static const struct {
         const char *text;
         bool good;
 } edges[] = {
+        { TOP("memory = { budget = \"8MiB\"; };"), true },
+        { TOP("memory = { budget = 8388607; };"), false },
+        { TOP("memory = { budget = \"64GiB\"; };"), true },
+        { TOP("memory = { budget = 68719476737; };"), false },
+        { TOP("memory = { budget = \"128MiB\"; limit = \"256MiB\"; };"), true },
+        { TOP("memory = { budget = \"129MiB\"; limit = \"256MiB\"; };"), false },
         { TOP("memory = { queue = \"256KiB\"; };"), true },
         { TOP("memory = { queue = 262143; };"), false },
         { TOP("memory = { queue = \"1GiB\"; };"), true },
