@@ -15,6 +15,7 @@
 #include "base/board.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -58,13 +59,15 @@ static struct weir_board *map(int fd)
 
 struct weir_board *weir_board_new(int *ret_fd)
 {
-        int fd = memfd_create("weir-board", MFD_CLOEXEC);
+        int fd = memfd_create("weir-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         struct weir_board *board = NULL;
         int error;
 
         if (fd < 0)
                 return NULL;
-        if (ftruncate(fd, sizeof *board) == 0)
+        /* Sealed: a process that made its board shorter would end whoever reads it. */
+        if (ftruncate(fd, sizeof *board) == 0 &&
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
                 board = map(fd);
         if (!board) {
                 error = errno;

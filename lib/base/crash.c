@@ -9,7 +9,7 @@
  *
  * Always true   CR1 CR2, see crash.h.
  * The race      two threads break at once: the first to write its number is the one that is told; the other waits
- *               for the end, which is near.
+ *               for the end, which is near, and brings it about if it does not come.
  * Not chosen    a core file read afterwards: it holds every secret and is gigabytes. libunwind: glibc's backtrace()
  *               does it, warmed up once so that it has loaded what it needs.
  * Sanitizers    have handlers of their own, and better ones: the deadly signals are theirs.
@@ -167,30 +167,38 @@ static void write_trace(struct weir_board *board, bool names, int skip)
 
 /* ---- handlers ------------------------------------------------------------------------------------- */
 
+static pid_t owner; /* whose board it is */
+
 static int thread_number(void)
 {
         return (int)syscall(SYS_gettid);
 }
 
-static void on_deadly(int signal_number, siginfo_t *info, void *context)
+static void leave_word(int signal_number)
 {
         struct weir_board *board = weir_board_used();
         int32_t nobody = 0;
 
-        (void)context;
         if (atomic_compare_exchange_strong(&board->crash_thread, &nobody, thread_number())) {
                 board->crash_signal = signal_number;
-                write_trace(board, false, 2);
+                write_trace(board, false, 3);
                 signal(SIGALRM, SIG_DFL);
                 alarm(ALARM_S);
-                write_trace(board, true, 2);
+                write_trace(board, true, 3);
                 alarm(0);
         } else if (nobody != thread_number()) {
-                pause(); /* somebody else is writing; the process ends with him */
+                sleep(ALARM_S); /* somebody else is writing; the process ends with him, or with us */
         }
-        /* SA_RESETHAND: the second time it is the kernel's. A fault comes again by itself at the same instruction. */
-        if (info->si_code <= 0 || signal_number == SIGABRT)
-                raise(signal_number);
+}
+
+static void on_deadly(int signal_number)
+{
+        if (getpid() ==
+            owner) /* else forked by a handler: it has its parent's board, not its lanes */
+                leave_word(signal_number);
+        /* CR1. Blocked until we return, then it is there: also where no fault comes again by itself (a trap). */
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
 }
 
 static void on_stack_wanted(int signal_number)
@@ -221,14 +229,15 @@ static bool sanitized(void)
 
 int weir_crash_arm(void)
 {
-        struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_ONSTACK,
-                                    .sa_sigaction = on_deadly };
+        struct sigaction action = { .sa_flags = SA_RESETHAND | SA_ONSTACK,
+                                    .sa_handler = on_deadly };
         struct sigaction asked = { .sa_flags = SA_RESTART | SA_ONSTACK,
                                    .sa_handler = on_stack_wanted };
         void *warm[2];
 
         if (!weir_board_used())
                 return 0;
+        owner = getpid();
         backtrace(warm, 2); /* loads libgcc now, not in the handler */
         weir_crash_learn_modules();
         sigfillset(&action.sa_mask);

@@ -2,7 +2,7 @@
 /*
  * child - patience with a process, and its end
  *
- * Always true   CH1 CH2 CH3, see child.h.
+ * Always true   CH1 to CH4, see child.h.
  * Quick deaths  the first death of a good process is followed by a start at once (first_delay_ms): an event that
  *               crashes costs crash.attempts restarts and as little else as can be. The delay doubles with each death
  *               in a row without a commit, and at the limit the worker is given up, loudly: a process that can do
@@ -29,21 +29,24 @@ void weir_child_started(struct weir_child *child, pid_t pid, int64_t now_us)
 }
 
 void weir_child_died(struct weir_child *child, const struct weir_child_policy *policy,
-                     int wait_status, int64_t now_us)
+                     int wait_status, bool blamed, int64_t now_us)
 {
         child->was_ready = child->was_ready || child->board->ready;
         child->misfits = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EX_CONFIG
                                  ? child->misfits + 1
                                  : 0;
-        if (!child->misfits)
-                child->deaths = child->board->commits > 0 ? 1 : child->deaths + 1;
+        if (child->board->commits > 0)
+                child->deaths = 0;
+        if (!child->misfits && !blamed)
+                child->deaths++;
         child->status = status_of(wait_status);
         child->state = WEIR_CHILD_NOTES;
         child->pid = 0;
-        child->start_at_us = now_us +
-                             weir_backoff_ms(policy->first_delay_ms, policy->max_delay_ms,
-                                             child->misfits ? child->misfits : child->deaths) *
-                                     1000;
+        child->start_at_us = now_us + weir_backoff_ms(policy->first_delay_ms, policy->max_delay_ms,
+                                                      child->misfits  ? child->misfits
+                                                      : child->deaths ? child->deaths
+                                                                      : 1) *
+                                              1000;
 }
 
 void weir_child_noted(struct weir_child *child, const struct weir_child_policy *policy)

@@ -13,6 +13,8 @@
  *
  *  CH1 between a death and the next start all that is suspected of it was written down.
  *  CH2 a process that commits something between two deaths is never marked failed.
+ *  CH4 a death that is one event's alone is not counted: after crash.attempts of them the event is asked no more, so
+ *      they come to an end by themselves, however many events there are.
  *  CH3 a process that cannot read its file (it could once) has not died: it is tried again until it can.
  */
 #include <stdbool.h>
@@ -50,9 +52,10 @@ struct weir_child {
 };
 
 void weir_child_started(struct weir_child *child, pid_t pid, int64_t now_us);
-/* It ended although nobody told it to. @wait_status of waitpid(). The board is that of its death. */
+/* It ended although nobody told it to. @wait_status of waitpid(). The board is that of its death. @blamed: on one event,
+ * which is nearer to its end by that (CH4). */
 void weir_child_died(struct weir_child *child, const struct weir_child_policy *policy,
-                     int wait_status, int64_t now_us);
+                     int wait_status, bool blamed, int64_t now_us);
 /* CH1. Its suspicions are in the database, or it had none. */
 void weir_child_noted(struct weir_child *child, const struct weir_child_policy *policy);
 void weir_child_ended(struct weir_child *child, int wait_status);

@@ -109,7 +109,9 @@ void weir_death_read(struct weir_death *death, int wait_status, int32_t stuck_th
                                 weir_death_name(death), death->status);
         weir_death_trace(board, death->text + used, sizeof death->text - used);
         known = slot_of(board, death->thread);
+        death->exact = false;
         for (int i = 0; i < WEIR_BOARD_LANES; i++)
                 if (handles(&board->slots[i]) && (!known || known == &board->slots[i]))
                         suspect(death, &board->slots[i]);
+        death->exact = death->count == 1 && (known || !death->thread);
 }

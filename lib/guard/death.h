@@ -23,6 +23,7 @@ struct weir_death {
         struct weir_suspicion suspicions[WEIR_BOARD_LANES];
         char topics[WEIR_BOARD_LANES][WEIR_BOARD_TOPIC_BYTES];
         size_t count;
+        bool exact; /* one event alone is suspected, and nothing else could have been it */
 };
 
 /* @wait_status of waitpid(). @stuck_thread: that the supervisor has ended the process for; 0 = for none. */

@@ -176,7 +176,7 @@ void weir_process_died(struct weir_process *process, const struct weir_process_e
         struct weir_child *child = &process->child;
 
         weir_death_read(&process->death, wait_status, process->stuck_thread, child->board);
-        weir_child_died(child, &env->policy, wait_status, weir_clock_us());
+        weir_child_died(child, &env->policy, wait_status, process->death.exact, weir_clock_us());
         tell_death(process);
         process->notes = 0;
         note(process, env);

@@ -3,7 +3,7 @@
  * seccomp - a deny list in the kernel, because the plugin is native code
  *
  * A plugin may crash, leak and be taken over; what it can do then ends here. It may not look into other processes,
- * change mounts or namespaces, load code into the kernel, set the clock, type into a terminal, or run a program; and
+ * set their limits, change mounts, namespaces or the modes of files, load code into the kernel, set the clock, type into a terminal, or run a program; and
  * the parts of the kernel that most of its own holes were found in (io_uring, bpf, userfaultfd, perf, keyrings,
  * rare socket families) are out of reach.
  *
@@ -65,6 +65,15 @@
 #ifndef __NR_quotactl_fd
 #define __NR_quotactl_fd 443
 #endif
+#ifndef __NR_fchmodat2
+#define __NR_fchmodat2 452
+#endif
+#ifndef __NR_setxattrat
+#define __NR_setxattrat 463
+#endif
+#ifndef __NR_removexattrat
+#define __NR_removexattrat 466
+#endif
 #ifndef __NR_lsm_set_self_attr
 #define __NR_lsm_set_self_attr 460
 #endif
@@ -86,6 +95,27 @@ static const struct {
         CALL(process_vm_writev),
         CALL(kcmp),
         CALL(pidfd_getfd),
+        CALL(setpriority),
+        CALL(ioprio_set),
+/* whose a file is and who may open it: Landlock knows no such right */
+#ifdef __NR_chmod
+        CALL(chmod),
+        CALL(chown),
+        CALL(lchown),
+#endif
+        CALL(fchmod),
+        CALL(fchmodat),
+        CALL(fchmodat2),
+        CALL(fchown),
+        CALL(fchownat),
+        CALL(setxattr),
+        CALL(lsetxattr),
+        CALL(fsetxattr),
+        CALL(setxattrat),
+        CALL(removexattr),
+        CALL(lremovexattr),
+        CALL(fremovexattr),
+        CALL(removexattrat),
         /* the kernel's own code, and its richest entrances */
         CALL(kexec_load),
         CALL(kexec_file_load),
@@ -156,6 +186,10 @@ static const struct {
 };
 enum { EXEC_CALLS = 2 };
 
+/* Of oneself (0) they are allowed. A limit of its supervisor's, set to nothing, would end it. */
+static const int of_others[] = { __NR_prlimit64, __NR_sched_setscheduler, __NR_sched_setparam,
+                                 __NR_sched_setattr, __NR_sched_setaffinity };
+
 bool weir_seccomp_refused(size_t index, int *ret_number, const char **ret_name)
 {
         if (index >= WEIR_COUNT_OF(refused))
@@ -167,15 +201,15 @@ bool weir_seccomp_refused(size_t index, int *ret_number, const char **ret_name)
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
-enum label { NEXT, ALLOW, REFUSE, NO_SUCH_CALL, IN_CLONE, IN_IOCTL, IN_SOCKET, LABELS };
+enum label { NEXT, ALLOW, REFUSE, NO_SUCH_CALL, IN_CLONE, IN_IOCTL, IN_SOCKET, OF_WHOM, LABELS };
 
 struct program {
-        struct sock_filter code[WEIR_COUNT_OF(refused) + 32];
-        enum label yes[WEIR_COUNT_OF(refused) + 32];
+        struct sock_filter code[WEIR_COUNT_OF(refused) + 48];
+        enum label yes[WEIR_COUNT_OF(refused) + 48];
         uint16_t at[LABELS];
         uint16_t size;
 };
-_Static_assert(WEIR_COUNT_OF(refused) + 32 < 255, "a jump has 8 bits");
+_Static_assert(WEIR_COUNT_OF(refused) + 48 < 255, "a jump has 8 bits");
 
 static void put(struct program *program, uint16_t code, uint32_t operand, enum label yes)
 {
@@ -224,6 +258,8 @@ static void build(struct program *program, bool exec)
         when(program, BPF_JEQ, __NR_clone, IN_CLONE);
         when(program, BPF_JEQ, __NR_ioctl, IN_IOCTL);
         when(program, BPF_JEQ, __NR_socket, IN_SOCKET);
+        for (size_t i = 0; i < WEIR_COUNT_OF(of_others); i++)
+                when(program, BPF_JEQ, (uint32_t)of_others[i], OF_WHOM);
         begin(program, ALLOW);
         end(program, SECCOMP_RET_ALLOW);
         begin(program, IN_CLONE); /* little endian: the lower half stands first */
@@ -242,6 +278,12 @@ static void build(struct program *program, bool exec)
                 program->code[program->size - 1].jt = (uint8_t)(WEIR_COUNT_OF(families) - i);
         }
         end(program, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+        end(program, SECCOMP_RET_ALLOW);
+        begin(program, OF_WHOM);
+        load(program, offsetof(struct seccomp_data, args[0]));
+        put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, NEXT);
+        program->code[program->size - 1].jt = 1; /* over the next */
+        end(program, SECCOMP_RET_ERRNO | EPERM);
         end(program, SECCOMP_RET_ALLOW);
         begin(program, REFUSE);
         end(program, SECCOMP_RET_ERRNO | EPERM);
@@ -273,6 +315,8 @@ static const struct probe {
         { "clone3", __NR_clone3, 0, 0, ENOSYS },                                  /* else EINVAL */
         { "ioctl TIOCSTI", __NR_ioctl, -1, TIOCSTI, EPERM },                      /* else EBADF */
         { "a packet socket", __NR_socket, 17, -1, EAFNOSUPPORT }, /* else EINVAL, EPERM */
+        { "prlimit64 of another", __NR_prlimit64, -1, 0, EPERM }, /* else ESRCH */
+        { "fchmod", __NR_fchmod, -1, 0, EPERM },                  /* else EBADF */
         { "execve", __NR_execve, 0, 0, EPERM },                   /* else EFAULT */
 };
 

@@ -14,8 +14,12 @@
 #include "guard/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,13 +130,38 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
 
 static void take_file(struct supervisor *all, int wait_status);
 
+/* What a worker's process forked and left behind has come to us (PR_SET_CHILD_SUBREAPER). It holds sockets of a process
+ * that is dead, perhaps in the middle of a transaction, and nobody else will end it. */
+static void end_strays(const struct supervisor *all)
+{
+        char path[64], text[8192], *at = text, *end;
+        ssize_t size;
+        int fd;
+
+        snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (fd >= 0)
+                close(fd);
+        text[size > 0 ? size : 0] = '\0';
+        for (long pid; (pid = strtol(at, &end, 10)) > 0 && end != at; at = end) {
+                if (pid == all->reader || weir_family_find(&all->family, (pid_t)pid))
+                        continue;
+                weir_log(WEIR_LOG_WARN, "process.stray", LOG_I("pid", pid),
+                         LOG_S("action", "kill"));
+                kill((pid_t)pid, SIGKILL);
+        }
+}
+
 static void reap(struct supervisor *all)
 {
         struct weir_process *process;
         int wait_status;
+        bool any = false;
         pid_t pid;
 
         while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+                any = true;
                 if (pid == all->reader) {
                         take_file(all, wait_status);
                         continue;
@@ -147,6 +176,8 @@ static void reap(struct supervisor *all)
                 if (process->child.state == WEIR_CHILD_FAILED)
                         tell_given_up(all, process);
         }
+        if (any)
+                end_strays(all);
 }
 
 /* ---- reload ------------------------------------------------------------------------------------- */
@@ -333,6 +364,7 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         sigaddset(&all.env.blocked, SIGTERM);
         sigaddset(&all.env.blocked, SIGINT);
         sigaddset(&all.env.blocked, SIGHUP);
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         take_conf(&all, conf);
         if (weir_family_init(&all.family, conf, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));

@@ -26,8 +26,26 @@ static void setup(void)
 
 static void die(int64_t now_us)
 {
-        weir_child_died(&child, &policy, KILLED(11), now_us);
+        weir_child_died(&child, &policy, KILLED(11), false, now_us);
 }
+
+START_TEST(CH4_deaths_of_one_event_alone_give_nobody_up)
+{
+        for (uint32_t i = 0; i < 10 * policy.limit; i++) {
+                weir_child_died(&child, &policy, KILLED(11), true, 0);
+                ck_assert_uint_eq(child.deaths, 0);
+                ck_assert_int_le(child.start_at_us, policy.first_delay_ms * 1000);
+                weir_child_noted(&child, &policy);
+                ck_assert_int_eq(child.state, WEIR_CHILD_DOWN);
+                weir_child_started(&child, 8, 0);
+        }
+        for (uint32_t i = 0; i < policy.limit; i++) {
+                die(0);
+                weir_child_noted(&child, &policy);
+        }
+        ck_assert_int_eq(child.state, WEIR_CHILD_FAILED);
+}
+END_TEST
 
 START_TEST(CH1_it_is_not_down_before_it_is_noted)
 {
@@ -81,7 +99,7 @@ START_TEST(CH3_a_file_with_mistakes_is_no_death_and_no_end)
         weir_child_noted(&child, &policy);
         for (uint32_t i = 1; i <= 3 * policy.limit; i++) {
                 weir_child_started(&child, 8, 0);
-                weir_child_died(&child, &policy, EXITED(78), 0);
+                weir_child_died(&child, &policy, EXITED(78), false, 0);
                 ck_assert_uint_eq(child.deaths, 1);
                 ck_assert_uint_eq(child.misfits, i);
                 ck_assert_int_le(child.start_at_us, 400000);
@@ -219,6 +237,7 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tcase, setup, NULL);
+        tcase_add_test(tcase, CH4_deaths_of_one_event_alone_give_nobody_up);
         tcase_add_test(tcase, CH1_it_is_not_down_before_it_is_noted);
         tcase_add_test(tcase, delays_grow_and_the_limit_is_the_end);
         tcase_add_test(tcase, CH2_who_commits_between_two_deaths_is_never_given_up);
