@@ -506,6 +506,11 @@ void weir_lane_stop(struct weir_lane *lane, enum weir_lane_stop how)
         weir_partition_wake(lane->partition);
 }
 
+const struct weir_lane_env *weir_lane_env(const struct weir_lane *lane)
+{
+        return &lane->own_env;
+}
+
 bool weir_lane_wait(struct weir_lane *lane, int64_t deadline_us)
 {
         bool finished;

@@ -38,6 +38,9 @@ struct weir_lane_env {
 int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *partition,
                     struct weir_lane **ret, struct weir_error *reterr);
 
+/* What it was started with: it keeps that to its end. */
+const struct weir_lane_env *weir_lane_env(const struct weir_lane *lane);
+
 enum weir_lane_stop {
         WEIR_LANE_DRAIN = 1, /* finish the transaction in hand, then leave */
         WEIR_LANE_ABORT = 2  /* leave now: interrupt what waits, roll back */

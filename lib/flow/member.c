@@ -23,6 +23,7 @@
 #include "flow/marks.h"
 
 #define SERVE_MS 500
+#define RELOAD_MS 20 /* while lanes go over: who is through is looked for so often */
 #define ABORT_GRACE_US 500000
 #define UNSTARTED_CLOSE_US 2000000
 #define REMAKE_US 5000000 /* to leave the group, beyond the drain */
@@ -37,6 +38,7 @@ struct weir_member {
         pthread_t thread;
         bool started;
 
+        int64_t reloads_since_us;           /* poll thread: lanes go over; 0 = none does */
         struct weir_partition **partitions; /* poll thread: assigned, with a lane or without */
         size_t partition_count, partition_room;
 
@@ -227,33 +229,56 @@ static bool told_to_stop(struct weir_member *member, int64_t *ret_deadline_us)
         return stop;
 }
 
-/* Lanes are made anew: a lane's settings never change under it. A lane that hangs in its handler is given up as at a
- * revocation; the new one takes the position and shuts it out. */
-static void reload(struct weir_member *member)
+static void begin_reload(struct weir_member *member)
 {
-        int64_t began_us = weir_clock_us();
-        const char *how;
-
-        how = end_lanes(member->partitions, member->partition_count, false,
-                        began_us + member->conf->stop_drain_ms * 1000);
+        member->reloads_since_us = weir_clock_us();
         pthread_mutex_lock(&member->mutex);
         member->own_env = member->next_env;
         member->own_env.marks = &member->marks;
         member->own_env.gate = &member->gate;
         member->conf = member->next_conf;
         pthread_mutex_unlock(&member->mutex);
-        for (size_t i = 0; i < member->partition_count; i++) {
-                weir_partition_ref(member->partitions[i]);
-                start_lane(member, member->partitions[i]);
-        }
+        stop_all(member->partitions, member->partition_count, WEIR_LANE_DRAIN);
+}
+
+static void end_reload(struct weir_member *member)
+{
         weir_log(WEIR_LOG_INFO, "worker.reloaded", LOG_S("worker", member->env->worker->name),
                  LOG_S("version", weir_handler_version(member->env->handler)),
-                 LOG_I("partitions", member->partition_count), LOG_S("lanes", how),
-                 LOG_I("took_ms", (weir_clock_us() - began_us) / 1000));
+                 LOG_I("partitions", member->partition_count),
+                 LOG_I("took_ms", (weir_clock_us() - member->reloads_since_us) / 1000));
+        member->reloads_since_us = 0;
         pthread_mutex_lock(&member->mutex);
         member->reload = false;
         pthread_cond_broadcast(&member->cond);
         pthread_mutex_unlock(&member->mutex);
+}
+
+/* A lane's settings never change under it: at its next batch it ends, and another takes its place. Each in its own time:
+ * one inside a slow handler is waited for (a handler that hangs is guard/watch's), and the others are not. */
+static void reload(struct weir_member *member)
+{
+        size_t left = 0;
+
+        if (!member->reloads_since_us)
+                begin_reload(member);
+        for (size_t i = 0; i < member->partition_count; i++) {
+                struct weir_partition *partition = member->partitions[i];
+                struct weir_lane *lane = weir_partition_owner(partition);
+
+                if (lane && weir_lane_env(lane)->users == member->env->users)
+                        continue; /* it has begun since */
+                if (lane && !weir_lane_wait(lane, 0)) {
+                        left++;
+                        continue;
+                }
+                weir_lane_unref(lane);
+                weir_partition_set_owner(partition, NULL);
+                weir_partition_ref(partition);
+                start_lane(member, partition);
+        }
+        if (left == 0)
+                end_reload(member);
 }
 
 static bool told_to_reload(struct weir_member *member)
@@ -317,7 +342,8 @@ static int serve(struct weir_member *member, int64_t *ret_deadline_us, struct we
         while (r == 0 && !told_to_stop(member, ret_deadline_us)) {
                 if (told_to_reload(member))
                         reload(member);
-                r = weir_consumer_serve(member->consumer, SERVE_MS, reterr);
+                r = weir_consumer_serve(member->consumer,
+                                        member->reloads_since_us ? RELOAD_MS : SERVE_MS, reterr);
                 if (r > 0)
                         r = remake(member, reterr);
         }
