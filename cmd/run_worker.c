@@ -47,6 +47,18 @@ static void stop_within(struct orders *orders, int64_t ms)
         weir_runtime_stop(orders->runtime, ms - ms / LAST_PART);
 }
 
+/* A supervisor that waits says until when: what others had of the time is not ours. */
+static int64_t time_left_ms(int64_t most_ms)
+{
+        const struct weir_board *board = weir_board_used();
+        int64_t left_ms = board && board->end_at_us ? board->end_at_us / 1000 - weir_clock_ms()
+                                                    : most_ms;
+
+        if (left_ms < 1)
+                return 1;
+        return left_ms < most_ms ? left_ms : most_ms;
+}
+
 static void *take_orders(void *arg)
 {
         struct orders *orders = arg;
@@ -65,13 +77,14 @@ static void *take_orders(void *arg)
                         weir_log(WEIR_LOG_INFO, "stop.asked",
                                  LOG_S("signal", strsignal(signal_number)),
                                  LOG_I("deadline_ms", orders->deadline_ms));
-                        stop_within(orders, orders->deadline_ms);
+                        stop_within(orders, time_left_ms(orders->deadline_ms));
                         break;
                 case 2:
                         weir_log(WEIR_LOG_WARN, "stop.hurried",
                                  LOG_S("signal", strsignal(signal_number)));
-                        stop_within(orders, orders->deadline_ms < HURRY_MS ? orders->deadline_ms
-                                                                           : HURRY_MS);
+                        stop_within(orders, time_left_ms(orders->deadline_ms < HURRY_MS
+                                                                 ? orders->deadline_ms
+                                                                 : HURRY_MS));
                         break;
                 default:
                         weir_log(WEIR_LOG_WARN, "stop.forced",

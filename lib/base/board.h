@@ -63,6 +63,7 @@ struct weir_board_slot {
 struct weir_board {
         uint32_t magic, size;         /* of the program that made it */
         _Atomic int32_t ready;        /* 1: the worker has joined or is about to */
+        _Atomic int64_t end_at_us;    /* CLOCK_MONOTONIC: told to end, and gone by then; 0 = not */
         _Atomic int64_t commits;      /* transactions committed since the start */
         _Atomic int32_t crash_signal; /* a deadly signal was caught … */
         _Atomic int32_t crash_thread; /* … in this thread */

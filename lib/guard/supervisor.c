@@ -30,7 +30,10 @@
 
 #define TICK_MS 100
 #define HURRY_MS 1000
-#define LAST_MS 500     /* over their own deadline, children get so long to be gone */
+/* What is over its time is killed before the deadline is, and everybody has had time to end by himself before that. */
+#define LAST_MS 150
+#define RELAY_EARLY_MS 150
+#define WORKER_EARLY_MS 350
 #define READ_SECONDS 10 /* a file that takes longer to read is none */
 
 struct supervisor {
@@ -81,15 +84,27 @@ static void take_conf(struct supervisor *all, struct weir_conf *conf)
 
 /* ---- deaths ------------------------------------------------------------------------------------- */
 
+/* The relay goes last: it sends what workers committed last. */
+static void tell_to_end(struct supervisor *all)
+{
+        for (size_t i = 0; i < all->family.count; i++) {
+                struct weir_child *child = &all->family.processes[i].child;
+
+                if (child->state != WEIR_CHILD_RUNS || (!child->worker && !all->relay_told))
+                        continue;
+                child->board->end_at_us = all->end_at_us -
+                                          (child->worker ? WORKER_EARLY_MS : RELAY_EARLY_MS) * 1000;
+                kill(child->pid, SIGTERM);
+        }
+}
+
 static void stop(struct supervisor *all, int64_t within_ms)
 {
-        int64_t end_at_us = weir_clock_us() + (within_ms + LAST_MS) * 1000;
+        int64_t end_at_us = weir_clock_us() + (within_ms - LAST_MS) * 1000;
 
         if (!all->end_at_us || end_at_us < all->end_at_us)
                 all->end_at_us = end_at_us;
-        weir_family_signal(
-                &all->family, SIGTERM,
-                all->relay_told); /* the relay goes last: it sends what workers committed last */
+        tell_to_end(all);
 }
 
 static void tell_given_up(struct supervisor *all, const struct weir_process *process)
@@ -251,7 +266,7 @@ static bool is_over(struct supervisor *all)
         if (!all->relay_told) {
                 all->relay_told = true;
                 if (all->orders) { /* no order of ours counts as a second one of theirs */
-                        weir_family_signal(&all->family, SIGTERM, true);
+                        tell_to_end(all);
                 } else { /* every worker was given up */
                         all->orders = 1;
                         stop(all, all->conf->stop_deadline_ms);
