@@ -354,7 +354,7 @@ START_TEST(files_threads_and_memory_are_flat_over_rebalances)
         held[0] = rest(runtime, pg, EVENTS);
         for (int i = 1; i <= portions; i++) {
                 order('p');
-                rebalance(runtime, pg, held[0].rebalances + total * i / portions);
+                rebalance(runtime, pg, held[i - 1].rebalances + total / portions);
                 held[i] = rest(runtime, pg, (int64_t)EVENTS * (i + 1));
                 fprintf(stderr, "rebalances %lld files %zu threads %zu used %zu resident %zu\n",
                         (long long)held[i].rebalances, held[i].files, held[i].threads,
