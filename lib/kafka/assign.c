@@ -13,6 +13,9 @@
  *               AS3 no call here waits for a broker longer than KICK_TIMEOUT_MS.
  *               AS4 an assign is made only when the stops of the one before are done: a partition
  *                   stopped twice aborts the process (2.0.2: "Assertion rktp_started"). See settle().
+ *               AS5 a lane reads, and hears where the client stands, only when those stops are done. Until
+ *                   then rd_kafka_position() says where the lane before it stood, and with an empty queue that
+ *                   looks like markers to be passed: whatever that lane had read and dropped was lost.
  * The race      1. requests are taken  2. a lane asks again  3. the assign is made
  *               4. planned() sees the newer request and leaves it for the next round.
  * Not chosen    one assign per request: with 64 lanes that start together 64 restarts of all.
@@ -224,6 +227,7 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
                 consumer->assign_due_us = now_us + RETRY_US;
                 return consumer->assign_due_us;
         }
+        settle(consumer); /* AS5; nobody closes meanwhile: that is this thread's work too */
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
                 enum weir_want plan = partition->plan;

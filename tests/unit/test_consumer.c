@@ -435,6 +435,48 @@ START_TEST(PA1_assigns_under_load_lose_and_repeat_nothing)
 }
 END_TEST
 
+/* A lane that went back and finds the queue empty asks where the client stands, to pass markers. What it hears must
+ * not be where the lane before it stood: the records between would be passed unseen. */
+START_TEST(AS5_after_a_fetch_the_client_does_not_speak_of_where_it_was)
+{
+        int64_t deadline_us = weir_clock_us() + 2 * PATIENCE_US;
+        struct weir_error error = { 0 };
+        struct weir_partition *p;
+        struct rig rig;
+        int empty = 0;
+
+        produce(300);
+        rig_start(&rig, "g-back");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        for (int32_t i = 0; i < PARTITIONS; i++)
+                weir_partition_fetch(find(&rig, i), 0);
+        p = find(&rig, 0);
+        for (int round = 0; round < 60; round++) {
+                struct weir_record record = { .offset = -1 };
+                int r;
+
+                for (int64_t i = 0; i < 200; i++)
+                        ck_assert_int_eq(next_offset(p), i);
+                weir_partition_fetch(p, 0);
+                while ((r = weir_partition_read(p, 0, &record, &error)) == 0) {
+                        int64_t position = weir_partition_position(p);
+
+                        ck_assert_msg(position < 0,
+                                      "round %d: nothing was read, but it stands at %lld", round,
+                                      (long long)position);
+                        ck_assert_int_lt(weir_clock_us(), deadline_us);
+                        empty++;
+                }
+                ck_assert_int_eq(r, 1);
+                ck_assert_int_eq(record.offset, 0);
+                weir_record_release(&record);
+                weir_partition_fetch(p, 0);
+        }
+        ck_assert_int_gt(empty, 0);
+        rig_end(&rig);
+}
+END_TEST
+
 START_TEST(a_lane_goes_back_halts_breaks_and_is_revived)
 {
         int64_t deadline_us = weir_clock_us() + 2 * PATIENCE_US;
@@ -703,6 +745,7 @@ int main(void)
         tcase_add_test(tcase, a_member_without_a_broker_says_so_and_closes);
         tcase_add_test(tcase, a_member_reads_what_was_written_in_order_and_says_how_far);
         tcase_add_test(tcase, PA1_assigns_under_load_lose_and_repeat_nothing);
+        tcase_add_test(tcase, AS5_after_a_fetch_the_client_does_not_speak_of_where_it_was);
         tcase_add_test(tcase, a_lane_goes_back_halts_breaks_and_is_revived);
         tcase_add_test(tcase, R2_a_revocation_calls_back_once_and_what_comes_late_is_harmless);
         tcase_add_test(tcase, C6_a_fatal_error_ends_the_client_at_once);
