@@ -225,7 +225,8 @@ static int run_requeue(struct weir_pg *pg, const struct dlq_order *order,
                        const struct weir_deadletter_filter *filter, const struct dlq_plan *plan,
                        struct weir_error *reterr)
 {
-        char by[192], note[512];
+        WEIR_FREE char *note = NULL; /* as long as his who gave the order */
+        char by[192];
         struct weir_requeue requeue = { .pg = pg,
                                         .filter = *filter,
                                         .mark = { .by = by, .note = order->note },
@@ -235,8 +236,11 @@ static int run_requeue(struct weir_pg *pg, const struct dlq_order *order,
 
         name_marker(by);
         if (order->to) {
-                snprintf(note, sizeof note, "to topic %s%s%.200s", order->to,
-                         order->note ? ": " : "", order->note ? order->note : "");
+                if (asprintf(&note, "to topic %s%s%s", order->to, order->note ? ": " : "",
+                             order->note ? order->note : "") < 0) {
+                        note = NULL; /* asprintf leaves it undefined */
+                        return weir_fail(reterr, WEIR_ENOMEM, 0, "note");
+                }
                 requeue.mark.note = note;
         }
         dlq_pace_begin(&pace, "requeued", plan->total, order->rate);

@@ -26,10 +26,15 @@ flock -n 7 || die "another demo runs in $B"
 rm -rf "$work"
 mkdir "$work"
 
+# The supervisor and its processes at once, as when a machine goes down.
+kill_worker() {
+        # shellcheck disable=SC2046 # several
+        kill -KILL "$worker" $(cat "/proc/$worker/task/$worker/children" 2>/dev/null)
+}
 finish() {
         local code=$?
         trap '' INT TERM HUP
-        [ -z "$worker" ] || kill -KILL "$worker" 2>/dev/null || true
+        [ -z "$worker" ] || kill_worker 2>/dev/null || true
         if [ -n "$dev" ]; then
                 kill -TERM "$dev" 2>/dev/null || true
                 wait "$dev" 2>/dev/null || true
@@ -124,7 +129,7 @@ kill_in_the_middle() { # EVENTS: once so many offsets are passed
         start_worker
         say "worker $worker started"
         wait_applied "$1"
-        kill -KILL "$worker"
+        kill_worker
         wait "$worker" 2>/dev/null || true
         worker=
         passed=$(sql 'SELECT coalesce(sum(next_offset), 0) FROM weir.position')

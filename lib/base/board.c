@@ -57,7 +57,7 @@ static struct weir_board *map(int fd)
 
 struct weir_board *weir_board_new(int *ret_fd)
 {
-        int fd = memfd_create("weir-board", 0); /* inherited: the process finds it by its number */
+        int fd = memfd_create("weir-board", MFD_CLOEXEC);
         struct weir_board *board = NULL;
         int error;
 

@@ -72,7 +72,7 @@ struct weir_board {
         struct weir_board_slot slots[WEIR_BOARD_LANES];
 };
 
-/* A new board. *ret_fd is inherited over exec. NULL: errno. */
+/* A new board. *ret_fd is closed by exec unless that is changed for the one process that shall have it. NULL: errno. */
 struct weir_board *weir_board_new(int *ret_fd);
 /* The board of @fd, for the process that writes it. NULL: errno, EPROTO for one of another program. */
 struct weir_board *weir_board_open(int fd);

@@ -50,7 +50,8 @@ static bool known(const struct weir_marks *marks, int32_t position)
         for (size_t i = 0; i < marks->count; i++)
                 if (marks->positions[i] == position)
                         return true;
-        return false;
+        /* Full: beyond the last one nobody has looked, and maybe nobody runs those before it. Look for yourself. */
+        return marks->count == WEIR_MARKS_MAX && position > marks->positions[marks->count - 1];
 }
 
 bool weir_marks_has(struct weir_marks *marks, struct weir_pool *pool, struct weir_latch *interrupt,

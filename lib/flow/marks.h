@@ -10,7 +10,7 @@
 
 #include "store/pool.h"
 
-#define WEIR_MARKS_MAX 1024 /* positions seen in one look; the others are in a later one */
+#define WEIR_MARKS_MAX 1024 /* positions seen in one look; of those beyond nothing is known */
 
 struct weir_marks {
         pthread_mutex_t mutex;
@@ -21,7 +21,7 @@ struct weir_marks {
 
 void weir_marks_init(struct weir_marks *marks);
 void weir_marks_fini(struct weir_marks *marks);
-/* Has @position marked rows, as of a second ago? A database that does not answer: no. */
+/* Has @position marked rows, as of a second ago? A database that does not answer: no. Where nothing is known: yes. */
 bool weir_marks_has(struct weir_marks *marks, struct weir_pool *pool, struct weir_latch *interrupt,
                     int32_t position);
 

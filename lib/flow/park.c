@@ -7,6 +7,8 @@
  *                   to the handler before that one is decided: order holds within a key.
  *               V4  rows and marks together never exceed the bounds; what has no room waits in the log.
  *               V5  entries are those of the table as long as this lane holds the position.
+ *               V6  an event is parked only where the rest of its record has room behind it: a record is passed as
+ *                   a whole, and one that could not be would wait for a row that is never written.
  * The race      1. key k is parked, offset 7 of k is marked in the batch  2. while the lane waits for
  *               something else, the last parked row of k is applied  3. the batch goes on: 7 is marked anew and
  *               now free, or it was kept and is due at once. Either way after its predecessors.
@@ -265,6 +267,17 @@ int weir_park_mark(struct weir_park *park, struct weir_batch *batch, size_t firs
         return 0;
 }
 
+/* Events of its record behind @index that would go there with it: they have its key (V3). */
+static size_t followers(const struct weir_batch *batch, uint32_t index)
+{
+        const struct weir_batch_record *entry = &batch->records[batch->items[index].record];
+        size_t count = 0;
+
+        for (uint32_t i = index + 1; i < entry->first_item + entry->item_count; i++)
+                count += !batch->items[i].dead && !batch->items[i].parked;
+        return entry->key_hash ? count : 0;
+}
+
 int weir_park_fail(struct weir_park *park, struct weir_batch *batch, uint32_t index,
                    int64_t wait_ms, struct weir_error *reterr)
 {
@@ -275,6 +288,9 @@ int weir_park_fail(struct weir_park *park, struct weir_batch *batch, uint32_t in
                 return 0;
         if (!read_hash(entry))
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "parked keys");
+        if (park->count + park->pending + park->reserved + followers(batch, index) >=
+            park->max_events)
+                return 0; /* V6 */
         if (entry->key_hash && !key_find(park, entry->key_hash) &&
             park->key_count >= park->max_keys)
                 return 0;
@@ -305,6 +321,7 @@ static int keep_item(struct weir_pg *pg, struct weir_batch *batch, uint32_t inde
                 .source = item->event.source,
                 .event_id = item->event.id,
                 .attempts = item->attempts,
+                .first_failed_us = item->first_failed_us,
                 .reason = failed ? item->reason : "behind",
                 .text = failed && item->text ? item->text
                                              : "another event of its key waits before it",

@@ -19,7 +19,7 @@ static inline void weir_spare_expect(struct weir_applier *applier)
 bool weir_spare_ready(const struct weir_applier *applier, size_t count);
 /*
  * Call the handler for each fresh event of records [first, first + count). Events that are refused are condemned, and
- * without a claim: *ret_spared counts them. WEIR_APPLIED, or WEIR_FAULT with @ret: roll back, as without us.
+ * without a claim. WEIR_APPLIED, or WEIR_FAULT with @ret: roll back, as without us.
  */
 int weir_spare_handle(struct weir_applier *applier, struct weir_pg *pg, struct weir_batch *batch,
                       size_t first, size_t count, const struct weir_position *position,

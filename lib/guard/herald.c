@@ -7,6 +7,8 @@
  *
  * Sign of life  it comes from the supervisor's loop. A worker that hangs is the supervisor's business (guard/watch); a
  *               supervisor that hangs is the service manager's.
+ * Reload        RELOADING when it begins and READY when the file was taken or refused: which of them, the log says. One
+ *               that was over before anybody looked is told all the same, the manager may wait for both.
  * A datagram that is not taken is one line of the log, once: nobody works worse for it.
  */
 #include "guard/herald.h"
@@ -61,6 +63,15 @@ void weir_herald_tell(struct weir_herald *herald, const struct weir_herald_news 
         }
         if (!herald->told_ready && news->ready == news->processes) {
                 herald->told_ready = true;
+                check(weir_systemd_ready(&herald->systemd, &error), &error);
+        }
+        if (herald->told_ready && herald->told_reloads != news->reloads) {
+                herald->told_reloads = news->reloads;
+                herald->told_reloading = true;
+                check(weir_systemd_reloading(&herald->systemd, &error), &error);
+        }
+        if (herald->told_reloading && !news->reloading) {
+                herald->told_reloading = false;
                 check(weir_systemd_ready(&herald->systemd, &error), &error);
         }
         if (!herald->told_stopping && news->stopping) {

@@ -13,11 +13,14 @@ struct weir_herald_news {
         uint32_t failed;                    /* given up */
         const char *failed_name;            /* one of those */
         bool stopping;
+        uint32_t reloads; /* begun so far */
+        bool reloading;   /* the last is not over */
 };
 
 struct weir_herald {
         struct weir_systemd systemd;
-        bool told_ready, told_stopping;
+        bool told_ready, told_reloading, told_stopping;
+        uint32_t told_reloads;
         char status[160];       /* that was told last */
         int64_t watchdog_at_us; /* the next sign of life */
 };

@@ -7,9 +7,12 @@
  *
  * Deadline      first the stack of the stuck thread is asked for, by a signal to that thread; half a second later, with
  *               or without an answer, the process has to end: a thread cannot be ended alone, it may hold any lock.
- * Stall         work is known to be there and the position has not moved for STALL_US. What the lane waits for is
+ * Excuses       a process that was stopped (SIGSTOP, a debugger, a machine that stood still) gets the whole deadline
+ *               again when it goes on: its handler may have been one instruction from its end.
+ * Stall         work has been there, and the position has not moved, at every look for STALL_US. The clock starts when
+ *               the work comes: a lane that was idle for an hour is not late with its next event. What it waits for is
  *               its own word on the board. Nothing is ended: waiting for PostgreSQL is no reason to die.
- * Always true   WT1 WT2, see watch.h.
+ * Always true   WT1 WT2 WT3, see watch.h.
  */
 #include "guard/watch.h"
 
@@ -26,13 +29,15 @@
 
 #define STACK_WAIT_US 500000
 #define STALL_US (8 * 1000000ll)
+#define LONG_US 500000 /* a handler that takes longer is worth a look at its process */
+#define GAP_US 1000000 /* we did not run for so long: neither did others, perhaps */
 
 void weir_watch_begin(struct weir_watch *watch, int64_t deadline_us)
 {
         *watch = (struct weir_watch){ .deadline_us = deadline_us };
 }
 
-/* WT1. The state stands behind the name, which is in ( ) and may hold anything. */
+/* The state stands behind the name, which is in ( ) and may hold anything. */
 static bool is_stopped(pid_t pid)
 {
         char path[64], text[512], *state;
@@ -56,6 +61,11 @@ static int doing(const struct weir_board_slot *slot)
         return atomic_load_explicit(&slot->doing, memory_order_acquire);
 }
 
+static int64_t later(int64_t a_us, int64_t b_us)
+{
+        return a_us > b_us ? a_us : b_us;
+}
+
 static const struct weir_board_slot *overdue(const struct weir_watch *watch,
                                              const struct weir_board *board, int64_t now_us)
 {
@@ -63,10 +73,25 @@ static const struct weir_board_slot *overdue(const struct weir_watch *watch,
                 const struct weir_board_slot *slot = &board->slots[i];
 
                 if (doing(slot) == WEIR_BOARD_HANDLES &&
-                    now_us - slot->since_us > watch->deadline_us)
+                    now_us - later(slot->since_us, watch->excused_us) > watch->deadline_us)
                         return slot;
         }
         return NULL;
+}
+
+/* WT1. Asked only where a handler takes long, so that a healthy process costs nothing. */
+static void excuse(struct weir_watch *watch, pid_t pid, const struct weir_board *board,
+                   int64_t now_us)
+{
+        bool long_one = false;
+
+        for (int i = 0; i < WEIR_BOARD_LANES; i++)
+                long_one = long_one || (doing(&board->slots[i]) == WEIR_BOARD_HANDLES &&
+                                        now_us - board->slots[i].since_us > LONG_US);
+        if ((watch->looked_us && now_us - watch->looked_us > GAP_US) ||
+            (long_one && is_stopped(pid)))
+                watch->excused_us = now_us;
+        watch->looked_us = now_us;
 }
 
 static void ask(struct weir_watch *watch, pid_t pid, struct weir_board *board, int32_t thread,
@@ -98,49 +123,59 @@ static void tell_stuck(const struct weir_watch *watch, const char *worker,
 }
 
 /* Is there something to do that is not done? */
-static bool stalls(const struct weir_board_slot *slot, int64_t now_us)
+static bool has_work(const struct weir_board_slot *slot)
 {
-        bool waiting = slot->end_offset > slot->next_offset;
-
-        if (now_us - slot->moved_us <= STALL_US)
-                return false;
         switch (doing(slot)) {
         case WEIR_BOARD_FREE: return false;
-        case WEIR_BOARD_READS: return waiting;
+        case WEIR_BOARD_READS: return slot->end_offset > slot->next_offset;
         default: return true;
         }
 }
 
-static void tell_stalls(struct weir_watch *watch, const char *worker,
-                        const struct weir_board *board, int64_t now_us)
+static void tell_stall(const char *worker, const struct weir_board_slot *slot, int64_t busy_us,
+                       int64_t now_us)
 {
-        for (int i = 0; i < WEIR_BOARD_LANES; i++) {
-                const struct weir_board_slot *slot = &board->slots[i];
-                bool stalled = stalls(slot, now_us);
+        weir_log(WEIR_LOG_WARN, "lane.stalls", LOG_S("worker", worker),
+                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                 LOG_I("offset", slot->next_offset), LOG_I("ms", (now_us - busy_us) / 1000),
+                 LOG_S("because", weir_board_doing_name(doing(slot))));
+}
 
-                if (stalled && watch->told[i] != slot->moved_us)
-                        weir_log(WEIR_LOG_WARN, "lane.stalls", LOG_S("worker", worker),
-                                 LOG_S("topic", (const char *)slot->topic),
-                                 LOG_I("partition", slot->partition),
-                                 LOG_I("offset", slot->next_offset),
-                                 LOG_I("ms", (now_us - slot->moved_us) / 1000),
-                                 LOG_S("because", weir_board_doing_name(doing(slot))));
-                else if (!stalled && watch->told[i] && doing(slot) != WEIR_BOARD_FREE)
-                        weir_log(WEIR_LOG_INFO, "lane.moves", LOG_S("worker", worker),
-                                 LOG_S("topic", (const char *)slot->topic),
-                                 LOG_I("partition", slot->partition),
-                                 LOG_I("offset", slot->next_offset));
-                watch->told[i] = stalled ? slot->moved_us : 0;
+static void tell_moves(const char *worker, const struct weir_board_slot *slot)
+{
+        weir_log(WEIR_LOG_INFO, "lane.moves", LOG_S("worker", worker),
+                 LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
+                 LOG_I("offset", slot->next_offset));
+}
+
+static void look_at_lane(struct weir_watch_lane *lane, const char *worker,
+                         const struct weir_board_slot *slot, int64_t now_us)
+{
+        bool work = has_work(slot);
+        int64_t moved_us = slot->moved_us;
+
+        if (!work || !lane->busy_us || moved_us != lane->moved_us) { /* WT3 */
+                if (lane->told && doing(slot) != WEIR_BOARD_FREE)
+                        tell_moves(worker, slot);
+                lane->told = false;
+                lane->busy_us = work ? now_us : 0;
+                lane->moved_us = moved_us;
+        } else if (!lane->told && now_us - lane->busy_us > STALL_US) {
+                tell_stall(worker, slot, lane->busy_us, now_us);
+                lane->told = true; /* WT2 */
         }
 }
 
 int32_t weir_watch_look(struct weir_watch *watch, pid_t pid, const char *worker,
                         struct weir_board *board, int64_t now_us)
 {
-        const struct weir_board_slot *slot = overdue(watch, board, now_us);
+        const struct weir_board_slot *slot;
 
-        tell_stalls(watch, worker, board, now_us);
-        if (!slot || is_stopped(pid)) {
+        excuse(watch, pid, board, now_us);
+        slot = overdue(watch, board, now_us);
+        for (int i = 0; i < WEIR_BOARD_LANES; i++)
+                look_at_lane(&watch->lanes[i], worker, &board->slots[i], now_us);
+        if (!slot) {
                 watch->asked = 0;
                 return 0;
         }

@@ -7,6 +7,7 @@
  * Thread   supervisor.
  *  WT1 a process that is stopped (SIGSTOP, a debugger) is not past anything.
  *  WT2 one stall is one line of the log, and one when it is over.
+ *  WT3 a lane without work is never stalled, and one that gets work is not before its time.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,9 +17,15 @@
 
 struct weir_watch {
         int64_t deadline_us; /* of a handler */
+        int64_t looked_us;   /* last */
+        int64_t excused_us;  /* what happened before does not count */
         int32_t asked;       /* the thread whose stack was asked for; 0 = none */
         int64_t asked_at_us;
-        int64_t told[WEIR_BOARD_LANES]; /* moved_us of the stall that was told; 0 = none */
+        struct weir_watch_lane {
+                int64_t busy_us;  /* since when it has had work and not moved; 0 = it has none */
+                int64_t moved_us; /* of the board, then */
+                bool told;
+        } lanes[WEIR_BOARD_LANES];
 };
 
 void weir_watch_begin(struct weir_watch *watch, int64_t deadline_us);

@@ -84,6 +84,15 @@ void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api 
                                                   (rd_kafka_resp_err_t)error);
 }
 
+int weir_devbroker_orphan(struct weir_devbroker *broker, const char *topic, int32_t partition,
+                          struct weir_error *reterr)
+{
+        rd_kafka_resp_err_t err = rd_kafka_mock_partition_set_leader(broker->cluster, topic,
+                                                                     partition, -1);
+
+        return err ? weir_client_fail(NULL, err, reterr, "development broker: topic %s", topic) : 0;
+}
+
 void weir_devbroker_stop(struct weir_devbroker *broker)
 {
         if (!broker)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 struct weir_devbroker;
 
 /* Kafka's numbers of requests, as the protocol has them. */
@@ -22,5 +24,8 @@ void weir_devbroker_set_down(struct weir_devbroker *broker, bool down);
 /* The next @count requests of @api are answered with Kafka's error number @error. */
 void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api api, int16_t error,
                          uint32_t count);
+/* The topic's partition has no leader: records for it wait where they are. */
+int weir_devbroker_orphan(struct weir_devbroker *broker, const char *topic, int32_t partition,
+                          struct weir_error *reterr);
 
 #endif

@@ -10,7 +10,8 @@
  *               handle_batch() the first event of the call stands for all of them.
  *               webhook-id is derived from sink, source and id: ids of two sources may be equal, and an id may hold
  *               a full stop, with which a signature's parts could be shifted.
- * Order         a sink's rows carry the key of the event in hand, and so are one stream per key.
+ * Order         a sink's rows carry the key of the event in hand, in a batch of the one that is passed on, and so are one
+ *               stream per key.
  * Not chosen    passing foreign headers of the record on: they belong to the hop that brought them.
  */
 #include "plugin/emit.h"
@@ -82,8 +83,18 @@ static int take_event(struct weir_handler_tx *tx, const struct weir_event *event
         return 0;
 }
 
+/* Whose event it is: of a batch the one that is passed on, else the first. */
+static const struct weir_event *origin_of(struct weir_handler_tx *tx,
+                                          const struct weir_event *event)
+{
+        size_t index = 0;
+
+        return tx->events[weir_handler_tx_find(tx, event, &index) == 0 ? index : 0];
+}
+
 static int add(struct weir_handler_tx *tx, struct weir_outbox_message *message,
-               const struct weir_encoded *encoded, struct weir_error *error)
+               const struct weir_event *event, const struct weir_encoded *encoded,
+               struct weir_error *error)
 {
         int r = tx->outbox ? 0 : weir_outbox_writer_new(tx->pg, &tx->outbox, error);
 
@@ -92,7 +103,7 @@ static int add(struct weir_handler_tx *tx, struct weir_outbox_message *message,
         message->header_count = encoded->header_count;
         message->worker = tx->worker_name;
         message->position = tx->position;
-        message->offset = tx->events[0]->offset;
+        message->offset = origin_of(tx, event)->offset;
         if (r == 0)
                 r = weir_outbox_add(tx->outbox, message, error);
         if (r == 0)
@@ -161,7 +172,7 @@ int weir_emit_to_topic(struct weir_handler_tx *tx, const char *topic, struct wei
         }
         if (r == 0) {
                 message.message_id = taken.id;
-                r = add(tx, &message, &encoded, &error);
+                r = add(tx, &message, event, &encoded, &error);
         }
         return r < 0 ? lose(tx, "emit", topic, &error, reterr) : 0;
 }
@@ -196,7 +207,7 @@ int weir_emit_to_sink(struct weir_handler_tx *tx, const char *name, const struct
         const struct weir_conf_sink *sink = weir_handler_sink(tx->handler, name);
         struct weir_outbox_message message = { .kind = WEIR_OUTBOX_SINK,
                                                .destination = name,
-                                               .key = tx->events[0]->key };
+                                               .key = origin_of(tx, event)->key };
         struct weir_refusal refusal = { .klass = WEIR_REFUSED_NOT };
         struct weir_error error = { .code = 0 };
         char id[HEX + 1], message_id[HEX + 1];
@@ -208,10 +219,6 @@ int weir_emit_to_sink(struct weir_handler_tx *tx, const char *name, const struct
                 r = weir_fail(&error, WEIR_EUSAGE, 0, "the configuration has no such sink");
         else
                 r = take_event(tx, event, id, &taken, &error);
-        /* In a batch the event that is passed on says whose key it is. */
-        for (size_t i = 0; r == 0 && i < tx->event_count; i++)
-                if (tx->events[i] == event)
-                        message.key = event->key;
         if (r == 0) {
                 r = encode_for(tx, sink, &taken, message.key, &encoded, &refusal);
                 if (r > 0)
@@ -223,7 +230,7 @@ int weir_emit_to_sink(struct weir_handler_tx *tx, const char *name, const struct
                 r = weir_fail(&error, WEIR_ENOMEM, 0, "out of memory");
         if (r == 0) {
                 message.message_id = (struct weir_view){ message_id, HEX };
-                r = add(tx, &message, &encoded, &error);
+                r = add(tx, &message, event, &encoded, &error);
         }
         return r < 0 ? lose(tx, "deliver", name, &error, reterr) : 0;
 }

@@ -215,7 +215,7 @@ static struct weir_view op_rows_text(const struct weir_rows *rows, size_t row, s
 
 /* Handlers go through a batch in order, so the event is nearly always where the last one was, or
  * next. */
-static int find_event(struct weir_handler_tx *tx, const struct weir_event *event, size_t *ret)
+int weir_handler_tx_find(struct weir_handler_tx *tx, const struct weir_event *event, size_t *ret)
 {
         for (size_t i = tx->event_hint; i < tx->event_count && i < tx->event_hint + 2; i++)
                 if (tx->events[i] == event) {
@@ -252,7 +252,7 @@ static const struct cJSON *op_json(struct weir_tx *public, const struct weir_eve
 
         if (ready(tx, reterr) < 0)
                 return NULL;
-        if (find_event(tx, event, &index) < 0) {
+        if (weir_handler_tx_find(tx, event, &index) < 0) {
                 weir_fail(reterr, WEIR_EUSAGE, 0,
                           "plugin %s: JSON of an event that is not in hand (a copy?)",
                           tx->worker->name);

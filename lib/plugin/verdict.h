@@ -41,6 +41,9 @@ struct weir_handler_tx {
         bool guarded; /* T2: the connection was given out */
 };
 
+/* Which of the events of the call in hand is @event? -1: a copy, or none of them. */
+int weir_handler_tx_find(struct weir_handler_tx *tx, const struct weir_event *event, size_t *ret);
+
 /* T1: remember @error as the first failure of the transaction, give the first one out. Returns its
  * code. */
 int weir_verdict_lose(struct weir_handler_tx *tx, struct weir_error *error,

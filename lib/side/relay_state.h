@@ -76,11 +76,13 @@ struct weir_outlet {
         char target[33], consent[33]; /* hashes: of the address; of name, url and origin */
         bool known; /* what the table says of it was read: nothing is sent before */
         struct weir_breaker breaker;
-        size_t in_flight; /* sent, no outcome yet */
-        size_t leased;    /* queues of it that are ours */
-        size_t share;     /* how many should be */
+        size_t in_flight;    /* sent, no outcome yet */
+        size_t record_bytes; /* of them, where they are records */
+        size_t leased;       /* queues of it that are ours */
+        size_t share;        /* how many should be */
         struct weir_batch_size batch_size;
         int64_t unknown_us, unknown_last_us; /* a topic: no broker knew it, from and to; 0 = none */
+        bool torn;                           /* FILE: what was written last ends in half a line */
         struct weir_queue *queues;
         /* rate */
         uint32_t moments;  /* reserved and not used */

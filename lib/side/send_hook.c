@@ -22,7 +22,8 @@
 #include "event/encode.h"
 
 #define CONSENT_US INT64_C(86400000000)
-#define REFUSED_WAIT_MS 300000
+
+enum { REFUSED_WAIT_MS = 300000, ASK_FIRST_MS = 1000, ASK_MOST_MS = 60000 };
 
 /* An answer that was an event and cannot become one of ours: the delivery counts, so this line is all of it. */
 static void tell_dropped(const struct weir_parcel *parcel, const char *reason, const char *text)
@@ -91,7 +92,9 @@ static void answered(struct weir_relay *relay, struct weir_outlet *outlet,
                 outlet->allowed_until_us = 0;
                 outlet->answered = outlet->news = relay->news = true;
         } else if (outlet->ask.not_before_ms < 0) {
-                outlet->ask.not_before_ms = 1000; /* nothing can be sent: a single failure waits */
+                /* nothing can be sent: a single failure waits */
+                outlet->ask.not_before_ms = weir_backoff_ms(ASK_FIRST_MS, ASK_MOST_MS,
+                                                            outlet->breaker.failures + 1);
         }
         weir_parcel_end(relay, &outlet->ask, outcome, "consent", result->text);
 }
@@ -157,8 +160,13 @@ int weir_send_hook(struct weir_relay *relay, struct weir_parcel *parcel, struct 
                 *reterr = error;
                 return error.code;
         }
-        /* What cannot even be said to libcurl cannot be said later either. */
-        weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, "request", error.text);
+        if (error.code == WEIR_EUSAGE) { /* what cannot even be said to libcurl cannot be later */
+                weir_parcel_end(relay, parcel, WEIR_PARCEL_REFUSED, "request", error.text);
+                return 0;
+        }
+        parcel->host_at_fault = true; /* the sink, or the library: no event has done anything */
+        parcel->not_before_ms = REFUSED_WAIT_MS;
+        weir_parcel_end(relay, parcel, WEIR_PARCEL_FAILED, "sink", error.text);
         return 0;
 }
 

@@ -13,6 +13,9 @@
  *               larger than the step is alone in its batch: refused, it is the culprit, and nobody else is.
  *               Where the limit cannot be known (no right to ask, no answer) batches are as small as Java's default.
  * BS1           an outlet changes its step only while nothing of it is under way: one producer, one order.
+ * BS2           of the room that is left an outlet may have as much as it leaves to others. A topic whose partitions have
+ *               no leader, or too few replicas, keeps its records for as long as that lasts: without a bound of its own it
+ *               would have all the room there is, and every other topic none.
  * Refused all the same, in company: the limit was lowered meanwhile, or it is no matter of size. Nobody is condemned,
  *               all of the batch go again, in smaller steps; in the last one each record is alone.
  *
@@ -194,11 +197,17 @@ bool weir_send_topic_unsettled(const struct weir_outlet *outlet)
         return outlet->batch_size.refused || outlet->batch_size.step != outlet->batch_size.next;
 }
 
+/* BS2 */
+static bool has_share(const struct weir_relay *relay, const struct weir_outlet *outlet)
+{
+        return relay->records < RECORDS_MAX && relay->record_bytes < RECORD_BYTES_MAX &&
+               outlet->in_flight <= RECORDS_MAX - relay->records &&
+               outlet->record_bytes <= RECORD_BYTES_MAX - relay->record_bytes;
+}
+
 bool weir_send_topic_room(struct weir_relay *relay, struct weir_outlet *outlet)
 {
-        if (relay->records >= RECORDS_MAX || relay->record_bytes >= RECORD_BYTES_MAX)
-                return false;
-        return settle_step(relay, outlet);
+        return has_share(relay, outlet) && settle_step(relay, outlet);
 }
 
 /* One record of a batch was refused, or all of them together. true: it was alone, and so it was the one. */
@@ -236,6 +245,13 @@ static bool may_be_made(struct weir_outlet *outlet, int number)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
+static void forget_record(struct weir_relay *relay, struct weir_parcel *parcel)
+{
+        relay->records--;
+        relay->record_bytes -= parcel->row->bytes;
+        parcel->outlet->record_bytes -= parcel->row->bytes;
+}
+
 static void done(void *context, void *tag, const char *topic, int32_t partition, int64_t offset,
                  const char *error)
 {
@@ -248,8 +264,7 @@ static void done(void *context, void *tag, const char *topic, int32_t partition,
         (void)topic;
         (void)partition;
         (void)offset;
-        relay->records--;
-        relay->record_bytes -= parcel->row->bytes;
+        forget_record(relay, parcel);
         if (!error) {
                 outlet->unknown_us = 0;
                 weir_parcel_end(relay, parcel, WEIR_PARCEL_DELIVERED, "", "");
@@ -279,13 +294,13 @@ int weir_send_topic(struct weir_relay *relay, struct weir_parcel *parcel)
 
         relay->records++;
         relay->record_bytes += row->bytes;
+        outlet->record_bytes += row->bytes;
         r = weir_producer_send(relay->producers[outlet->batch_size.step], outlet->topic, -1,
                                row->key, row->body, row->headers, row->header_count, 0, parcel,
                                &error);
         if (r == 0)
                 return 0;
-        relay->records--;
-        relay->record_bytes -= row->bytes;
+        forget_record(relay, parcel);
         snprintf(reason, sizeof reason, "kafka-%s", weir_producer_error_name(error.sys));
         if (r != WEIR_EFATAL && weir_producer_refuses(error.sys)) {
                 weir_parcel_end(relay, parcel,

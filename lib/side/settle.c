@@ -8,7 +8,9 @@
  * then, since nobody can have changed it (O1).
  *
  * An answer that is an event becomes a row in the transaction that removes the delivered one: never one without the
- * other. When that transaction fails, the row stays, is delivered again, and answered again.
+ * other. When that transaction fails, the row stays, is delivered again, and answered again. Where a row is not there any
+ * more, another relay that had the lease meanwhile has removed it, with an answer of its own: ours would be a second
+ * one, and drawn by a transaction that has written nothing before (horizon.c).
  */
 #include "side/relay_state.h"
 
@@ -96,6 +98,13 @@ static void judge_outlet(struct weir_relay *relay, struct weir_outlet *outlet, i
         relay->news = true;
 }
 
+/* What is still in the table is read again; what is behind it must not overtake. */
+static void send_again(struct weir_parcel *parcel)
+{
+        weir_queue_drop(parcel->queue);
+        weir_queue_rewind(parcel->queue, parcel->row->id);
+}
+
 void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int outcome,
                      const char *reason, const char *text)
 {
@@ -118,10 +127,8 @@ void weir_parcel_end(struct weir_relay *relay, struct weir_parcel *parcel, int o
         relay->settled_count++;
         if (!relay->settled_us)
                 relay->settled_us = weir_clock_us();
-        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP) {
-                weir_queue_drop(parcel->queue); /* what is behind it must not overtake */
-                weir_queue_rewind(parcel->queue, parcel->row->id);
-        }
+        if (outcome == WEIR_PARCEL_FAILED || outcome == WEIR_PARCEL_GIVEN_UP)
+                send_again(parcel);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -141,15 +148,16 @@ static struct weir_outbox_name name_of(const struct weir_parcel *parcel)
         return name;
 }
 
-/* Delivered rows, in sets. */
+/* Delivered rows, in sets. 1: some were not there any more. */
 static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *reterr)
 {
         struct weir_outbox_name names[SET];
         struct weir_parcel *list[SET];
         struct weir_parcel *parcel = relay->settled;
+        bool missing = false;
         int r = 0;
 
-        while (r == 0 && parcel) {
+        while (r >= 0 && parcel) {
                 size_t count = 0;
 
                 for (; parcel && count < SET; parcel = parcel->next)
@@ -159,17 +167,18 @@ static int remove_all(struct weir_relay *relay, int outcome, struct weir_error *
                         }
                 if (count)
                         r = weir_outbox_remove(relay->pg, names, count, reterr);
-                if (r == 0)
+                missing = missing || r > 0;
+                if (r >= 0)
                         relay->tidy.removed += count;
-                if (r == 0 && outcome == WEIR_PARCEL_DELIVERED)
+                if (r >= 0 && outcome == WEIR_PARCEL_DELIVERED)
                         mark_done(list, count);
         }
-        return r;
+        return r < 0 ? r : missing;
 }
 
 static int settle_replies(struct weir_relay *relay, struct weir_error *reterr)
 {
-        bool any = false;
+        bool any = false, missing;
         int r;
 
         for (const struct weir_parcel *p = relay->settled; p; p = p->next)
@@ -179,15 +188,22 @@ static int settle_replies(struct weir_relay *relay, struct weir_error *reterr)
         r = weir_pg_begin(relay->pg, reterr);
         if (r == 0)
                 r = remove_all(relay, WEIR_PARCEL_REPLIED, reterr); /* first: horizon.c says why */
+        missing = r > 0;
+        if (missing) /* whose answer is which, nobody knows here: what is there goes again */
+                weir_pg_rollback(relay->pg);
         if (r == 0)
                 r = weir_outbox_send(relay->replies, relay->pg, reterr);
         if (r == 0)
                 r = weir_pg_commit(relay->pg, reterr);
         weir_outbox_reset(relay->replies);
-        for (struct weir_parcel *p = relay->settled; p; p = p->next)
-                if (p->outcome == WEIR_PARCEL_REPLIED)
-                        p->outcome = WEIR_PARCEL_GIVEN_UP; /* removed, or it goes again */
-        return r;
+        for (struct weir_parcel *p = relay->settled; p; p = p->next) {
+                if (p->outcome != WEIR_PARCEL_REPLIED)
+                        continue;
+                if (missing)
+                        send_again(p);
+                p->outcome = WEIR_PARCEL_GIVEN_UP; /* removed, or it goes again */
+        }
+        return r < 0 ? r : 0;
 }
 
 static int note_names(void *context, const struct weir_event *event)
@@ -367,7 +383,7 @@ int weir_relay_settle(struct weir_relay *relay, struct weir_error *reterr)
 {
         int r = remove_all(relay, WEIR_PARCEL_DELIVERED, reterr);
 
-        if (r == 0)
+        if (r >= 0)
                 r = settle_replies(relay, reterr);
         for (struct weir_parcel *p = relay->settled; r == 0 && p; p = p->next) {
                 if (p->outcome == WEIR_PARCEL_FAILED)

@@ -45,7 +45,7 @@ static inline int weir_deadletter_insert(struct weir_pg *pg, const struct weir_d
 
 /* ---- marked by an operator: state 'requeue' --------------------------------------------------- */
 
-/* Positions that have marked rows, at most @room. */
+/* Positions that have marked rows, the lowest ones first, at most @room. */
 int weir_deadletter_marked(struct weir_pg *pg, int32_t *positions, size_t room, size_t *ret_count,
                            struct weir_error *reterr);
 

@@ -105,7 +105,7 @@ typedef int weir_outbox_row_fn(void *context, size_t window, struct weir_outbox_
 int weir_outbox_fetch(struct weir_pg *pg, const struct weir_outbox_window *windows, size_t count,
                       uint64_t bytes, weir_outbox_row_fn *take, void *context,
                       struct weir_outbox_sight *sight, struct weir_error *reterr);
-/* O1: the destination has confirmed them. */
+/* O1: the destination has confirmed them. 1: some were not there any more. */
 int weir_outbox_remove(struct weir_pg *pg, const struct weir_outbox_name *rows, size_t count,
                        struct weir_error *reterr);
 /* One more try was in vain: not before @wait_us from now. @error: why, without secrets. @answered: by a receiver that

@@ -60,6 +60,7 @@ int weir_outbox_remove(struct weir_pg *pg, const struct weir_outbox_name *rows, 
 {
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_param_list list = weir_param_begin(pg);
+        size_t removed;
         int r;
 
         put_places(&list, rows, count);
@@ -69,16 +70,21 @@ int weir_outbox_remove(struct weir_pg *pg, const struct weir_outbox_name *rows, 
                            " (pg_catalog.unnest($1::tid[]), pg_catalog.unnest($2::int8[]))"
                            " AS u (place, id) WHERE o.ctid = u.place AND o.id = u.id",
                            &list, false, &result, reterr);
-        if (r < 0 || strtoul(PQcmdTuples(result), NULL, 10) == count)
-                return r;
-        list = weir_param_begin(pg);
-        r = put_names(&list, rows, count, reterr);
         if (r < 0)
                 return r;
-        return weir_param_run(pg,
-                              "DELETE FROM weir.outbox o USING ROWS FROM (" NAMES
-                              ") AS u (kind, destination, shard, id) WHERE " NAMED,
-                              &list, false, NULL, reterr);
+        removed = strtoul(PQcmdTuples(result), NULL, 10);
+        if (removed == count)
+                return 0;
+        PQclear(result);
+        result = NULL;
+        list = weir_param_begin(pg);
+        r = put_names(&list, rows, count, reterr);
+        if (r == 0)
+                r = weir_param_run(pg,
+                                   "DELETE FROM weir.outbox o USING ROWS FROM (" NAMES
+                                   ") AS u (kind, destination, shard, id) WHERE " NAMED,
+                                   &list, false, &result, reterr);
+        return r < 0 ? r : removed + strtoul(PQcmdTuples(result), NULL, 10) < count;
 }
 
 /* Foreign words (an answer's, the broker's) into a text column: what is not ASCII becomes '?'. */

@@ -74,8 +74,8 @@ int weir_parked_insert(struct weir_pg *pg, const struct weir_parked_new *parked,
                 "INSERT INTO weir.parked (position, topic, partition, \"offset\", item, record_time,"
                 " key, value, header_names, header_values, source, event_id, attempts, reason, text,"
                 " first_failed_at, next_try_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-                " $11, $12, $13, $14, $15, CASE WHEN $13 > 0 THEN now() END,"
-                " now() + $16 * interval '1 ms') RETURNING id";
+                " $11, $12, $13, $14, $15, CASE WHEN $13 > 0 THEN coalesce($16, now()) END,"
+                " now() + $17 * interval '1 ms') RETURNING id";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_row row;
         int r;
@@ -92,6 +92,7 @@ int weir_parked_insert(struct weir_pg *pg, const struct weir_parked_new *parked,
         weir_row_int4(&row, parked->attempts);
         weir_row_text(&row, parked->reason);
         weir_row_text(&row, parked->text);
+        weir_row_time_us(&row, parked->first_failed_us, parked->first_failed_us == 0);
         weir_row_int8(&row, parked->wait_ms);
         r = weir_row_query(&row, sql, &result, reterr);
         if (r < 0) {

@@ -35,7 +35,8 @@ struct weir_parked_new {
         int32_t item;
         const struct weir_kept_record *record;
         struct weir_view source, event_id;
-        int32_t attempts; /* 0: has not been tried, waits behind another */
+        int32_t attempts;        /* 0: has not been tried, waits behind another */
+        int64_t first_failed_us; /* wall clock; 0 = now, if it was tried */
         const char *reason, *text;
         int64_t wait_ms;
 };

@@ -14,7 +14,7 @@ int weir_rights_missing(struct weir_pg *pg, struct weir_pg_rows **ret, struct we
         static const char sql[] =
                 "SELECT 'GRANT ' || pg_catalog.string_agg(w.wanted, ', ' ORDER BY w.at) || ' ON '"
                 " || CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END || 'weir.'"
-                " || pg_catalog.quote_ident(c.relname) || ' TO '"
+                " || c.relname || ' TO '"
                 " || pg_catalog.quote_ident(current_user)"
                 " FROM (VALUES"
                 " ('^attempt$', 'SELECT INSERT UPDATE DELETE'),"

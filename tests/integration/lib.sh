@@ -169,9 +169,9 @@ weir_stop() { # KILL means all of its processes: what is left to die by itself i
 }
 
 weir_kill() { weir_stop "$1" KILL; }
-weir_at() { # NAME FAILPOINT:ACTION: start it so
+weir_at() { # NAME FAILPOINT:ACTION: start it so; alone, since a supervisor would start it again
         export WEIR_FAILPOINT=$2
-        weir_start "$1"
+        weir_start "$1" --alone
         unset WEIR_FAILPOINT
 }
 weir_dies() {

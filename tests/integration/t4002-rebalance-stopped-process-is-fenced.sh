@@ -11,11 +11,13 @@ weir_start a
 within 20s rows_at_least 1
 weir_start b
 within 20s logged b 'event=lane.runs'
-kill -STOP "${pid[a]}"
+# shellcheck disable=SC2046 # several
+kill -STOP $(children "${pid[a]}")
 epochs=$(sql 'select sum(epoch) from weir.position')
 taken() { [ "$(sql 'select sum(epoch) from weir.position')" -gt "$epochs" ]; }
 within 40s taken # also where the stop fell into a transaction: its holder is ended
-kill -CONT "${pid[a]}"
+# shellcheck disable=SC2046
+kill -CONT $(children "${pid[a]}")
 wait "$producer"
 check_exactly_once
 weir_stop a

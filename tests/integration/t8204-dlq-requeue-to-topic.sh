@@ -36,8 +36,10 @@ equal 'killed before COMMIT' "kept$count 0" "$(letters) $(rows weir.outbox)"
 dlq_dies requeue.committed:kill requeue --to "$topic-again" --note 'for the others'
 equal 'killed after COMMIT' "kept$((count - 500)) sent500 500" "$(letters) $(rows weir.outbox)"
 equal note "to topic $topic-again: for the others" "$(sql "select distinct note from weir.dead_letter where state = 'sent'")"
-says 0 dlq requeue --to "$topic-again"
+note=ends_here$(printf 'ä%.0s' $(seq 1 300)) # longer than a line, and its letters longer than a byte
+says 0 dlq requeue --to "$topic-again" --note "$note"
 has out "$((count - 500)) requeued"
+equal 'a long note' "$((count - 500))" "$(rows "weir.dead_letter where note = 'to topic $topic-again: $note'")"
 equal 'all sent' "sent$count $count" "$(letters) $(rows weir.outbox)"
 says 0 dlq requeue --to "$topic-again"
 has out '0 requeued'

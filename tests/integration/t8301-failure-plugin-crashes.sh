@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t8301 - a plugin that crashes takes the process down, not the promise: nothing is lost or condemned; the event comes first again
+# t8301 - alone, without a supervisor, a plugin that crashes takes the process down, not the promise: nothing is lost or condemned; the event comes first again
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +10,7 @@ event c-1 boom | emit
 expect c-1
 produce 25 26
 for round in 1 2; do
-        weir_start a
+        weir_start a --alone
         within 30s weir_stopped a || fail 'it survives'
         weir_stop a
         equal 'exit status' 134 "$status" # SIGABRT

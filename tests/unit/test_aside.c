@@ -726,6 +726,31 @@ START_TEST(lanes_share_one_look_a_second)
 }
 END_TEST
 
+/* Letters of workers that nobody runs stay marked: they must not hide those of the others. */
+START_TEST(marks_beyond_the_bound_of_a_look_are_seen_all_the_same)
+{
+        struct weir_marks shared;
+        int32_t last = position.id + WEIR_MARKS_MAX;
+
+        letter("a", 0, "reject");
+        fixture_int(
+                watch,
+                "WITH i AS (INSERT INTO weir.dead_letter (position, worker, topic, partition,"
+                " \"offset\", header_names, header_values, class, reason, text, attempts,"
+                " plugin_version, source, event_id, first_failed_at, state) SELECT n, 'gone', 't', 0, 1, '{}',"
+                " '{}', 'reject', '', '', 0, '', '', '', now(), 'requeue' FROM"
+                " generate_series(%d + 1, %d) n RETURNING 1) SELECT count(*) FROM i",
+                position.id, last);
+        weir_marks_init(&shared);
+        ck_assert(weir_marks_has(&shared, env.pool, NULL, position.id));
+        ck_assert_uint_eq(shared.count, WEIR_MARKS_MAX);
+        ck_assert(weir_marks_has(&shared, env.pool, NULL, last - 1));
+        ck_assert(weir_marks_has(&shared, env.pool, NULL, last));
+        ck_assert(!weir_marks_has(&shared, env.pool, NULL, position.id - 1));
+        weir_marks_fini(&shared);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("aside");
@@ -762,6 +787,7 @@ int main(void)
         tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
         tcase_add_test(tcase, one_connection_is_enough);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
+        tcase_add_test(tcase, marks_beyond_the_bound_of_a_look_are_seen_all_the_same);
         suite_add_tcase(suite, tcase);
         (void)error;
         return fixture_end(suite);

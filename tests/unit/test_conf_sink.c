@@ -228,6 +228,22 @@ START_TEST(a_url_is_one_that_can_be_connected_to_and_shown)
 }
 END_TEST
 
+/* So many groups with the same names in them that the scanner's table meets each name again and again. */
+START_TEST(the_keys_of_one_sink_are_not_those_of_another)
+{
+        enum { COUNT = 200 };
+        static char text[COUNT * 100 + 1000];
+        size_t used = (size_t)snprintf(text, sizeof text, "%s", MINIMAL "sinks = ( ");
+
+        for (int i = 0; i < COUNT; i++)
+                used += (size_t)snprintf(text + used, sizeof text - used,
+                                         "%s{ name = \"s%d\"; topic = \"t%d\"; rate = %d; }",
+                                         i ? ",\n" : "", i, i, i + 1);
+        snprintf(text + used, sizeof text - used, " );\n");
+        accept_text(text);
+}
+END_TEST
+
 START_TEST(a_url_has_up_to_2048_characters)
 {
         char text[4000], path[2100];
@@ -303,6 +319,7 @@ int main(void)
         tcase_add_test(tcase, the_mistakes_of_all_sinks_are_listed_by_line);
         tcase_add_loop_test(tcase, a_url_is_one_that_can_be_connected_to_and_shown, 0,
                             WEIR_COUNT_OF(urls));
+        tcase_add_test(tcase, the_keys_of_one_sink_are_not_those_of_another);
         tcase_add_test(tcase, a_url_has_up_to_2048_characters);
         tcase_add_test(tcase, what_is_shown_of_a_sink_holds_no_secret_and_no_query);
         tcase_add_test(tcase, a_secret_that_others_can_read_is_refused_and_not_repeated);

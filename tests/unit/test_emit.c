@@ -98,6 +98,12 @@ START_TEST(a_transaction_that_wrote_wakes_the_relays_with_its_commit)
         OK(weir_pg_run(listener, "SELECT 1", reterr));
         ck_assert(told(listener));
         ck_assert(!told(listener));
+        do { /* not each one; but soon another, while there is work */
+                begin();
+                ck_assert_int_eq(call_with(&event, emit_in_hand), 0);
+                commit();
+                OK(weir_pg_run(listener, "SELECT 1", reterr));
+        } while (!told(listener));
         weir_pg_close(listener);
 }
 END_TEST
@@ -265,6 +271,58 @@ START_TEST(a_webhook_gets_what_has_no_body_or_content_type_as_a_structured_event
 }
 END_TEST
 
+static int deliver_batch(void *self, struct weir_tx *t, const struct weir_event *const *events,
+                         size_t count, int *outcomes, struct weir_error *reterr)
+{
+        (void)self;
+        (void)outcomes;
+        for (size_t i = 0; i < count; i++) {
+                struct weir_event copy = *events[i];
+                int r = weir_tx_deliver(t, "hook", events[i], reterr);
+
+                copy.id = view("made");
+                copy.source = events[i]->id;
+                if (r == 0)
+                        r = weir_tx_deliver(t, "hook", &copy, reterr); /* none of the batch */
+                if (r == 0)
+                        r = weir_tx_emit(t, "out", view("other"), events[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+START_TEST(what_is_passed_on_of_a_batch_keeps_its_own_key_and_offset)
+{
+        struct weir_event a = base_event(), b = base_event(), c = base_event();
+        const struct weir_event *list[] = { &a, &b, &c };
+        int outcomes[3];
+
+        handler.sink = (struct weir_conf_sink){ .name = "hook", .url = "https://x" };
+        a.key = view("ka"), b.key = view("kb"), c.key = view("kc");
+        a.offset = 10, b.offset = 11, c.offset = 12;
+        b.id = view("id.2");
+        c.id = view("id.3");
+        handler.worker.handle_batch = deliver_batch;
+        memset(&said, 0, sizeof said);
+        OK(weir_pg_begin(pg, reterr));
+        weir_handler_tx_attach(tx, pg, 7);
+        ck_assert_int_eq(weir_handler_tx_call_batch(tx, list, 3, outcomes, &said), 0);
+        commit();
+        for (int i = 0; i < 3; i++) {
+                char where[200];
+
+                snprintf(where, sizeof where,
+                         "kind = 's' AND key = 'k%c' AND \"offset\" = %d AND position = 7", 'a' + i,
+                         10 + i);
+                ck_assert_int_eq(count_rows(where), i == 0 ? 1 + 3 : 1);
+                snprintf(where, sizeof where, "kind = 't' AND key = 'other' AND \"offset\" = %d",
+                         10 + i);
+                ck_assert_int_eq(count_rows(where), 1);
+        }
+}
+END_TEST
+
 START_TEST(a_key_has_one_shard_and_what_has_none_is_spread)
 {
         struct weir_outbox_writer *writer;
@@ -319,6 +377,7 @@ int main(void)
         tcase_add_test(tcase, a_sink_gets_the_form_it_wants);
         tcase_add_test(tcase,
                        a_webhook_gets_what_has_no_body_or_content_type_as_a_structured_event);
+        tcase_add_test(tcase, what_is_passed_on_of_a_batch_keeps_its_own_key_and_offset);
         tcase_add_test(tcase, a_key_has_one_shard_and_what_has_none_is_spread);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);

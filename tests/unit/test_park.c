@@ -16,6 +16,7 @@ static struct weir_parked table[4096];
 static size_t table_count;
 static int64_t next_id = 1;
 static int insert_fails;
+static int64_t first_failed_us; /* of the last row */
 
 bool weir_parked_key_hash(struct weir_view key, uint64_t *ret)
 {
@@ -46,6 +47,7 @@ int weir_parked_insert(struct weir_pg *pg, const struct weir_parked_new *parked,
         for (size_t i = 0; i + 1 < table_count; i++) /* as the table's UNIQUE does */
                 ck_assert(table[i].offset != parked->offset || table[i].item != parked->item);
         *ret_id = next_id++;
+        first_failed_us = parked->first_failed_us;
         *row = (struct weir_parked){ .id = *ret_id,
                                      .offset = parked->offset,
                                      .item = parked->item,
@@ -201,6 +203,47 @@ START_TEST(V4_the_bounds_are_kept_with_what_is_not_committed_yet)
 }
 END_TEST
 
+/* One record of @count events, all of key a. */
+static void make_record(uint32_t count)
+{
+        make_batch(100, "a");
+        batch.records[0].item_count = batch.item_count = count;
+        for (uint32_t i = 1; i < count; i++)
+                batch.items[i] = batch.items[0];
+}
+
+START_TEST(V6_a_record_of_many_that_has_no_room_as_a_whole_blocks)
+{
+        worker.retry_park_max_events = 3;
+        weir_park_init(&park, &worker);
+        make_record(4);
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 0);
+        ck_assert_uint_eq(mark(0), SIZE_MAX); /* it would wait for a row of its own, for ever */
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 1, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        commit(0, 1);
+        ck_assert_uint_eq(table_count, 3);
+}
+END_TEST
+
+START_TEST(V6_what_is_dead_or_alone_needs_no_room)
+{
+        worker.retry_park_max_events = 2;
+        weir_park_init(&park, &worker);
+        make_record(3);
+        batch.items[2].dead = true;
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        weir_park_fini(&park);
+        weir_park_init(&park, &worker);
+        make_record(3);
+        batch.records[0].record.key = (struct weir_view){ NULL, 0 };
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        ck_assert_int_eq(batch.items[1].parked, WEIR_PARKED_NOT);
+}
+END_TEST
+
 START_TEST(an_offset_that_is_parked_already_waits)
 {
         make_batch(100, "ab");
@@ -245,6 +288,17 @@ START_TEST(marks_do_not_outlive_the_table_that_they_were_made_of)
         mark(1);
         ck_assert_int_eq(batch.items[1].parked, WEIR_PARKED_NOT);
         ck_assert_int_eq(batch.items[2].parked, WEIR_PARKED_NOT);
+}
+END_TEST
+
+START_TEST(what_failed_in_its_place_before_keeps_its_first_failure)
+{
+        make_batch(100, "a");
+        batch.items[0].attempts = 3; /* there had been no room for it */
+        batch.items[0].first_failed_us = 1234;
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        commit(0, 1);
+        ck_assert_int_eq(first_failed_us, 1234);
 }
 END_TEST
 
@@ -384,9 +438,12 @@ int main(void)
         tcase_add_test(tcase, Z2_only_the_head_of_a_key_is_due);
         tcase_add_test(tcase, a_key_is_free_again_when_its_last_event_is_gone);
         tcase_add_test(tcase, V4_the_bounds_are_kept_with_what_is_not_committed_yet);
+        tcase_add_test(tcase, V6_a_record_of_many_that_has_no_room_as_a_whole_blocks);
+        tcase_add_test(tcase, V6_what_is_dead_or_alone_needs_no_room);
         tcase_add_test(tcase, an_offset_that_is_parked_already_waits);
         tcase_add_test(tcase, block_parks_nothing_but_lets_what_is_parked_end);
         tcase_add_test(tcase, marks_do_not_outlive_the_table_that_they_were_made_of);
+        tcase_add_test(tcase, what_failed_in_its_place_before_keeps_its_first_failure);
         tcase_add_test(tcase, a_failed_insert_is_passed_up);
         tcase_add_loop_test(tcase, the_order_of_a_key_holds_whatever_happens, 0, 300);
         suite_add_tcase(suite, tcase);

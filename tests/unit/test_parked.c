@@ -52,6 +52,28 @@ static int64_t insert(int64_t offset, int32_t item, struct weir_view key, int32_
         return id;
 }
 
+START_TEST(a_first_failure_of_before_is_kept)
+{
+        const struct weir_kept_record record = { .record_time_ms = -1 };
+        struct weir_parked_new parked = { .position = position.id,
+                                          .topic = "t",
+                                          .offset = 8,
+                                          .record = &record,
+                                          .source = { "/s", 2 },
+                                          .event_id = { "e", 1 },
+                                          .attempts = 3,
+                                          .first_failed_us = 1700000000000001,
+                                          .reason = "handler",
+                                          .text = "x" };
+        struct weir_kept_event kept;
+        int64_t id = 0;
+
+        OK(weir_parked_insert(pg, &parked, &id, reterr));
+        OK(weir_parked_read(pg, id, &arena, &kept, reterr));
+        ck_assert_int_eq(kept.first_failed_us, 1700000000000001);
+}
+END_TEST
+
 START_TEST(a_record_comes_back_as_it_went)
 {
         int64_t id = insert(7, 2, (struct weir_view){ "k\0\xff", 3 }, 3, 1000);
@@ -163,6 +185,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, a_record_comes_back_as_it_went);
+        tcase_add_test(tcase, a_first_failure_of_before_is_kept);
         tcase_add_test(tcase, absent_and_empty_stay_different);
         tcase_add_test(tcase, what_is_parked_is_listed_in_its_order_with_its_keys);
         tcase_add_test(tcase, only_the_holder_of_the_epoch_postpones);

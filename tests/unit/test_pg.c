@@ -547,6 +547,26 @@ START_TEST(a_commit_interrupted_by_the_latch_is_unknown)
 }
 END_TEST
 
+START_TEST(an_answer_that_is_there_wins_over_the_latch)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_latch latch;
+        struct pollfd answer = { .fd = weir_pg_socket(pg), .events = POLLIN };
+
+        weir_latch_init(&latch);
+        weir_latch_set(&latch);
+        weir_pg_set_interrupt(pg, &latch);
+        ck_assert_int_eq(PQsendQuery(pg->conn, "SELECT 1"), 1);
+        ck_assert_int_eq(PQflush(pg->conn), 0);
+        ck_assert_int_eq(poll(&answer, 1, 20000), 1);
+        OK(weir_wire_wait(pg, POLLIN, INT64_MAX, "SELECT 1", reterr));
+        ck_assert(!weir_pg_broken(pg));
+        OK(weir_wire_finish(pg, NULL, "SELECT 1", reterr));
+        weir_pg_close(pg);
+        weir_latch_fini(&latch);
+}
+END_TEST
+
 START_TEST(a_large_parameter_passes_while_the_server_answers_largely)
 {
         struct weir_pg *pg = fixture_connect();
@@ -592,6 +612,7 @@ int main(void)
         tcase_add_test(tcase, an_answer_to_commit_that_is_lost_is_unknown_and_it_happened);
         tcase_add_test(tcase, a_commit_that_is_lost_is_unknown_and_it_did_not_happen);
         tcase_add_test(tcase, a_commit_interrupted_by_the_latch_is_unknown);
+        tcase_add_test(tcase, an_answer_that_is_there_wins_over_the_latch);
         tcase_add_test(tcase, a_large_parameter_passes_while_the_server_answers_largely);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);

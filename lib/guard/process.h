@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_GUARD_PROCESS_H
+#define WEIR_GUARD_PROCESS_H
+/*
+ * process - one process of the family: forked, looked at, and what it died of written down
+ *
+ * Thread   supervisor.
+ */
+#include <signal.h>
+
+#include "conf/conf.h"
+#include "guard/child.h"
+#include "guard/death.h"
+#include "guard/watch.h"
+
+/* What every process of the family is started with. */
+struct weir_process_env {
+        const struct weir_conf *conf; /* of the last file that was good */
+        struct weir_child_policy policy;
+        sigset_t mask;    /* ours, before we were the supervisor */
+        sigset_t blocked; /* what a process begins with */
+        int text_fd; /* the last good file's text, for when the file is none any more; -1 = there is none */
+        /* In the forked process: become the worker's process (exec), with these two descriptors. Returns only when
+         * that fails. @worker NULL: the relay. */
+        void (*become)(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
+                       pid_t supervisor);
+        void *context;
+};
+
+struct weir_process {
+        struct weir_child child;
+        struct weir_watch watch;
+        struct weir_death death; /* what NOTES writes down */
+        int32_t stuck_thread;    /* ended because of it; 0 = not */
+        bool renewed;   /* told to end, to begin anew; told once, a second SIGTERM would hurry it */
+        char *worker;   /* its name, as long as we live; NULL = the relay */
+        uint32_t notes; /* tries to write the suspicions */
+        int64_t note_at_us; /* the next one */
+        char name[80];      /* in the log: "audit", "audit/1", "relay" */
+};
+
+/* The @index-th of @of processes of @worker. < 0: no memory, or no board, errno says which. */
+int weir_process_init(struct weir_process *process, const char *worker, uint32_t index,
+                      uint32_t of);
+void weir_process_fini(struct weir_process *process);
+void weir_process_start(struct weir_process *process, const struct weir_process_env *env);
+/* It died of @wait_status, untold: said in the log, and its suspicions begin to be written (CH1). */
+void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
+                       int wait_status);
+/* What wrote the suspicions has ended. */
+void weir_process_noted(struct weir_process *process, const struct weir_process_env *env,
+                        int wait_status);
+/* Start it, watch it, or write again, when it is time to. @stopping: it is not started any more. */
+void weir_process_look_after(struct weir_process *process, const struct weir_process_env *env,
+                             bool stopping, int64_t now_us);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* watch: who is past the deadline and who is excused; who stalls, and what is said of it */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "guard/watch.h"
+
+#define S INT64_C(1000000)
+#define DEADLINE_US (5 * S)
+
+static struct weir_board board;
+static struct weir_watch watch;
+static pid_t
+        process; /* that is looked at: it can be stopped, and a signal for its stack does not end it */
+static int64_t now_us;
+static int log_fd, error_fd;
+
+static void set_up(void)
+{
+        const char *folder = getenv("TMPDIR");
+        char path[512];
+
+        weir_board_clear(&board);
+        weir_watch_begin(&watch, DEADLINE_US);
+        now_us = 1000 * S;
+        process = fork();
+        if (process == 0) {
+                for (int i = 1; i < SIGRTMAX; i++)
+                        signal(i, SIG_IGN);
+                for (;;)
+                        pause();
+        }
+        snprintf(path, sizeof path, "%s/weir-watch.XXXXXX", folder ? folder : "/tmp");
+        log_fd = mkstemp(path);
+        unlink(path);
+        error_fd = dup(2);
+        dup2(log_fd, 2);
+}
+
+static void tear_down(void)
+{
+        dup2(error_fd, 2);
+        close(error_fd);
+        close(log_fd);
+        kill(process, SIGKILL);
+        waitpid(process, NULL, 0);
+}
+
+/* How many lines of the log so far hold @word. */
+static int lines(const char *word)
+{
+        static char text[65536];
+        ssize_t size = pread(log_fd, text, sizeof text - 1, 0);
+        int count = 0;
+
+        text[size > 0 ? size : 0] = '\0';
+        for (char *at = text; (at = strstr(at, word)) != NULL; at++)
+                count++;
+        return count;
+}
+
+/* The supervisor's loop for @us, ten times a second. The thread for whom the process must end. */
+static int32_t pass(int64_t us)
+{
+        for (int64_t end_us = now_us + us; now_us < end_us;) {
+                int32_t stuck;
+
+                now_us += S / 10;
+                stuck = weir_watch_look(&watch, process, "w", &board, now_us);
+                if (stuck)
+                        return stuck;
+        }
+        return 0;
+}
+
+static void lane(int doing, int64_t next_offset, int64_t end_offset)
+{
+        struct weir_board_slot *slot = &board.slots[3];
+
+        snprintf(slot->topic, sizeof slot->topic, "orders");
+        slot->partition = 7;
+        slot->thread = (int32_t)process; /* its only one */
+        if (next_offset != slot->next_offset)
+                slot->moved_us = now_us;
+        slot->next_offset = next_offset;
+        slot->end_offset = end_offset;
+        slot->since_us = now_us;
+        slot->doing = doing;
+}
+
+static void stop_process(void)
+{
+        kill(process, SIGSTOP);
+        waitpid(process, NULL, WUNTRACED);
+}
+
+static void go_on(void)
+{
+        kill(process, SIGCONT);
+        waitpid(process, NULL, WCONTINUED);
+}
+
+START_TEST(who_is_past_the_deadline_is_named_with_its_event)
+{
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        board.slots[3].offset = 41;
+        ck_assert_int_eq(pass(DEADLINE_US), 0);
+        ck_assert_int_eq(pass(S), (int32_t)process);
+        ck_assert_int_eq(board.stack_asked, (int32_t)process);
+        ck_assert_int_eq(lines("event=handler.stuck"), 1);
+        ck_assert_int_eq(lines("topic=orders partition=7 offset=41"), 1);
+        ck_assert_int_eq(lines("deadline_ms=5000"), 1);
+}
+END_TEST
+
+START_TEST(who_comes_back_while_its_stack_is_asked_for_lives)
+{
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        ck_assert_int_eq(pass(DEADLINE_US + S / 10), 0);
+        ck_assert_int_ne(board.stack_asked, 0);
+        lane(WEIR_BOARD_APPLIES, 40, 50);
+        ck_assert_int_eq(pass(3 * S), 0);
+}
+END_TEST
+
+START_TEST(WT1_a_stopped_process_has_its_whole_deadline_when_it_goes_on)
+{
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        ck_assert_int_eq(pass(DEADLINE_US - S), 0);
+        stop_process();
+        ck_assert_int_eq(pass(60 * S), 0);
+        go_on();
+        ck_assert_int_eq(pass(DEADLINE_US), 0);
+        ck_assert_int_eq(pass(S), (int32_t)process);
+}
+END_TEST
+
+START_TEST(WT1_a_machine_that_stood_still_blames_nobody)
+{
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        ck_assert_int_eq(pass(S), 0);
+        now_us += 60 * S; /* neither we nor it ran */
+        ck_assert_int_eq(pass(DEADLINE_US), 0);
+        ck_assert_int_eq(pass(S), (int32_t)process);
+}
+END_TEST
+
+START_TEST(WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too)
+{
+        lane(WEIR_BOARD_WAITS, 40, 50);
+        pass(10 * S);
+        ck_assert_int_eq(lines("event=lane.stalls"), 1);
+        ck_assert_int_eq(lines("topic=orders partition=7 offset=40"), 1);
+        pass(30 * S);
+        ck_assert_int_eq(lines("event=lane.stalls"), 1);
+        lane(WEIR_BOARD_READS, 50, 50);
+        pass(S);
+        ck_assert_int_eq(lines("event=lane.moves"), 1);
+        lane(WEIR_BOARD_WAITS, 50, 60);
+        pass(10 * S);
+        ck_assert_int_eq(lines("event=lane.stalls"), 2);
+}
+END_TEST
+
+START_TEST(WT3_a_lane_without_work_never_stalls)
+{
+        lane(WEIR_BOARD_READS, 50, 50);
+        pass(60 * S);
+        ck_assert_int_eq(lines("event=lane"), 0);
+        lane(WEIR_BOARD_HANDLES, 50, 51); /* the first event after a minute */
+        pass(2 * S);
+        lane(WEIR_BOARD_READS, 51, 51);
+        pass(60 * S);
+        ck_assert_int_eq(lines("event=lane"), 0);
+}
+END_TEST
+
+START_TEST(records_that_are_there_and_do_not_come_are_a_stall)
+{
+        lane(WEIR_BOARD_READS, 50, 55); /* the log goes on, the broker does not */
+        pass(10 * S);
+        ck_assert_int_eq(lines("event=lane.stalls"), 1);
+}
+END_TEST
+
+START_TEST(a_lane_that_moves_slowly_does_not_stall)
+{
+        for (int i = 0; i < 10; i++) {
+                lane(WEIR_BOARD_HANDLES, 40 + i, 100);
+                ck_assert_int_eq(pass(4 * S), 0);
+        }
+        ck_assert_int_eq(lines("event=lane"), 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("watch");
+        TCase *tcase = tcase_create("watch");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, who_is_past_the_deadline_is_named_with_its_event);
+        tcase_add_test(tcase, who_comes_back_while_its_stack_is_asked_for_lives);
+        tcase_add_test(tcase, WT1_a_stopped_process_has_its_whole_deadline_when_it_goes_on);
+        tcase_add_test(tcase, WT1_a_machine_that_stood_still_blames_nobody);
+        tcase_add_test(tcase, WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too);
+        tcase_add_test(tcase, WT3_a_lane_without_work_never_stalls);
+        tcase_add_test(tcase, records_that_are_there_and_do_not_come_are_a_stall);
+        tcase_add_test(tcase, a_lane_that_moves_slowly_does_not_stall);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
