@@ -6,7 +6,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-restarts=${RESTARTS:-6} # of 100 in the nightly runs; REPORT=FILE gets the figures
+restarts=${RESTARTS:-3} # of 100 in the nightly runs; REPORT=FILE gets the figures
 kinds=${KINDS:-dynamic property processes}
 
 logs() { cat "$kind"-*.log; }
