@@ -24,8 +24,8 @@ struct weir_supervisor_calls {
 
 /* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD.
  * SIGHUP: the file is read again. Takes over @conf.
- * Returns an exit status: 0; 1 = a worker was given up, or did not end in time; what the first of them said when it
- * could not start. */
+ * Returns an exit status: 0; 1 = a worker was given up, or a third signal came; what the first of them said when
+ * it could not start. One that had to be killed at the end is no failure: it lost nothing. */
 int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls);
 

@@ -8,10 +8,8 @@
  * Always true   LD1 the file that was checked is the file that is loaded: it is opened once,
  *                   checked on the descriptor, and loaded through /proc/self/fd/N, which names
  *                   that very inode.
- *               LD2 a descriptor stays open as long as its object is mapped. The dynamic linker
- *                   knows objects by name: with the number used again, "/proc/self/fd/5" would
- *                   give back the plugin that was loaded first. Objects that dlclose() cannot
- *                   unmap (C++ inline statics, -z nodelete) keep theirs for ever.
+ *               LD2 LD4 a descriptor stays open as long as its object is mapped, and a file is
+ *                   mapped by one of them: object.c.
  *               LD3 no byte of the descriptor beyond the symbol's own size is read.
  * The race      1. audit.so is checked  2. somebody renames another file over it  3. dlopen(path)
  *               runs the other one. With LD1 step 3 still loads what was checked.
@@ -37,6 +35,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/object.h"
+
 enum { NAME_MAX_BYTES = 63 };
 #define WEIR_WORKER_SIZE_1 (offsetof(struct weir_worker, handle_batch) + sizeof(void *))
 
@@ -44,8 +44,8 @@ struct weir_plugin {
         struct weir_worker worker;
         char *path;       /* resolved */
         char *migrations; /* NULL = none */
-        void *object;
-        int fd; /* LD2 */
+        struct weir_object *object;
+        int fd; /* until the object has it; -1 */
 };
 
 /* ---- finding -------------------------------------------------------------------------------- */
@@ -191,38 +191,21 @@ static int open_file(struct weir_plugin *plugin, struct weir_error *reterr)
         return check_file(plugin->path, plugin->fd, reterr);
 }
 
-/* ---- the object and its descriptor ---------------------------------------------------------- */
+/* ---- the object ----------------------------------------------------------------------------- */
 
-static void fd_name(int fd, char ret[40])
+static int map(struct weir_plugin *plugin, struct weir_error *reterr)
 {
-        snprintf(ret, 40, "/proc/self/fd/%d", fd);
-}
+        int fd = plugin->fd;
 
-static int open_object(struct weir_plugin *plugin, struct weir_error *reterr)
-{
-        char name[40];
-        const char *words, *rest;
-
-        fd_name(plugin->fd, name);
-        plugin->object = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-        if (plugin->object)
-                return 0;
-        words = dlerror();
-        rest = words ? words : "unknown reason";
-        if (strncmp(rest, name, strlen(name)) == 0 && strncmp(rest + strlen(name), ": ", 2) == 0)
-                rest += strlen(name) + 2;
-        return weir_fail(
-                reterr, WEIR_EABI, 0,
-                "plugin %s: cannot be loaded: %s; build it for this machine with -shared -fPIC and "
-                "link what it calls (/proc must be mounted)",
-                plugin->path, rest);
+        plugin->fd = -1;
+        return weir_object_open(fd, plugin->path, &plugin->object, reterr);
 }
 
 /* LD3: address and size of the descriptor as the object's symbol table has them. */
 static int find_symbol(const struct weir_plugin *plugin, const void **ret, size_t *ret_size,
                        struct weir_error *reterr)
 {
-        const void *symbol = dlsym(plugin->object, "weir_worker");
+        const void *symbol = dlsym(weir_object_handle(plugin->object), "weir_worker");
         void *extra = NULL;
         const ElfW(Sym) * entry;
         Dl_info info;
@@ -375,7 +358,7 @@ int weir_plugin_load(const char *name, const char *const *directories, size_t co
         if (r == 0)
                 r = open_file(plugin, reterr);
         if (r == 0)
-                r = open_object(plugin, reterr);
+                r = map(plugin, reterr);
         if (r == 0)
                 r = copy_worker(plugin, reterr);
         if (r == 0)
@@ -405,21 +388,11 @@ const char *weir_plugin_migrations(const struct weir_plugin *plugin)
 
 void weir_plugin_unload(struct weir_plugin *plugin)
 {
-        void *still = NULL;
-
         if (!plugin)
                 return;
-        if (plugin->object) {
-                char name[40];
-
-                fd_name(plugin->fd, name);
-                dlclose(plugin->object);
-                still = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
-                if (still)
-                        dlclose(still);
-        }
-        if (plugin->fd >= 0 && !still)
-                close(plugin->fd); /* LD2 */
+        weir_object_close(plugin->object);
+        if (plugin->fd >= 0) /* refused before it was mapped */
+                close(plugin->fd);
         free(plugin->path);
         free(plugin->migrations);
         free(plugin);

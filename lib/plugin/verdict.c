@@ -15,6 +15,8 @@
  *   none                 anything else, and    as if infrastructure had failed: it undid its own failure by a
  *                        an SQLSTATE of it      savepoint, and tells the reason
  *   none                 no outcome            REJECT
+ *   any                  it closed the         REJECT: neither server nor network close our end; again and again it
+ *                        connection            would only be closed again
  *
  * A handler's text is foreign: it goes to a log and into a column of type text, so it is made one
  * line of UTF-8 here, once, and so is the text of a failure, which may quote a server's message cut
@@ -193,6 +195,12 @@ static int judge_connection(struct weir_handler_tx *tx, int outcome, const struc
 int weir_verdict_judge(struct weir_handler_tx *tx, int outcome, struct weir_error *said,
                        struct weir_error *reterr)
 {
+        if (tx->guarded && weir_pg_robbed(tx->pg)) { /* what failed after it is its consequence */
+                weir_fail(reterr, WEIR_EHANDLER, 0,
+                          "plugin %s %s closed weir's connection: only weir may", tx->worker->name,
+                          tx->worker->version);
+                return WEIR_REJECT;
+        }
         if (!tx->failed && tx->guarded) {
                 int judged = judge_connection(tx, outcome, said, reterr);
 

@@ -15,10 +15,15 @@
  * COMMIT        CM1 once COMMIT may have reached the server, only its own words count: success, or a
  *                   refusal on a connection that lives on. Everything else is WEIR_ECOMMIT, also
  *                   57P01: a backend that is terminated can say so after it committed.
+ * Robbed        a plugin that has the connection may PQfinish() it: an event of libpq's tells, and conn becomes NULL before
+ *               anybody uses what was freed. Or it closes the socket: another thread's next file gets the number, and
+ *               weir would write SQL into it. So the socket is known by device and inode.
  * Known weak    libpq resolves host names with getaddrinfo(), which no latch interrupts.
  */
 #include <ctype.h>
+#include <libpq-events.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -89,6 +94,27 @@ static int start(const struct weir_pg_conf *conf, const char *url, PGconn **ret)
         keywords[n] = values[n] = NULL;
         *ret = PQconnectStartParams(keywords, values, 1);
         return *ret ? 0 : -1;
+}
+
+static void know_socket(struct weir_pg *pg)
+{
+        struct stat st = { 0 };
+
+        fstat(PQsocket(pg->conn), &st);
+        pg->socket_device = st.st_dev;
+        pg->socket_inode = st.st_ino;
+}
+
+static int take_event(PGEventId id, void *info, void *context)
+{
+        struct weir_pg *pg = context;
+
+        (void)info;
+        if (id == PGEVT_CONNDESTROY)
+                pg->conn = NULL;
+        else if (id == PGEVT_CONNRESET)
+                know_socket(pg);
+        return 1;
 }
 
 static void name_it(struct weir_pg *pg)
@@ -179,6 +205,9 @@ int weir_pg_open(const struct weir_pg_conf *conf, struct weir_latch *interrupt,
         r = connect_it(pg, deadline_us, reterr);
         if (r < 0)
                 return r;
+        know_socket(pg);
+        if (!PQregisterEventProc(pg->conn, take_event, "weir", pg))
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "connection to PostgreSQL");
         if (PQsetnonblocking(pg->conn, 1) < 0)
                 return weir_wire_fail(pg, NULL, "connect", reterr);
         r = settle(pg, reterr);
@@ -205,6 +234,19 @@ void weir_pg_set_interrupt(struct weir_pg *pg, struct weir_latch *interrupt)
 bool weir_pg_broken(const struct weir_pg *pg)
 {
         return pg->broken || PQstatus(pg->conn) != CONNECTION_OK;
+}
+
+bool weir_pg_robbed(struct weir_pg *pg)
+{
+        int fd = PQsocket(pg->conn); /* -1: libpq closed it itself */
+        struct stat st;
+
+        if (pg->conn && (fd < 0 || (fstat(fd, &st) == 0 && st.st_dev == pg->socket_device &&
+                                    st.st_ino == pg->socket_inode)))
+                return false;
+        pg->conn = NULL; /* not finished: that would close whose number it is now */
+        pg->broken = true;
+        return true;
 }
 
 bool weir_pg_in_transaction(const struct weir_pg *pg)

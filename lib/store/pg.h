@@ -40,6 +40,9 @@ void weir_pg_close(struct weir_pg *pg);
 WEIR_DEFINE_FREEP(struct weir_pg, weir_pg_close)
 void weir_pg_set_interrupt(struct weir_pg *pg, struct weir_latch *interrupt);
 bool weir_pg_broken(const struct weir_pg *pg);
+/* After somebody else had weir_pg_native(): did he finish the connection, or close its socket? A server or a network does
+ * neither, so this is proof. True: broken, and left as it is, because its descriptor may be another's by now. */
+bool weir_pg_robbed(struct weir_pg *pg);
 bool weir_pg_in_transaction(const struct weir_pg *pg); /* open and not failed */
 bool weir_pg_idle(const struct weir_pg *pg);
 void *weir_pg_native(struct weir_pg *pg); /* PGconn *, for plugins */

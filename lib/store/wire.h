@@ -71,7 +71,9 @@ struct weir_claim_cache {
 };
 
 struct weir_pg {
-        PGconn *conn;
+        PGconn *conn; /* NULL: a plugin finished it, and libpq takes NULL for a connection that is lost */
+        dev_t socket_device; /* of the socket, as weir knows it (weir_pg_robbed) */
+        ino_t socket_inode;
         struct weir_latch *interrupt;
         bool broken;
         char where[320]; /* "host:port/database as user" */

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # t5102 - a plugin that segfaults, aborts, exits, overflows its stack, leaks, loops and sleeps: each such event is a dead letter
-#         with its reason after crash.attempts deaths, all others are applied once
+#         with its reason after crash.attempts deaths; one that closes the connection or commits is refused at once; one that
+#         loses it, writes to its event or starts threads is applied; all others are applied once, and every restart is counted
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 deadly='segfault abort overflow exit leak loop sleep'
-harmless='write thread'
+refused='finish close commit' # twice: among others, and when the batch is prepared for another one
+harmless='write thread disconnect'
 prepare 1 member=one plugin=hostile name=hostile "options=calls = \"$TEST_DIR/calls\";" 'batch=max_events = 20;'
 cat >>weir.cfg <<'TXT'
 crash = { attempts = 2; };
@@ -15,17 +17,33 @@ memory = { limit = "256MiB"; };
 restart = { first_delay = "10ms"; };
 TXT
 first=1
-for kind in $deadly $harmless commit thread_dies; do
+for kind in $deadly $harmless $refused thread_dies; do
         produce 50 "$first" 1
         first=$((first + 50))
         event "hostile-$kind" "hostile.$kind" s0 | emit
 done
 for kind in $harmless thread_dies; do expect "hostile-$kind"; done
 produce 50 "$first" 1
+first=$((first + 50))
+for kind in $refused; do event "again-$kind" "hostile.$kind" s0 | emit; done
+produce 50 "$first" 1
 weir_start a
 wait_caught_up 120s
-letters() { sql "select event_id, class, reason, attempts from weir.dead_letter order by event_id" | xargs; }
-equal 'dead letters' 'hostile-abort|crash|SIGABRT|2 hostile-commit|reject|handler|1 hostile-exit|crash|exit|2 hostile-leak|crash|SIGSEGV|2 hostile-loop|crash|stuck|2 hostile-overflow|crash|SIGSEGV|2 hostile-segfault|crash|SIGSEGV|2 hostile-sleep|crash|stuck|2' "$(letters)"
+crash='hostile-%s|crash|%s|2\n'
+# shellcheck disable=SC2059 # it is a format
+{
+        for kind in abort:SIGABRT exit:exit leak:SIGSEGV loop:stuck overflow:SIGSEGV segfault:SIGSEGV sleep:stuck; do printf "$crash" "${kind%:*}" "${kind#*:}"; done
+        for kind in $refused; do printf '%s-'"$kind"'|reject|handler|1\n' again hostile; done
+} | LC_ALL=C sort >wanted
+equal 'dead letters' "$(xargs <wanted)" "$(sql "select event_id, class, reason, attempts from weir.dead_letter" | LC_ALL=C sort | xargs)"
+equal 'deaths' 15 "$(grep -c 'event=process.died' a.log)" # two of each kind, and that of the thread
+equal 'restarts' 15 "$(grep -c 'event=process.started worker=hostile' a.log)"
+for kind in finish close; do
+        sql "select text from weir.dead_letter where event_id = 'hostile-$kind'" >text
+        has text "closed weir's connection"
+done
+logged a 'event=lane.waits .* for=database ' || fail 'the lost connection is not in the log'
+logged a 'event=lane.resumed ' || fail 'the lane does not say that it goes on'
 for kind in $deadly; do equal "calls of $kind" 2 "$(grep -c "^hostile-$kind " calls)"; done
 sql "select text from weir.dead_letter where event_id = 'hostile-segfault'" >text
 has text hostile.so

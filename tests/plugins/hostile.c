@@ -2,8 +2,8 @@
 /*
  * hostile - a plugin that does what plugins must not, on demand, for the tests of the supervisor
  *
- * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .close, .commit,
- * .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
+ * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .finish (the
+ * connection), .close (its socket), .disconnect (it, once), .commit, .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
  * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails.
  * The version is "hostile-1", once in the file: a copy with other digits is another version of the same plugin.
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,23 +136,50 @@ static void *deadly_thread(void *arg)
 }
 
 /* With the libpq that weir's process has: a test plugin is linked with nothing. */
-static void call_libpq(const char *name, void *conn, const char *sql)
+static void *libpq(const char *name)
 {
-        void *pq = dlopen("libpq.so.5", RTLD_LAZY | RTLD_NOLOAD);
-        void *(*exec)(void *, const char *) = NULL;
-        void (*finish)(void *) = NULL;
+        void *pq = dlopen("libpq.so.5", RTLD_LAZY | RTLD_NOLOAD), *function;
 
         if (!pq)
-                return;
-        if (sql)
-                *(void **)&exec = dlsym(pq, name);
-        else
-                *(void **)&finish = dlsym(pq, name);
-        if (exec)
-                exec(conn, sql);
-        if (finish)
-                finish(conn);
+                abort();
+        function = dlsym(pq, name);
         dlclose(pq);
+        return function;
+}
+
+static void hostile_commit(void *conn)
+{
+        void *(*exec)(void *, const char *) = NULL;
+        void (*clear)(void *) = NULL;
+
+        *(void **)&exec = libpq("PQexec");
+        *(void **)&clear = libpq("PQclear");
+        clear(exec(conn, "COMMIT"));
+}
+
+static void hostile_finish(void *conn)
+{
+        void (*finish)(void *) = NULL;
+
+        *(void **)&finish = libpq("PQfinish");
+        finish(conn);
+}
+
+static int socket_of(void *conn)
+{
+        int (*get)(const void *) = NULL;
+
+        *(void **)&get = libpq("PQsocket");
+        return get(conn);
+}
+
+/* As a network that breaks once. */
+static void hostile_disconnect(void *conn)
+{
+        static int times;
+
+        if (times++ == 0)
+                shutdown(socket_of(conn), SHUT_RDWR);
 }
 
 static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct weir_event *event,
@@ -173,10 +201,14 @@ static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct w
                 hostile_sleep(hostile->sleep_ms);
         else if (!strcmp(how, "leak"))
                 hostile_leak();
+        else if (!strcmp(how, "finish"))
+                hostile_finish(weir_tx_connection(tx));
         else if (!strcmp(how, "close"))
-                close(3 + (int)(event->offset % 8)); /* somebody's descriptor */
+                close(socket_of(weir_tx_connection(tx)));
+        else if (!strcmp(how, "disconnect"))
+                hostile_disconnect(weir_tx_connection(tx));
         else if (!strcmp(how, "commit"))
-                call_libpq("PQexec", weir_tx_connection(tx), "COMMIT");
+                hostile_commit(weir_tx_connection(tx));
         else if (!strcmp(how, "write"))
                 *(char *)(intptr_t)event->id.ptr = 'X';
         else if (!strcmp(how, "thread") && pthread_create(&thread, NULL, idle_thread, NULL) == 0)

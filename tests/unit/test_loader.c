@@ -286,6 +286,26 @@ START_TEST(one_file_may_serve_two_workers)
 }
 END_TEST
 
+/* As a worker does that is told to reload, its plugin unchanged: the new one is opened before the old one is closed. */
+START_TEST(LD4_a_file_that_is_loaded_again_and_again_has_one_descriptor)
+{
+        int before = lowest_free(), with_one;
+        struct weir_plugin *plugin = must_load("probe");
+
+        with_one = lowest_free();
+        for (int round = 0; round < 20; round++) {
+                struct weir_plugin *next = must_load("probe");
+
+                ck_assert_int_eq(lowest_free(), with_one);
+                weir_plugin_unload(plugin);
+                ck_assert_int_eq(lowest_free(), with_one);
+                plugin = next;
+        }
+        weir_plugin_unload(plugin);
+        ck_assert_int_eq(lowest_free(), before);
+}
+END_TEST
+
 /* ---- migrations ----------------------------------------------------------------------------- */
 
 START_TEST(migrations_bear_the_plugins_name)
@@ -342,6 +362,7 @@ int main(void)
         tcase_add_test(all, slots_of_a_later_header_are_ignored);
         tcase_add_test(all, two_plugins_one_after_the_other_are_two);
         tcase_add_test(all, a_descriptor_stays_open_while_its_object_is_mapped);
+        tcase_add_test(all, LD4_a_file_that_is_loaded_again_and_again_has_one_descriptor);
         tcase_add_test(all, one_file_may_serve_two_workers);
         tcase_add_test(all, migrations_bear_the_plugins_name);
         tcase_add_test(all, foreign_migrations_beside_a_plugin_are_not_its_own);
