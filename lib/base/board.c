@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -26,9 +27,11 @@
 #include "base/log.h"
 
 #define MAGIC 0x77656972u
+#define SENTINEL_FROM 64 /* not among those that a handler closes by mistake */
 
 __thread struct weir_board_slot *weir_board_here;
 static struct weir_board *used;
+static int sentinel = -1;
 
 const char *weir_board_doing_name(int doing)
 {
@@ -117,6 +120,8 @@ void weir_board_clear(struct weir_board *board)
 void weir_board_use(struct weir_board *board)
 {
         used = board;
+        if (board && sentinel < 0)
+                sentinel = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, SENTINEL_FROM);
 }
 
 struct weir_board *weir_board_used(void)
@@ -221,7 +226,9 @@ void weir_board_enter(int64_t offset, int64_t last_offset, int32_t count)
 
 void weir_board_leave(void)
 {
-        if (weir_board_here)
-                atomic_store_explicit(&weir_board_here->doing, WEIR_BOARD_APPLIES,
-                                      memory_order_release);
+        if (!weir_board_here)
+                return;
+        if (sentinel >= 0 && fcntl(sentinel, F_GETFD) < 0)
+                abort(); /* BD4, still inside the handler: it is this event's death */
+        atomic_store_explicit(&weir_board_here->doing, WEIR_BOARD_APPLIES, memory_order_release);
 }

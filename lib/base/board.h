@@ -14,6 +14,7 @@
  *
  *  BD1  a slot says WEIR_BOARD_HANDLES from before the first instruction of the handler until after its last.
  *  BD2  the coordinates in a slot do not change while it says so.
+ *  BD4  a handler that has closed all descriptors of its process is dead before it is believed: nothing works any more.
  *  BD3  a reader never follows a pointer or an unbounded length of a board.
  */
 #include <stdatomic.h>

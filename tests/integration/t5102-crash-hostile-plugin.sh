@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t5102 - a plugin that segfaults, aborts, exits, overflows its stack, leaks, loops and sleeps: each such event is a dead letter
+# t5102 - a plugin that segfaults, aborts, exits, overflows its stack, leaks, loops, sleeps, traps and closes all: each such event is a dead letter
 #         with its reason after crash.attempts deaths; one that closes the connection or commits is refused at once; one that
 #         loses it, writes to its event or starts threads is applied; all others are applied once, and every restart is counted
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-deadly='segfault abort overflow exit leak loop sleep'
+deadly='segfault abort overflow exit leak loop sleep trap descriptors'
 refused='finish close commit' # twice: among others, and when the batch is prepared for another one
-harmless='write thread disconnect'
+harmless='write thread disconnect limits fork'
 prepare 1 member=one plugin=hostile name=hostile "options=calls = \"$TEST_DIR/calls\";" 'batch=max_events = 20;'
 cat >>weir.cfg <<'TXT'
 crash = { attempts = 2; };
@@ -32,12 +32,12 @@ wait_caught_up 120s
 crash='hostile-%s|crash|%s|2\n'
 # shellcheck disable=SC2059 # it is a format
 {
-        for kind in abort:SIGABRT exit:exit leak:SIGSEGV loop:stuck overflow:SIGSEGV segfault:SIGSEGV sleep:stuck; do printf "$crash" "${kind%:*}" "${kind#*:}"; done
+        for kind in abort:SIGABRT descriptors:SIGABRT exit:exit leak:SIGSEGV loop:stuck overflow:SIGSEGV segfault:SIGSEGV sleep:stuck trap:SIGTRAP; do printf "$crash" "${kind%:*}" "${kind#*:}"; done
         for kind in $refused; do printf '%s-'"$kind"'|reject|handler|1\n' again hostile; done
 } | LC_ALL=C sort >wanted
 equal 'dead letters' "$(xargs <wanted)" "$(sql "select event_id, class, reason, attempts from weir.dead_letter" | LC_ALL=C sort | xargs)"
-equal 'deaths' 15 "$(grep -c 'event=process.died' a.log)" # two of each kind, and that of the thread
-equal 'restarts' 15 "$(grep -c 'event=process.started worker=hostile' a.log)"
+equal 'deaths' 19 "$(grep -c 'event=process.died' a.log)" # two of each kind, and that of the thread
+equal 'restarts' 19 "$(grep -c 'event=process.started worker=hostile' a.log)"
 for kind in finish close; do
         sql "select text from weir.dead_letter where event_id = 'hostile-$kind'" >text
         has text "closed weir's connection"
@@ -49,5 +49,6 @@ sql "select text from weir.dead_letter where event_id = 'hostile-segfault'" >tex
 has text hostile.so
 logged a 'event=handler.stuck .*hostile.so' || fail 'the stack of the stuck handler is not in the log'
 check_exactly_once hostile.event
+logged a 'event=process.stray ' || fail 'what was forked is not told'
 weir_stop a
 equal 'exit status' 0 "$status"

@@ -3,7 +3,8 @@
  * hostile - a plugin that does what plugins must not, on demand, for the tests of the supervisor
  *
  * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .finish (the
- * connection), .close (its socket), .disconnect (it, once), .commit, .write, .thread, .thread_dies. Any other type leaves a row in hostile.event and a line in the file of the option
+ * connection), .close (its socket), .disconnect (it, once), .commit, .write, .thread, .thread_dies,
+ * .trap, .descriptors (all closed), .limits (of the supervisor), .fork. Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
  * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails.
  * The version is "hostile-1", once in the file: a copy with other digits is another version of the same plugin.
@@ -15,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,6 +185,32 @@ static void hostile_disconnect(void *conn)
                 shutdown(socket_of(conn), SHUT_RDWR);
 }
 
+/* Of its supervisor: a log without a byte. */
+static void hostile_limits(void)
+{
+        const struct rlimit none = { 0, 0 };
+
+        prlimit(getppid(), RLIMIT_FSIZE, &none, NULL);
+}
+
+/* It goes on after this where nobody ends it. */
+static void hostile_trap(void)
+{
+#ifdef __x86_64__
+        __asm__ volatile("int3");
+#else
+        raise(SIGTRAP);
+#endif
+}
+
+/* What is left of it shall not outlive its worker. */
+static void hostile_fork(void)
+{
+        if (fork() == 0)
+                for (;;)
+                        pause();
+}
+
 static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct weir_event *event,
                      const char *how)
 {
@@ -195,6 +224,14 @@ static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct w
                 return hostile_overflow(0);
         else if (!strcmp(how, "exit"))
                 exit(0); /* NOLINT: meant */
+        else if (!strcmp(how, "trap"))
+                hostile_trap();
+        else if (!strcmp(how, "descriptors"))
+                syscall(SYS_close_range, 3, ~0u, 0);
+        else if (!strcmp(how, "limits"))
+                hostile_limits();
+        else if (!strcmp(how, "fork"))
+                hostile_fork();
         else if (!strcmp(how, "loop"))
                 hostile_loop();
         else if (!strcmp(how, "sleep"))
