@@ -41,18 +41,24 @@ static void print_wrapped(FILE *out, const char *prefix, const char *text)
         fputc('\n', out);
 }
 
-/* "Required. A string: host:port" or "Default 8. Allowed 1..256" without a full stop. */
+static const char *reload_of(const struct weir_key *key)
+{
+        return key->flags & WEIR_KEY_RELOADABLE ? "SIGHUP" : "restart";
+}
+
+/* "Required. Allowed: host:port. New values: restart." or "Default: 8. Allowed: 1..256. New values: SIGHUP." */
 static void describe(const struct weir_key *key, char ret[320])
 {
         char allowed[160], fallback[80];
 
         weir_key_allowed(key, allowed);
         weir_key_default(key, fallback);
-        snprintf(ret, 320, "%s%s%s%s.", key->flags & WEIR_KEY_REQUIRED ? "Required" : "Default: ",
+        snprintf(ret, 320, "%s%s%s%s. New values: %s.",
+                 key->flags & WEIR_KEY_REQUIRED ? "Required" : "Default: ",
                  key->flags & WEIR_KEY_REQUIRED ? ""
                  : *fallback                    ? fallback
                                                 : "none",
-                 *allowed ? ". Allowed: " : "", allowed);
+                 *allowed ? ". Allowed: " : "", allowed, reload_of(key));
 }
 
 /* ---- the reference file ------------------------------------------------------------- */
@@ -66,7 +72,8 @@ static const char reference_head[] =
         "\"64KiB\", \"4MiB\", or\n"
         "# plain bytes. Relative paths are meant from the directory of this file. Another file "
         "below that\n"
-        "# directory is read in its place by a line of its own: @include \"name.cfg\"\n";
+        "# directory is read in its place by a line of its own: @include \"name.cfg\"\n"
+        "# New values are taken over by a running weir at SIGHUP, or need a restart.\n";
 
 static bool has_keys(const struct weir_key *key)
 {
@@ -162,7 +169,10 @@ static const char markdown_head[] =
         "the environment.\n"
         "* A file that is not valid stops the start with exit code 78 and every problem as "
         "`file:line: key: what is wrong and\n"
-        "  what is allowed`.\n";
+        "  what is allowed`.\n"
+        "* A running weir takes new values over at `SIGHUP`, at the next batch, where the column `new` says so; the others "
+        "need a restart,\n"
+        "  and are named in the log (`reload.needs_restart`).\n";
 
 /* A cell of a table: | would end it. */
 static void print_cell(FILE *out, const char *text)
@@ -187,7 +197,7 @@ static void print_row(FILE *out, const struct weir_key *key)
         else
                 fprintf(out, *fallback ? " | `%s` | " : " | none | ", fallback);
         print_cell(out, allowed);
-        fputs(" | ", out);
+        fprintf(out, " | %s | ", reload_of(key));
         print_cell(out, key->help);
         fputs(" |\n", out);
 }
@@ -212,8 +222,8 @@ int weir_conf_print_markdown(FILE *out)
                 if (group)
                         continue;
                 if (!in_table)
-                        fputs("| key | form | default | allowed | meaning "
-                              "|\n|---|---|---|---|---|\n",
+                        fputs("| key | form | default | allowed | new | meaning "
+                              "|\n|---|---|---|---|---|---|\n",
                               out);
                 in_table = true;
                 print_row(out, key);
@@ -259,6 +269,10 @@ int weir_conf_explain(FILE *out, const char *name)
                 fprintf(out, "    default   %s\n", *fallback ? fallback : "none");
         if (*allowed)
                 fprintf(out, "    allowed   %s\n", allowed);
+        if (!has_keys(key))
+                fprintf(out, "    new       %s\n",
+                        key->flags & WEIR_KEY_RELOADABLE ? "taken over at SIGHUP, at the next batch"
+                                                         : "needs a restart");
         if (key->flags & (WEIR_KEY_PATH | WEIR_KEY_SLASH))
                 fputs("    path      a relative one is meant from the directory of the file\n",
                       out);
