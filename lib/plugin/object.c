@@ -8,12 +8,18 @@
  *                   object back and adds the second name to it, so by LD2 both would have to stay: a worker that was
  *                   told to reload, its plugin unchanged, lost a descriptor each time. Here the second is closed and
  *                   the object counted.
+ *               LD5 a file that is shorter than its own table says, or that was written to while it is mapped, is
+ *                   refused: code is read from the file when it is first run, and where there is none the process gets
+ *                   SIGBUS, in the middle of anything.
+ * Not chosen    a private copy of each file: the names in a stack and for a debugger would be those of nothing.
  * Not unmapped  some objects dlclose() cannot unmap (C++ inline statics, -z nodelete). They keep their descriptor and stay
  *               in the list, so that the same file finds them there.
  */
 #include "plugin/object.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +31,8 @@ struct weir_object {
         struct weir_object *next;
         dev_t device;
         ino_t inode;
+        off_t size;
+        struct timespec written;
         int fd;
         unsigned users; /* 0: dlclose() left it mapped */
         void *handle;
@@ -56,6 +64,47 @@ static int map(struct weir_object *object, const char *path, struct weir_error *
                 "plugin %s: cannot be loaded: %s; build it for this machine with -shared -fPIC and "
                 "link what it calls (/proc must be mounted)",
                 path, rest);
+}
+
+/* LD5. Not an object at all is the dynamic linker's to say. */
+static int whole(const struct weir_object *object, const char *path, struct weir_error *reterr)
+{
+        ElfW(Ehdr) head;
+        uint64_t need = 0;
+
+        if (pread(object->fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+            memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_phentsize != sizeof(ElfW(Phdr)))
+                return 0;
+        for (unsigned i = 0; i < head.e_phnum; i++) {
+                ElfW(Phdr) part;
+                off_t at = (off_t)(head.e_phoff + i * sizeof part);
+
+                if (pread(object->fd, &part, sizeof part, at) != (ssize_t)sizeof part)
+                        need = (uint64_t)at + sizeof part;
+                else if (part.p_type == PT_LOAD && part.p_offset + part.p_filesz > need)
+                        need = part.p_offset + part.p_filesz;
+        }
+        if ((uint64_t)object->size >= need)
+                return 0;
+        return weir_fail(
+                reterr, WEIR_EABI, 0,
+                "plugin %s: is cut short: %lld bytes are there, its table needs %llu; copy "
+                "it beside its place, then rename it",
+                path, (long long)object->size, (unsigned long long)need);
+}
+
+static int unchanged(const struct weir_object *object, const struct stat *st, const char *path,
+                     struct weir_error *reterr)
+{
+        if (object->size == st->st_size && object->written.tv_sec == st->st_mtim.tv_sec &&
+            object->written.tv_nsec == st->st_mtim.tv_nsec)
+                return 0;
+        return weir_fail(
+                reterr, WEIR_EABI, 0,
+                "plugin %s: was written to while it runs, which may end the process at any "
+                "moment: restart weir, and put a new one in its place by rename (mv, "
+                "install)",
+                path);
 }
 
 static struct weir_object *find(const struct stat *st)
@@ -96,14 +145,25 @@ static int open_locked(int fd, const char *path, struct weir_object **ret,
                         close(fd);
                         return weir_fail(reterr, WEIR_ENOMEM, 0, "plugin %s", path);
                 }
-                *object = (struct weir_object){ objects, st.st_dev, st.st_ino, fd, 0, NULL };
+                *object = (struct weir_object){ .next = objects,
+                                                .device = st.st_dev,
+                                                .inode = st.st_ino,
+                                                .size = st.st_size,
+                                                .written = st.st_mtim,
+                                                .fd = fd };
                 objects = object;
         }
-        r = object->users ? 0 : map(object, path, reterr);
-        if (r < 0) {
-                forget(object);
-                return r;
+        if (object->users) {
+                r = unchanged(object, &st, path, reterr);
+        } else {
+                r = whole(object, path, reterr);
+                if (r == 0)
+                        r = map(object, path, reterr);
+                if (r < 0)
+                        forget(object);
         }
+        if (r < 0)
+                return r;
         object->users++;
         *ret = object;
         return 0;

@@ -181,6 +181,34 @@ START_TEST(what_is_no_object_is_refused_by_its_own_name)
 }
 END_TEST
 
+START_TEST(LD5_a_file_that_is_cut_short_is_refused_before_it_is_mapped)
+{
+        const char *path = copy_of("probe", "probe.so", 0644);
+        static const off_t sizes[] = { 8000, 4096, 1000, 100 }; /* code begins at a page */
+        struct weir_plugin *plugin;
+
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+                ck_assert_int_eq(truncate(path, sizes[i]), 0);
+                refused(path, WEIR_EABI, "is cut short");
+        }
+        plugin = must_load(copy_of("probe", "probe.so", 0644));
+        weir_plugin_unload(plugin);
+}
+END_TEST
+
+START_TEST(LD5_a_file_that_is_written_to_while_it_is_mapped_is_refused)
+{
+        const char *path = copy_of("probe", "probe.so", 0644);
+        struct weir_plugin *plugin = must_load(path);
+        struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000000000 } };
+
+        ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0); /* as a write would */
+        refused(path, WEIR_EABI, "was written to while it runs");
+        weir_plugin_unload(plugin);
+        weir_plugin_unload(must_load(path));
+}
+END_TEST
+
 /* ---- what it says of itself ----------------------------------------------------------------- */
 
 START_TEST(another_abi_is_refused_with_both_numbers)
@@ -355,6 +383,8 @@ int main(void)
         tcase_add_test(all, a_directory_that_everybody_may_write_is_refused);
         tcase_add_test(all, what_is_no_regular_file_is_refused_without_waiting);
         tcase_add_test(all, what_is_no_object_is_refused_by_its_own_name);
+        tcase_add_test(all, LD5_a_file_that_is_cut_short_is_refused_before_it_is_mapped);
+        tcase_add_test(all, LD5_a_file_that_is_written_to_while_it_is_mapped_is_refused);
         tcase_add_test(all, another_abi_is_refused_with_both_numbers);
         tcase_add_test(all, an_object_without_the_symbol_is_refused);
         tcase_add_test(all, a_descriptor_that_is_or_lies_short_is_refused_with_both_sizes);
