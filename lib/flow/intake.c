@@ -29,6 +29,7 @@
 #define ROOM_WAIT_MS 1000
 #define LOW_WATER_BATCHES 4 /* fewer queued: ask for more now, the answer takes a batch or two */
 #define KEPT_BYTES (16 * 1024)
+#define PIECE_BYTES (64 * 1024)
 
 void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker,
                       struct weir_budget *budget, struct weir_latch *waker)
@@ -161,11 +162,16 @@ static bool pay(struct weir_intake *intake)
         return true;
 }
 
-/* Is there room for one more? If not the batch is as large as it gets. */
+/* Is there room for one more? If not the batch is as large as it gets. Asked for by the piece: all lanes share a mutex. */
 static bool room(struct weir_intake *intake)
 {
-        return !full(intake) && weir_credit_grow(&intake->credit, weir_batch_cost(&intake->batch) +
-                                                                          intake->expected_bytes);
+        uint64_t bytes = weir_batch_cost(&intake->batch) + intake->expected_bytes;
+
+        if (full(intake))
+                return false;
+        return bytes <= intake->credit.bytes ||
+               weir_credit_grow(&intake->credit, bytes + PIECE_BYTES) ||
+               weir_credit_grow(&intake->credit, bytes);
 }
 
 /* What the next record may cost, before it is seen: as much as the largest of this batch, or half of what was
