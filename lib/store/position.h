@@ -61,7 +61,7 @@ enum weir_position_moving {
 };
 /* Move positions of @worker, all in one transaction or none. Each move is recorded with its reason in
  * weir.position_change and bumps the epoch, so that a live lane lets go and takes it anew. @moves are sorted. Waits for a
- * transaction of a lane that is open, 10 s at most (55P03). */
+ * transaction of a lane that is open, 5 s at most (55P03). */
 int weir_position_move(struct weir_pg *pg, const char *worker, struct weir_position_move *moves,
                        size_t count, int how, const char *reason, struct weir_error *reterr);
 /* One of them; its row must be there. */

@@ -21,7 +21,7 @@
 
 #include "store/position.h"
 
-#define WAIT "10s"
+#define WAIT "5s"
 #define BY_NAME "worker = $1 AND topic = $2 AND partition = $3"
 
 static int by_place(const void *a, const void *b)
