@@ -11,10 +11,15 @@
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
  * headers prints partition and offset, and all headers as NAME=VALUE, in their order
+ * consume is a plain consumer: joins the group, prints partition, offset and ce_id of the next COUNT records, commits behind
+ *   the last one of each partition, leaves. What the group has no offset for begins at the log's start. With COUNT 0 it
+ *   says "joined" and stays a member until SIGTERM, then leaves
+ * commit writes an offset for a group without members, whatever it is worth; words prints what was written with the offsets
  * ledger prints what the coordinator wrote down about a group, in its order: "commit TOPIC PARTITION OFFSET" for each
  *   commit, "generation N" for each state of the group: a rebalance is a new number
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,6 +74,9 @@ static rd_kafka_t *open_client(const char *brokers, const char *group, const cha
             rd_kafka_conf_set(conf, "log_level", "2", text, sizeof text) ||
             rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", text, sizeof text) ||
             (group && rd_kafka_conf_set(conf, "group.id", group, text, sizeof text)) ||
+            (group &&
+             rd_kafka_conf_set(conf, "auto.offset.reset", "earliest", text, sizeof text)) ||
+            (group && rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof text)) ||
             (id && rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof text)))
                 die("%s", text);
         if (!group)
@@ -246,6 +254,18 @@ static void print_record(const rd_kafka_message_t *message)
                message->payload ? (const char *)message->payload : "-");
 }
 
+static void print_id(const rd_kafka_message_t *message)
+{
+        rd_kafka_headers_t *headers = NULL;
+        const void *id = NULL;
+        size_t size = 0;
+
+        if (!rd_kafka_message_headers(message, &headers))
+                rd_kafka_header_get_last(headers, "ce_id", &id, &size);
+        printf("%d %" PRId64 " %.*s\n", message->partition, message->offset, id ? (int)size : 1,
+               id ? (const char *)id : "-");
+}
+
 static void print_headers(const rd_kafka_message_t *message)
 {
         rd_kafka_headers_t *headers = NULL;
@@ -359,6 +379,97 @@ static void print_ledger(const rd_kafka_message_t *message)
         if (!key.ok || !value.ok)
                 die("__consumer_offsets: offset %" PRId64 " of partition %d is not as expected",
                     message->offset, message->partition);
+}
+
+static void commit(rd_kafka_t *rk, const char *topic, int partition, int64_t offset)
+{
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_resp_err_t err;
+
+        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+        err = rd_kafka_commit(rk, list, 0);
+        if (!err)
+                err = list->elems[0].err;
+        if (err)
+                die("%s/%d: %s", topic, partition, rd_kafka_err2str(err));
+        rd_kafka_topic_partition_list_destroy(list);
+}
+
+static volatile sig_atomic_t leaving;
+
+static void on_term(int number)
+{
+        (void)number;
+        leaving = 1;
+}
+
+static void consume(const char *brokers, const char *topic, const char *group, long count)
+{
+        rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_t *behind = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_t *rk = open_client(brokers, group, NULL);
+        rd_kafka_topic_partition_t *place;
+        rd_kafka_resp_err_t err;
+
+        signal(SIGTERM, on_term);
+        rd_kafka_poll_set_consumer(rk);
+        rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+        err = rd_kafka_subscribe(rk, topics);
+        if (err)
+                die("%s: %s", topic, rd_kafka_err2str(err));
+        rd_kafka_topic_partition_list_destroy(topics);
+        for (bool joined = false; count == 0 && !leaving;) {
+                rd_kafka_topic_partition_list_t *given = NULL;
+                rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 50);
+
+                if (message)
+                        rd_kafka_message_destroy(message);
+                if (!joined && !rd_kafka_assignment(rk, &given) && given->cnt > 0) {
+                        joined = true;
+                        puts("joined");
+                        fflush(stdout);
+                }
+                if (given)
+                        rd_kafka_topic_partition_list_destroy(given);
+        }
+        while (count > 0) {
+                rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 3 * TIMEOUT_MS);
+
+                if (!message)
+                        die("%s: %ld records are missing after %d ms", topic, count,
+                            3 * TIMEOUT_MS);
+                if (message->err)
+                        die("%s: %s", topic, rd_kafka_message_errstr(message));
+                print_id(message);
+                place = rd_kafka_topic_partition_list_find(behind, topic, message->partition);
+                if (!place)
+                        place = rd_kafka_topic_partition_list_add(behind, topic,
+                                                                  message->partition);
+                place->offset = message->offset + 1;
+                rd_kafka_message_destroy(message);
+                count--;
+        }
+        err = behind->cnt ? rd_kafka_commit(rk, behind, 0) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (err)
+                die("%s: %s", group, rd_kafka_err2str(err));
+        rd_kafka_topic_partition_list_destroy(behind);
+        rd_kafka_consumer_close(rk);
+        rd_kafka_destroy(rk);
+}
+
+/* Partition by partition, "-" where nothing was written with the offset. */
+static void words(rd_kafka_t *rk, const char *topic)
+{
+        rd_kafka_topic_partition_list_t *list = list_of(rk, topic, RD_KAFKA_OFFSET_INVALID);
+        rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, TIMEOUT_MS);
+
+        if (err)
+                die("%s: %s", topic, rd_kafka_err2str(err));
+        for (int i = 0; i < list->cnt; i++)
+                printf("%d %.*s\n", list->elems[i].partition,
+                       list->elems[i].metadata_size ? (int)list->elems[i].metadata_size : 1,
+                       list->elems[i].metadata_size ? (const char *)list->elems[i].metadata : "-");
+        rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void committed(rd_kafka_t *rk, const char *topic)
@@ -500,6 +611,7 @@ static void produce(const char *brokers, int argc, char **argv)
 int main(int argc, char **argv)
 {
         const char *what = argc > 2 ? argv[2] : "";
+        const char *group = NULL;
         int given = argc - 3;
         rd_kafka_t *rk;
 
@@ -520,9 +632,13 @@ int main(int argc, char **argv)
                 records(argv[1], "__consumer_offsets", print_ledger);
                 return 0;
         }
-        rk = argc > 2
-                     ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1], NULL)
-                     : NULL;
+        if (!strcmp(what, "consume") && given == 3) {
+                consume(argv[1], argv[3], argv[4], number(argv[5]));
+                return 0;
+        }
+        if (!strcmp(what, "committed") || !strcmp(what, "words") || !strcmp(what, "commit"))
+                group = given >= 2 ? argv[4] : NULL;
+        rk = argc > 2 ? open_client(argv[1], group, NULL) : NULL;
         if (!strcmp(what, "ping") && given == 0)
                 ping(rk);
         else if (!strcmp(what, "create") && given >= 2)
@@ -539,10 +655,15 @@ int main(int argc, char **argv)
                 offsets(rk, argv[3], RD_KAFKA_OFFSET_END);
         else if (!strcmp(what, "committed") && given == 2)
                 committed(rk, argv[3]);
+        else if (!strcmp(what, "words") && given == 2)
+                words(rk, argv[3]);
+        else if (!strcmp(what, "commit") && given == 4)
+                commit(rk, argv[3], (int)number(argv[5]), number(argv[6]));
         else
                 die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
                     "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
+                    "committed TOPIC GROUP | words TOPIC GROUP | commit TOPIC GROUP PARTITION OFFSET | "
+                    "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }
