@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "cmd.h"
 
 static const char name[] = "position";
@@ -46,6 +47,8 @@ int cmd_position(int argc, char **argv)
         if (r != CMD_DONE)
                 return r;
         cmd_log_setup(conf);
+        if (!weir_failpoint_setup())
+                return cmd_say(CMD_USAGE, name, "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
         store.url = conf->store_url;
         store.password = conf->store_password;
         r = weir_pg_open(&store, NULL, &pg, &error);

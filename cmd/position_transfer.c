@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "cmd.h"
 #include "position.h"
 
@@ -200,6 +201,7 @@ static int write_plan(struct transfer *transfer, struct weir_error *reterr)
                                              WEIR_MOVE_MAKE | WEIR_MOVE_KEEP,
                                              transfer->order->reason, reterr);
 
+        WEIR_FAILPOINT("position.written");
         if (r == 0 && !transfer->out)
                 position_plan_count(&transfer->plan);
         return r;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "store/position.h"
 
 #define WAIT "5s"
@@ -140,6 +141,7 @@ int weir_position_move(struct weir_pg *pg, const char *worker, struct weir_posit
                 weir_pg_rollback(pg);
                 return r;
         }
+        WEIR_FAILPOINT("position.moved");
         r = weir_pg_commit(pg, reterr);
         if (r == WEIR_ECOMMIT)
                 weir_error_prefix(reterr,

@@ -68,6 +68,8 @@ sql 'delete from weir.position_change; delete from weir.position'
 
 # moving in: exactly once from these offsets on, in every partition, also where there was none
 kafkactl commit "$topic" "$other" 1 20
+WEIR_FAILPOINT=position.moved:kill says 137 import --group "$other" --reason 'moving in' --yes
+equal 'killed before the COMMIT, none is moved' 0 "$(rows_of)"
 says 0 import --group "$other" --reason 'moving in' --yes
 has out '3 of 4 partitions taken from'
 has out '1 without an offset'

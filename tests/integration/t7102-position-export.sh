@@ -67,12 +67,33 @@ says 0 import --reason in --yes
 equal 'the same' "$before" "$(sql 'select partition, next_offset, epoch from weir.position order by 1')"
 equal 'no word' "$changes" "$(rows weir.position_change)"
 
+# a worker starts while Kafka is told
+gate_open
+WEIR_FAILPOINT=position.written:stop "$WEIR" position export audit -c "$config" --group late --yes --reason x >late.out 2>late.err &
+pid[late]=$!
+within 40s stopped_at late
+weir_start a
+wait_caught_up
+weir_stop a
+weir_goes_on late
+status=0
+wait "${pid[late]}" || status=$?
+unset 'pid[late]'
+equal 'exit status' 1 "$status"
+has late.err 'the position went on to 25 while 20 was written'
+says 0 export_ --group late --yes --reason 'once more'
+equal 'now it is' '0 25 1 25 2 0' "$(kafkactl committed "$topic" late | xargs)"
+WEIR_FAILPOINT=position.written:kill says 137 export_ --group killed --yes --reason x
+says 0 export_ --group killed --yes --reason x
+has out '3 stand there already'
+
 # a position that is not in its log is no place to go on at
-kafkactl delete-records "$topic" 0 23 >deleted.txt
-says 1 export_ --group late --yes --reason x
-has out 'position 20 is below the log'
+put 5 501 0
+kafkactl delete-records "$topic" 0 28 >deleted.txt
+says 1 export_ --group gone --yes --reason x
+has out 'position 25 is below the log'
 has err '1 of 3 partitions are refused'
-equal 'nothing written' '0 -1 1 -1 2 -1' "$(kafkactl committed "$topic" late | xargs)"
-says 0 export_ --group late --yes --reason x --partial --json
-equal 'the others' '0 -1 1 20 2 0' "$(kafkactl committed "$topic" late | xargs)"
+equal 'nothing written' '0 -1 1 -1 2 -1' "$(kafkactl committed "$topic" gone | xargs)"
+says 0 export_ --group gone --yes --reason x --partial --json
+equal 'the others' '0 -1 1 25 2 0' "$(kafkactl committed "$topic" gone | xargs)"
 equal 'JSON' 'true|2|1' "$(psql -XqAt -v text="$(cat out)" "$url" <<<"select :'text'::jsonb->>'written', :'text'::jsonb->>'moves', :'text'::jsonb->>'refused'")"

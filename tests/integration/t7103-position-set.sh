@@ -14,9 +14,10 @@ prepare 4
 put 3 1 0 -T "$((from - 100))000"
 put 4 11 0 -T "${from}000" # four of one time: the first of them counts
 put 2 21 0 -T "$((from + 50))000"
-put 5 31 1 -T "$((from - 100))000" # none so late
+put 3 31 1 -T "$((from - 100))000" # none so late
+put 2 34 1 -T none                 # nor of any time
 put 5 41 2                         # all of them later
-# partition 3 is empty
+equal 'records without a time' 2 "$(kafkactl records "$topic" | awk '$1 == 1 && $3 == -1' | wc -l)" # partition 3 is empty
 
 # before the first start, as a dry run and then really
 says 0 set_ "$topic" "$(date -u -d "@$from" +%FT%TZ)" --dry-run

@@ -7,7 +7,7 @@
  * milliseconds. Every answer is one line per partition, in partition order, made for `read` and `diff`.
  *
  * produce makes a record of every line of its input, in order, in one partition, with the options:
- *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
+ *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS|none  -0 (one record without a value, no input is read)
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
  * headers prints partition and offset, and all headers as NAME=VALUE, in their order
@@ -500,7 +500,7 @@ enum { HEADERS_MAX = 16 };
 struct record {
         const char *topic, *key, *id, *end;
         int partition;
-        int64_t time_ms; /* 0 = now */
+        int64_t time_ms; /* 0 = now, -1 = none */
         char *headers[HEADERS_MAX];
         size_t header_count;
         bool tombstone;
@@ -513,7 +513,7 @@ static void parse_record(int argc, char **argv, struct record *ret)
         while ((c = getopt(argc, argv, "k:h:T:x:0")) != -1)
                 switch (c) {
                 case 'k': ret->key = optarg; break;
-                case 'T': ret->time_ms = number(optarg); break;
+                case 'T': ret->time_ms = strcmp(optarg, "none") ? number(optarg) : -1; break;
                 case '0': ret->tombstone = true; break;
                 case 'h':
                         if (!strchr(optarg, '=') || ret->header_count == HEADERS_MAX)
