@@ -68,23 +68,4 @@ const char *dlq_next(const char *state, const char *klass, const char *reason);
 /* Of the columns of weir_deadletter_list(): JSON's names, and which are numbers. */
 extern const char *const dlq_names[WEIR_LETTER_COLUMNS];
 extern const bool dlq_numbers[WEIR_LETTER_COLUMNS];
-
-/* dlq_table.c: cells that cannot drive a terminal, columns as wide as they need to be. */
-struct dlq_column {
-        const char *title;
-        bool right;
-        size_t most; /* characters; the last column takes what is left of @width */
-};
-struct dlq_table {
-        const struct dlq_column *columns;
-        size_t column_count, count, room;
-        char **cells; /* @count of them, row by row */
-        bool failed;  /* no memory; said by dlq_table_print() */
-};
-void dlq_table_init(struct dlq_table *table, const struct dlq_column *columns, size_t count);
-void dlq_table_add(struct dlq_table *table, struct weir_view text); /* ptr NULL = "-" */
-__attribute__((format(printf, 2, 3))) void dlq_table_addf(struct dlq_table *table,
-                                                          const char *format, ...);
-/* Print and free. 0 or < 0. */
-int dlq_table_print(FILE *out, struct dlq_table *table, struct weir_error *reterr);
 #endif

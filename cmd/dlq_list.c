@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "store/reason.h"
+#include "table.h"
 
 #define HOURS 48
 #define BAR 50
@@ -61,56 +62,56 @@ static void print_json(const struct weir_pg_rows *rows)
 }
 
 /* To the second: "2026-01-31T08:00:00Z". */
-static void add_time(struct dlq_table *table, const struct weir_pg_rows *rows, size_t row,
+static void add_time(struct cmd_table *table, const struct weir_pg_rows *rows, size_t row,
                      size_t column)
 {
-        dlq_table_addf(table, "%.19sZ", text_of(rows, row, column));
+        cmd_table_addf(table, "%.19sZ", text_of(rows, row, column));
 }
 
-static void add_place(struct dlq_table *table, const struct weir_pg_rows *rows, size_t row)
+static void add_place(struct cmd_table *table, const struct weir_pg_rows *rows, size_t row)
 {
         if (text_of(rows, row, WEIR_LETTER_DESTINATION))
-                dlq_table_addf(table, "to %s", text_of(rows, row, WEIR_LETTER_DESTINATION));
+                cmd_table_addf(table, "to %s", text_of(rows, row, WEIR_LETTER_DESTINATION));
         else
-                dlq_table_addf(table, "%s/%s@%s", text_of(rows, row, WEIR_LETTER_TOPIC),
+                cmd_table_addf(table, "%s/%s@%s", text_of(rows, row, WEIR_LETTER_TOPIC),
                                text_of(rows, row, WEIR_LETTER_PARTITION),
                                text_of(rows, row, WEIR_LETTER_OFFSET));
 }
 
-static void add_event(struct dlq_table *table, const struct weir_pg_rows *rows, size_t row)
+static void add_event(struct cmd_table *table, const struct weir_pg_rows *rows, size_t row)
 {
         if (text_of(rows, row, WEIR_LETTER_EVENT_ID))
-                dlq_table_addf(table, "%s %s", text_of(rows, row, WEIR_LETTER_SOURCE),
+                cmd_table_addf(table, "%s %s", text_of(rows, row, WEIR_LETTER_SOURCE),
                                text_of(rows, row, WEIR_LETTER_EVENT_ID));
         else
-                dlq_table_add(table, (struct weir_view){ NULL, 0 });
+                cmd_table_add(table, (struct weir_view){ NULL, 0 });
 }
 
 static int print_table(const struct weir_pg_rows *rows, struct weir_error *reterr)
 {
-        static const struct dlq_column columns[] = {
+        static const struct cmd_column columns[] = {
                 { "ID", true, 0 },       { "FAILED", false, 0 },  { "STATE", false, 0 },
                 { "WORKER", false, 20 }, { "RECORD", false, 44 }, { "CLASS", false, 0 },
                 { "REASON", false, 24 }, { "TRIES", true, 0 },    { "ROUND", true, 0 },
                 { "EVENT", false, 44 },  { "TEXT", false, 0 },
         };
-        struct dlq_table table;
+        struct cmd_table table;
 
-        dlq_table_init(&table, columns, WEIR_COUNT_OF(columns));
+        cmd_table_init(&table, columns, WEIR_COUNT_OF(columns));
         for (size_t row = 0; row < weir_pg_rows_count(rows); row++) {
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ID));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ID));
                 add_time(&table, rows, row, WEIR_LETTER_FAILED_AT);
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_STATE));
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_WORKER));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_STATE));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_WORKER));
                 add_place(&table, rows, row);
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_CLASS));
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_REASON));
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ATTEMPTS));
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ROUND));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_CLASS));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_REASON));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ATTEMPTS));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_ROUND));
                 add_event(&table, rows, row);
-                dlq_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_TEXT));
+                cmd_table_add(&table, weir_pg_rows_text(rows, row, WEIR_LETTER_TEXT));
         }
-        return dlq_table_print(stdout, &table, reterr);
+        return cmd_table_print(stdout, &table, reterr);
 }
 
 int dlq_list(struct weir_pg *pg, const struct dlq_order *order, struct weir_error *reterr)
@@ -173,34 +174,34 @@ static void print_stats_json(const char *state, const struct weir_pg_rows *group
 
 static int print_groups(const struct weir_pg_rows *groups, int64_t all, struct weir_error *reterr)
 {
-        static const struct dlq_column columns[] = {
+        static const struct cmd_column columns[] = {
                 { "ROWS", true, 0 },   { "SHARE", true, 0 },    { "WORKER", false, 20 },
                 { "CLASS", false, 0 }, { "REASON", false, 24 }, { "ROUND", false, 0 },
                 { "FIRST", false, 0 }, { "LAST", false, 0 },    { "EXAMPLE", false, 0 },
         };
-        struct dlq_table table;
+        struct cmd_table table;
 
-        dlq_table_init(&table, columns, WEIR_COUNT_OF(columns));
+        cmd_table_init(&table, columns, WEIR_COUNT_OF(columns));
         for (size_t row = 0; row < weir_pg_rows_count(groups); row++) {
                 const char *low = text_of(groups, row, ROUND_LOW);
                 const char *high = text_of(groups, row, ROUND_HIGH);
 
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, ROWS));
-                dlq_table_addf(&table, "%.0f %%",
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, ROWS));
+                cmd_table_addf(&table, "%.0f %%",
                                100.0 * (double)weir_pg_rows_int(groups, row, ROWS, 0) /
                                        (double)all);
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, WORKER));
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, CLASS));
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, REASON));
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, WORKER));
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, CLASS));
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, REASON));
                 if (strcmp(low, high) == 0)
-                        dlq_table_addf(&table, "%s", low);
+                        cmd_table_addf(&table, "%s", low);
                 else
-                        dlq_table_addf(&table, "%s-%s", low, high);
+                        cmd_table_addf(&table, "%s-%s", low, high);
                 add_time(&table, groups, row, FIRST);
                 add_time(&table, groups, row, LAST);
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, EXAMPLE));
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, EXAMPLE));
         }
-        return dlq_table_print(stdout, &table, reterr);
+        return cmd_table_print(stdout, &table, reterr);
 }
 
 /* Groups stand by their numbers, and one kind may be there for several workers. */
@@ -216,25 +217,25 @@ static bool seen_before(const struct weir_pg_rows *groups, size_t row)
 static int print_next(const char *state, const struct weir_pg_rows *groups,
                       struct weir_error *reterr)
 {
-        static const struct dlq_column columns[] = { { "CLASS", false, 0 },
+        static const struct cmd_column columns[] = { { "CLASS", false, 0 },
                                                      { "REASON", false, 24 },
                                                      { "NEXT", false, 0 } };
-        struct dlq_table table;
+        struct cmd_table table;
 
         if (!dlq_next(state, "", ""))
                 return 0;
-        dlq_table_init(&table, columns, WEIR_COUNT_OF(columns));
+        cmd_table_init(&table, columns, WEIR_COUNT_OF(columns));
         for (size_t row = 0; row < weir_pg_rows_count(groups); row++) {
                 if (seen_before(groups, row))
                         continue;
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, CLASS));
-                dlq_table_add(&table, weir_pg_rows_text(groups, row, REASON));
-                dlq_table_addf(&table, "%s",
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, CLASS));
+                cmd_table_add(&table, weir_pg_rows_text(groups, row, REASON));
+                cmd_table_addf(&table, "%s",
                                dlq_next(state, text_of(groups, row, CLASS),
                                         text_of(groups, row, REASON)));
         }
         putchar('\n');
-        return dlq_table_print(stdout, &table, reterr);
+        return cmd_table_print(stdout, &table, reterr);
 }
 
 static void print_hours(const struct weir_pg_rows *hours)

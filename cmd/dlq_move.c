@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "cmd.h"
 #include "flow/requeue.h"
+#include "table.h"
 
 #define CHUNK 500
 
@@ -112,27 +113,27 @@ static void print_plan_json(const struct dlq_order *order, const struct dlq_plan
 static int print_plan(FILE *out, const struct dlq_order *order, const struct dlq_plan *plan,
                       struct weir_error *reterr)
 {
-        static const struct dlq_column columns[] = {
+        static const struct cmd_column columns[] = {
                 { "ROWS", true, 0 },     { "WORKER", false, 20 }, { "CLASS", false, 0 },
                 { "REASON", false, 24 }, { "ROUND", false, 0 },   { "GOES", false, 0 },
                 { "EXAMPLE", false, 0 },
         };
-        struct dlq_table table;
+        struct cmd_table table;
         int r;
 
-        dlq_table_init(&table, columns, WEIR_COUNT_OF(columns));
+        cmd_table_init(&table, columns, WEIR_COUNT_OF(columns));
         for (size_t i = 0; i < weir_pg_rows_count(plan->groups); i++) {
-                dlq_table_add(&table, weir_pg_rows_text(plan->groups, i, ROWS));
-                dlq_table_add(&table, weir_pg_rows_text(plan->groups, i, WORKER));
-                dlq_table_add(&table, weir_pg_rows_text(plan->groups, i, CLASS));
-                dlq_table_add(&table, weir_pg_rows_text(plan->groups, i, REASON));
-                dlq_table_addf(&table, "%s-%s", weir_pg_rows_text(plan->groups, i, ROUND_LOW).ptr,
+                cmd_table_add(&table, weir_pg_rows_text(plan->groups, i, ROWS));
+                cmd_table_add(&table, weir_pg_rows_text(plan->groups, i, WORKER));
+                cmd_table_add(&table, weir_pg_rows_text(plan->groups, i, CLASS));
+                cmd_table_add(&table, weir_pg_rows_text(plan->groups, i, REASON));
+                cmd_table_addf(&table, "%s-%s", weir_pg_rows_text(plan->groups, i, ROUND_LOW).ptr,
                                weir_pg_rows_text(plan->groups, i, ROUND_HIGH).ptr);
-                dlq_table_addf(&table, "%s",
+                cmd_table_addf(&table, "%s",
                                goes(order, weir_pg_rows_text(plan->groups, i, CLASS).ptr));
-                dlq_table_add(&table, weir_pg_rows_text(plan->groups, i, EXAMPLE));
+                cmd_table_add(&table, weir_pg_rows_text(plan->groups, i, EXAMPLE));
         }
-        r = dlq_table_print(out, &table, reterr);
+        r = cmd_table_print(out, &table, reterr);
         fprintf(out, "%" PRId64 " would be %s\n", plan->total,
                 order->verb == DLQ_DROP ? "dropped" : "requeued");
         return r;

@@ -360,8 +360,9 @@ static enum weir_run run_letters(struct weir_aside *aside, const struct weir_pos
                 return WEIR_RUN_DONE;
         aside->look_at_us = weir_clock_us() + LOOK_EVERY_US;
         give_back(aside);
-        if (!weir_marks_has(aside->env->marks, aside->env->pool, aside->abort, position->id))
-                return WEIR_RUN_DONE;
+        if (!weir_marks_has(aside->env->marks, aside->env, aside->abort, position->id))
+                return weir_marks_moved(aside->env->marks, position) ? WEIR_RUN_FENCED
+                                                                     : WEIR_RUN_DONE;
         r = connect_for(aside, &fault.error);
         if (r == 0)
                 r = weir_deadletter_due(aside->pg, position->id, &delay, turns, LETTERS_MAX,

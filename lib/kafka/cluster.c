@@ -9,18 +9,11 @@
  * Always true   Q1  a question never creates a topic: the handle is a consumer's, a producer's
  *                   metadata request would.
  *               Q2  an error inside a result (librdkafka reports NO_ERROR for the whole) is found.
- *               Q3  a question about a group has a handle with that group.id, which never joins: told
- *                   that the coordinator has moved, 2.0.2 tells its own group member, and without one
- *                   that is a NULL pointer.
- *               Q4  a coordinator that loads its groups (every broker just started) is asked again
- *                   within the time of the question, as consumers do.
  * Not chosen    one handle kept for the process: it is needed for seconds, at start and by commands.
  * Threads       one owner.
  */
-#include "kafka/cluster.h"
+#include "kafka/cluster_internal.h"
 
-#include <librdkafka/rdkafka.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +21,7 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
-#include "kafka/client.h"
 #include "kafka/compat.h"
-
-struct weir_cluster {
-        struct weir_client_log log;
-        rd_kafka_t *rk;
-        rd_kafka_conf_t *settings; /* what @rk was made with */
-        char *brokers;
-        int timeout_ms;
-};
 
 static int make_settings(const struct weir_cluster_conf *conf, struct weir_client_log *log,
                          rd_kafka_conf_t **ret, struct weir_error *reterr)
@@ -98,8 +82,8 @@ void weir_cluster_close(struct weir_cluster *cluster)
         free(cluster);
 }
 
-static int fail_call(struct weir_cluster *cluster, rd_kafka_resp_err_t err, const char *what,
-                     const char *name, struct weir_error *reterr)
+int weir_cluster_fail(struct weir_cluster *cluster, rd_kafka_resp_err_t err, const char *what,
+                      const char *name, struct weir_error *reterr)
 {
         /* The cause is a callback that waits to be served. */
         for (int i = 0; i < 20; i++)
@@ -115,11 +99,10 @@ int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
         rd_kafka_resp_err_t err = weir_client_partitions(cluster->rk, topic, cluster->timeout_ms,
                                                          &count);
 
-        return err ? fail_call(cluster, err, "metadata of topic", topic, reterr) : count;
+        return err ? weir_cluster_fail(cluster, err, "metadata of topic", topic, reterr) : count;
 }
 
-/* Wait for the result of an admin call. NULL = not within the time; the caller destroys it. */
-static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int timeout_ms)
+rd_kafka_event_t *weir_cluster_await(rd_kafka_queue_t *queue, int type, int timeout_ms)
 {
         int64_t deadline_us = weir_clock_us() + timeout_ms * 1000LL;
 
@@ -137,7 +120,8 @@ static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int tim
         }
 }
 
-static rd_kafka_AdminOptions_t *make_options(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms)
+rd_kafka_AdminOptions_t *weir_cluster_options(rd_kafka_t *rk, rd_kafka_admin_op_t op,
+                                              int timeout_ms)
 {
         rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
         char text[128];
@@ -190,7 +174,7 @@ static int read_created(struct weir_cluster *cluster, rd_kafka_event_t *event, c
         size_t count = 0;
 
         if (err)
-                return fail_call(cluster, err, "create topic", topic, reterr);
+                return weir_cluster_fail(cluster, err, "create topic", topic, reterr);
         result = rd_kafka_event_CreateTopics_result(event);
         if (result)
                 topics = rd_kafka_CreateTopics_result_topics(result, &count);
@@ -223,136 +207,21 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
         wish = rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
         if (!wish)
                 return weir_fail(reterr, WEIR_EUSAGE, 0, "create topic %s: %s", topic, text);
-        options = make_options(cluster->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, cluster->timeout_ms);
+        options = weir_cluster_options(cluster->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS,
+                                       cluster->timeout_ms);
         queue = rd_kafka_queue_new(cluster->rk);
         rd_kafka_CreateTopics(cluster->rk, &wish, 1, options, queue);
-        event = await_result(queue, RD_KAFKA_EVENT_CREATETOPICS_RESULT, cluster->timeout_ms + 1000);
+        event = weir_cluster_await(queue, RD_KAFKA_EVENT_CREATETOPICS_RESULT,
+                                   cluster->timeout_ms + 1000);
         r = event ? read_created(cluster, event, topic, reterr)
-                  : fail_call(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "create topic", topic, reterr);
+                  : weir_cluster_fail(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "create topic", topic,
+                                      reterr);
         if (event)
                 rd_kafka_event_destroy(event);
         rd_kafka_queue_destroy(queue);
         if (options)
                 rd_kafka_AdminOptions_destroy(options);
         rd_kafka_NewTopic_destroy(wish);
-        return r;
-}
-
-static int read_committed(struct weir_cluster *cluster, rd_kafka_event_t *event, const char *group,
-                          int64_t *ret, struct weir_error *reterr)
-{
-        const rd_kafka_ListConsumerGroupOffsets_result_t *result;
-        const rd_kafka_group_result_t **groups = NULL;
-        const rd_kafka_topic_partition_list_t *list;
-        rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-        size_t count = 0;
-
-        if (err)
-                return fail_call(cluster, err, "committed offsets of group", group, reterr);
-        result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
-        if (result)
-                groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
-        if (count != 1)
-                return fail_call(cluster, RD_KAFKA_RESP_ERR__FAIL, "committed offsets of group",
-                                 group, reterr);
-        if (rd_kafka_group_result_error(groups[0]))
-                return fail_call(cluster,
-                                 rd_kafka_error_code(rd_kafka_group_result_error(groups[0])),
-                                 "committed offsets of group", group, reterr);
-        list = rd_kafka_group_result_partitions(groups[0]);
-        if (!list || list->cnt != 1) {
-                *ret = -1;
-                return 0;
-        }
-        if (list->elems[0].err)
-                return fail_call(cluster, list->elems[0].err, "committed offsets of group", group,
-                                 reterr);
-        *ret = list->elems[0].offset < 0 ? -1 : list->elems[0].offset;
-        return 0;
-}
-
-static int ask_committed(struct weir_cluster *cluster, rd_kafka_t *rk, const char *group,
-                         const rd_kafka_topic_partition_list_t *list, int timeout_ms, int64_t *ret,
-                         struct weir_error *reterr)
-{
-        rd_kafka_ListConsumerGroupOffsets_t *wish = rd_kafka_ListConsumerGroupOffsets_new(group,
-                                                                                          list);
-        rd_kafka_AdminOptions_t *options;
-        rd_kafka_queue_t *queue;
-        rd_kafka_event_t *event;
-        int r;
-
-        options = make_options(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms);
-        queue = rd_kafka_queue_new(rk);
-        rd_kafka_ListConsumerGroupOffsets(rk, &wish, 1, options, queue);
-        event = await_result(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT,
-                             timeout_ms + 1000);
-        for (int i = 0; i < 20; i++) /* as fail_call() does with the other handle */
-                rd_kafka_poll(rk, 0);
-        r = event ? read_committed(cluster, event, group, ret, reterr)
-                  : fail_call(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "committed offsets of group",
-                              group, reterr);
-        if (event)
-                rd_kafka_event_destroy(event);
-        rd_kafka_queue_destroy(queue);
-        if (options)
-                rd_kafka_AdminOptions_destroy(options);
-        rd_kafka_ListConsumerGroupOffsets_destroy(wish);
-        return r;
-}
-
-/* What a broker answers while the group's coordinator starts or moves: seconds, on every restart. */
-static bool coordinator_moves(const struct weir_error *error)
-{
-        return error->code == WEIR_EKAFKA &&
-               (error->sys == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-                error->sys == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-                error->sys == RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-}
-
-static int ask_in_time(struct weir_cluster *cluster, rd_kafka_t *rk, const char *group,
-                       const rd_kafka_topic_partition_list_t *list, int64_t *ret,
-                       struct weir_error *reterr)
-{
-        int64_t deadline_ms = weir_clock_ms() + cluster->timeout_ms;
-
-        for (uint32_t attempt = 1;; attempt++) {
-                int64_t left_ms = deadline_ms - weir_clock_ms();
-                int64_t wait_ms = weir_backoff_ms(50, 500, attempt);
-                struct weir_error error = { 0 };
-                int r = ask_committed(cluster, rk, group, list, left_ms > 1 ? (int)left_ms : 1, ret,
-                                      &error);
-
-                if (r == 0)
-                        return 0;
-                if (!coordinator_moves(&error) || weir_clock_ms() + wait_ms >= deadline_ms) {
-                        if (reterr)
-                                *reterr = error;
-                        return r;
-                }
-                poll(NULL, 0, (int)wait_ms);
-        }
-}
-
-int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
-                           int32_t partition, int64_t *ret, struct weir_error *reterr)
-{
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_conf_t *conf = rd_kafka_conf_dup(cluster->settings);
-        rd_kafka_t *rk;
-        int r;
-
-        rd_kafka_topic_partition_list_add(list, topic, partition);
-        r = weir_client_try(conf, "group.id", group, false, reterr);
-        if (r < 0)
-                rd_kafka_conf_destroy(conf);
-        else
-                r = weir_client_open(RD_KAFKA_CONSUMER, &conf, &rk, reterr);
-        if (r == 0) {
-                r = ask_in_time(cluster, rk, group, list, ret, reterr);
-                rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-        }
-        rd_kafka_topic_partition_list_destroy(list);
         return r;
 }
 

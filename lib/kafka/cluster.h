@@ -32,6 +32,36 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
 int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
                            int32_t partition, int64_t *ret, struct weir_error *reterr);
 
+/* offsets.c: many places at a time. @offset in and out, -1: there is none. */
+struct weir_cluster_offset {
+        const char *topic;
+        int32_t partition;
+        int64_t offset;
+};
+#define WEIR_OFFSETS_START (-2)
+#define WEIR_OFFSETS_END (-1)
+/* The first offset at or after @when_ms (-1: there is no such record), or where the log begins or ends. An open transaction
+ * ends it. The development broker knows no times: WEIR_EUSAGE. */
+int weir_cluster_offsets(struct weir_cluster *cluster, struct weir_cluster_offset *offsets,
+                         size_t count, int64_t when_ms, struct weir_error *reterr);
+/* Committed offsets of @group. */
+int weir_cluster_committed_all(struct weir_cluster *cluster, const char *group,
+                               struct weir_cluster_offset *offsets, size_t count,
+                               struct weir_error *reterr);
+/* Write them as committed offsets of @group, which must have no members, and read them back. @words (may be NULL) stay
+ * beside them, as far as WEIR_CLUSTER_NOTE_BYTES. Kafka compares them with no log. */
+#define WEIR_CLUSTER_NOTE_BYTES 1024
+int weir_cluster_commit(struct weir_cluster *cluster, const char *group,
+                        const struct weir_cluster_offset *offsets, size_t count, const char *words,
+                        struct weir_error *reterr);
+/* Who is in @group now. One that does not exist is "Dead", with 0; that of a development broker "unknown", with 0. */
+struct weir_cluster_group {
+        size_t count;
+        char state[32];
+};
+int weir_cluster_group(struct weir_cluster *cluster, const char *group,
+                       struct weir_cluster_group *ret, struct weir_error *reterr);
+
 /* Library facts. */
 const char *weir_kafka_version(void);
 uint32_t weir_kafka_version_number(void);

@@ -7,11 +7,15 @@
  * milliseconds. Every answer is one line per partition, in partition order, made for `read` and `diff`.
  *
  * produce makes a record of every line of its input, in order, in one partition, with the options:
- *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS  -0 (one record without a value, no input is read)
+ *   -k KEY  -h NAME=VALUE (repeated)  -T TIME_MS|none  -0 (one record without a value, no input is read)
  *   -f BYTES  the line is the record's ce_id, and its value so many bytes
  *   -x ID commit|abort|leave   all of them in one transaction, which is ended so, or left open
  * records prints what is in a topic now: partition, offset, time in ms, key, ce_id and value, "-" for what is not there
  * headers prints partition and offset, and all headers as NAME=VALUE, in their order
+ * consume is a plain consumer: joins the group, prints partition, offset and ce_id of the next COUNT records, commits behind
+ *   the last one of each partition, leaves. What the group has no offset for begins at the log's start. With COUNT 0 it
+ *   says "joined" and stays a member until SIGTERM, then leaves
+ * commit writes an offset for a group without members, whatever it is worth; words prints what was written with the offsets
  * ledger prints what the coordinator wrote down about a group, in its order: "commit TOPIC PARTITION OFFSET" for each
  *   commit, "generation N" for each state of the group: a rebalance is a new number
  */
@@ -23,11 +27,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <librdkafka/rdkafka.h>
+#include "kafkactl.h"
 
-enum { TIMEOUT_MS = 10000 };
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
+void kafkactl_die(const char *format, ...)
 {
         va_list args;
 
@@ -39,13 +41,13 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
         exit(1);
 }
 
-static long number(const char *text)
+long kafkactl_number(const char *text)
 {
         char *end;
         long value = strtol(text, &end, 10);
 
         if (!*text || *end || value < 0)
-                die("%s: a number from 0 is wanted", text);
+                kafkactl_die("%s: a number from 0 is wanted", text);
         return value;
 }
 
@@ -55,12 +57,12 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         (void)rk;
         (void)opaque;
         if (message->err)
-                die("partition %d: not delivered: %s", message->partition,
-                    rd_kafka_err2str(message->err));
+                kafkactl_die("partition %d: not delivered: %s", message->partition,
+                             rd_kafka_err2str(message->err));
 }
 
 /* A consumer if there is a @group, else a producer. @id: of its transactions, or NULL. */
-static rd_kafka_t *open_client(const char *brokers, const char *group, const char *id)
+rd_kafka_t *kafkactl_open(const char *brokers, const char *group, const char *id)
 {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         rd_kafka_t *rk;
@@ -70,15 +72,18 @@ static rd_kafka_t *open_client(const char *brokers, const char *group, const cha
             rd_kafka_conf_set(conf, "log_level", "2", text, sizeof text) ||
             rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", text, sizeof text) ||
             (group && rd_kafka_conf_set(conf, "group.id", group, text, sizeof text)) ||
+            (group &&
+             rd_kafka_conf_set(conf, "auto.offset.reset", "earliest", text, sizeof text)) ||
+            (group && rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof text)) ||
             (id && rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof text)))
-                die("%s", text);
+                kafkactl_die("%s", text);
         if (!group && rd_kafka_conf_set(conf, "message.max.bytes", "67108864", text, sizeof text))
-                die("%s", text);
+                kafkactl_die("%s", text);
         if (!group)
                 rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
         rk = rd_kafka_new(group ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
         if (!rk)
-                die("%s", text);
+                kafkactl_die("%s", text);
         return rk;
 }
 
@@ -91,20 +96,20 @@ static int partitions(rd_kafka_t *rk, const char *topic)
         int count;
 
         if (!handle)
-                die("%s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
         err = rd_kafka_metadata(rk, 0, handle, &data, TIMEOUT_MS);
         if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
         err = data->topics[0].err;
         count = data->topics[0].partition_cnt;
         rd_kafka_metadata_destroy(data);
         rd_kafka_topic_destroy(handle);
         if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
         return count;
 }
 
-static rd_kafka_topic_partition_list_t *list_of(rd_kafka_t *rk, const char *topic, int64_t offset)
+rd_kafka_topic_partition_list_t *kafkactl_list(rd_kafka_t *rk, const char *topic, int64_t offset)
 {
         int count = partitions(rk, topic);
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
@@ -114,12 +119,12 @@ static rd_kafka_topic_partition_list_t *list_of(rd_kafka_t *rk, const char *topi
         return list;
 }
 
-static void print_list(const rd_kafka_topic_partition_list_t *list)
+void kafkactl_print(const rd_kafka_topic_partition_list_t *list)
 {
         for (int i = 0; i < list->cnt; i++) {
                 if (list->elems[i].err)
-                        die("%s/%d: %s", list->elems[i].topic, list->elems[i].partition,
-                            rd_kafka_err2str(list->elems[i].err));
+                        kafkactl_die("%s/%d: %s", list->elems[i].topic, list->elems[i].partition,
+                                     rd_kafka_err2str(list->elems[i].err));
                 printf("%d %" PRId64 "\n", list->elems[i].partition,
                        list->elems[i].offset < 0 ? -1 : list->elems[i].offset);
         }
@@ -134,9 +139,9 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
         size_t count = 0;
 
         if (!event)
-                die("%s: no answer in %d ms", what, TIMEOUT_MS);
+                kafkactl_die("%s: no answer in %d ms", what, TIMEOUT_MS);
         if (rd_kafka_event_error(event))
-                die("%s: %s", what, rd_kafka_event_error_string(event));
+                kafkactl_die("%s: %s", what, rd_kafka_event_error_string(event));
         if (rd_kafka_event_CreateTopics_result(event))
                 results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(
                                                                       event),
@@ -148,12 +153,12 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
         else if ((grown = rd_kafka_event_CreatePartitions_result(event)))
                 results = rd_kafka_CreatePartitions_result_topics(grown, &count);
         else if (rd_kafka_event_DeleteRecords_result(event))
-                print_list(rd_kafka_DeleteRecords_result_offsets(
+                kafkactl_print(rd_kafka_DeleteRecords_result_offsets(
                         rd_kafka_event_DeleteRecords_result(event)));
         for (size_t i = 0; i < count; i++)
                 if (rd_kafka_topic_result_error(results[i]))
-                        die("%s: %s: %s", what, rd_kafka_topic_result_name(results[i]),
-                            rd_kafka_topic_result_error_string(results[i]));
+                        kafkactl_die("%s: %s: %s", what, rd_kafka_topic_result_name(results[i]),
+                                     rd_kafka_topic_result_error_string(results[i]));
         rd_kafka_event_destroy(event);
 }
 
@@ -166,12 +171,12 @@ static void create(rd_kafka_t *rk, const char *topic, int count, char **settings
 
         wanted = rd_kafka_NewTopic_new(topic, count, 1, text, sizeof text);
         if (!wanted)
-                die("%s: %s", topic, text);
+                kafkactl_die("%s: %s", topic, text);
         for (int i = 0; i < setting_count; i++) {
                 char *value = strchr(settings[i], '=');
 
                 if (!value)
-                        die("%s: NAME=VALUE is wanted", settings[i]);
+                        kafkactl_die("%s: NAME=VALUE is wanted", settings[i]);
                 *value = '\0';
                 rd_kafka_NewTopic_set_config(wanted, settings[i], value + 1);
         }
@@ -189,7 +194,7 @@ static void grow(rd_kafka_t *rk, const char *topic, int count)
 
         wanted = rd_kafka_NewPartitions_new(topic, (size_t)count, text, sizeof text);
         if (!wanted)
-                die("%s: %s", topic, text);
+                kafkactl_die("%s: %s", topic, text);
         rd_kafka_CreatePartitions(rk, &wanted, 1, NULL, queue);
         admin_result(queue, "grow");
         rd_kafka_NewPartitions_destroy(wanted);
@@ -225,12 +230,12 @@ static void delete_records(rd_kafka_t *rk, const char *topic, int partition, int
 /* -2 and -1 as a time mean the log's start and end. */
 static void offsets(rd_kafka_t *rk, const char *topic, int64_t time)
 {
-        rd_kafka_topic_partition_list_t *list = list_of(rk, topic, time);
+        rd_kafka_topic_partition_list_t *list = kafkactl_list(rk, topic, time);
         rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, list, TIMEOUT_MS);
 
         if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
-        print_list(list);
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
+        kafkactl_print(list);
         rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -265,16 +270,16 @@ static void print_headers(const rd_kafka_message_t *message)
 }
 
 /* From start to end, a partition after the other. */
-static void records(const char *brokers, const char *topic,
-                    void (*print)(const rd_kafka_message_t *))
+void kafkactl_records(const char *brokers, const char *topic,
+                      void (*print)(const rd_kafka_message_t *))
 {
-        rd_kafka_t *rk = open_client(brokers, "kafkactl", NULL);
-        rd_kafka_topic_partition_list_t *ends = list_of(rk, topic, RD_KAFKA_OFFSET_END);
+        rd_kafka_t *rk = kafkactl_open(brokers, "kafkactl", NULL);
+        rd_kafka_topic_partition_list_t *ends = kafkactl_list(rk, topic, RD_KAFKA_OFFSET_END);
         rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
         rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
 
         if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
         for (int i = 0; i < ends->cnt; i++) {
                 int64_t next = 0, end = ends->elems[i].offset;
 
@@ -285,9 +290,10 @@ static void records(const char *brokers, const char *topic,
                         rd_kafka_message_t *message = rd_kafka_consume(handle, i, TIMEOUT_MS);
 
                         if (!message)
-                                die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
+                                kafkactl_die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
                         if (message->err)
-                                die("%s/%d: %s", topic, i, rd_kafka_message_errstr(message));
+                                kafkactl_die("%s/%d: %s", topic, i,
+                                             rd_kafka_message_errstr(message));
                         print(message);
                         next = message->offset + 1;
                         rd_kafka_message_destroy(message);
@@ -299,89 +305,13 @@ static void records(const char *brokers, const char *topic,
         rd_kafka_destroy(rk);
 }
 
-/* ---- what the coordinator remembers ---------------------------------------------------------- */
-
-struct bytes { /* big endian; what is behind the end reads as 0, and ok says so */
-        const unsigned char *at;
-        size_t left;
-        bool ok;
-};
-
-static int64_t take_int(struct bytes *bytes, size_t size)
-{
-        uint64_t value = 0;
-
-        if (bytes->left < size) {
-                bytes->ok = false;
-                return 0;
-        }
-        for (size_t i = 0; i < size; i++)
-                value = value << 8 | bytes->at[i];
-        bytes->at += size;
-        bytes->left -= size;
-        return size == 2 ? (int16_t)value : size == 4 ? (int32_t)value : (int64_t)value;
-}
-
-/* A string of at most 255 bytes. */
-static void take_text(struct bytes *bytes, char ret[256])
-{
-        int64_t size = take_int(bytes, 2);
-
-        if (size < 0 || size > 255 || (size_t)size > bytes->left) {
-                bytes->ok = false;
-                size = 0;
-        }
-        memcpy(ret, bytes->at, (size_t)size);
-        ret[size] = '\0';
-        bytes->at += size;
-        bytes->left -= (size_t)size;
-}
-
-static const char *ledger_group;
-
-/* Keys 0 and 1 are commits, 2 is the group; a record without a value takes one back. */
-static void print_ledger(const rd_kafka_message_t *message)
-{
-        struct bytes key = { message->key, message->key_len, true };
-        struct bytes value = { message->payload, message->len, true };
-        int64_t kind = take_int(&key, 2), number;
-        char group[256], topic[256], protocol[256];
-
-        take_text(&key, group);
-        if (!key.ok || !message->payload || strcmp(group, ledger_group) != 0)
-                return;
-        take_int(&value, 2); /* version */
-        if (kind == 0 || kind == 1) {
-                take_text(&key, topic);
-                number = take_int(&key, 4);
-                printf("commit %s %" PRId64 " %" PRId64 "\n", topic, number, take_int(&value, 8));
-        } else if (kind == 2) {
-                take_text(&value, protocol);
-                printf("generation %" PRId64 "\n", take_int(&value, 4));
-        }
-        if (!key.ok || !value.ok)
-                die("__consumer_offsets: offset %" PRId64 " of partition %d is not as expected",
-                    message->offset, message->partition);
-}
-
-static void committed(rd_kafka_t *rk, const char *topic)
-{
-        rd_kafka_topic_partition_list_t *list = list_of(rk, topic, RD_KAFKA_OFFSET_INVALID);
-        rd_kafka_resp_err_t err = rd_kafka_committed(rk, list, TIMEOUT_MS);
-
-        if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
-        print_list(list);
-        rd_kafka_topic_partition_list_destroy(list);
-}
-
 static void ping(rd_kafka_t *rk)
 {
         const struct rd_kafka_metadata *data;
         rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, NULL, &data, TIMEOUT_MS);
 
         if (err)
-                die("ping: %s", rd_kafka_err2str(err));
+                kafkactl_die("ping: %s", rd_kafka_err2str(err));
         rd_kafka_metadata_destroy(data);
 }
 
@@ -392,7 +322,7 @@ enum { HEADERS_MAX = 16 };
 struct record {
         const char *topic, *key, *id, *end;
         int partition;
-        int64_t time_ms; /* 0 = now */
+        int64_t time_ms; /* 0 = now, -1 = none */
         char *headers[HEADERS_MAX];
         size_t header_count;
         bool tombstone;
@@ -406,12 +336,15 @@ static void parse_record(int argc, char **argv, struct record *ret)
         while ((c = getopt(argc, argv, "k:h:T:x:f:0")) != -1)
                 switch (c) {
                 case 'k': ret->key = optarg; break;
-                case 'T': ret->time_ms = number(optarg); break;
-                case 'f': ret->filled = (size_t)number(optarg); break;
+                case 'T':
+                        ret->time_ms = strcmp(optarg, "none") ? kafkactl_number(optarg) : -1;
+                        break;
+                case 'f': ret->filled = (size_t)kafkactl_number(optarg); break;
                 case '0': ret->tombstone = true; break;
                 case 'h':
                         if (!strchr(optarg, '=') || ret->header_count == HEADERS_MAX)
-                                die("-h %s: NAME=VALUE is wanted, %d at most", optarg, HEADERS_MAX);
+                                kafkactl_die("-h %s: NAME=VALUE is wanted, %d at most", optarg,
+                                             HEADERS_MAX);
                         ret->headers[ret->header_count++] = optarg;
                         break;
                 case 'x':
@@ -419,12 +352,12 @@ static void parse_record(int argc, char **argv, struct record *ret)
                         ret->end = optind < argc ? argv[optind++] : "";
                         if (strcmp(ret->end, "commit") && strcmp(ret->end, "abort") &&
                             strcmp(ret->end, "leave"))
-                                die("-x %s: commit, abort or leave is wanted", ret->id);
+                                kafkactl_die("-x %s: commit, abort or leave is wanted", ret->id);
                         break;
-                default: die("produce: see the head of kafkactl.c");
+                default: kafkactl_die("produce: see the head of kafkactl.c");
                 }
         if (optind < argc)
-                die("produce: unexpected '%s'", argv[optind]);
+                kafkactl_die("produce: unexpected '%s'", argv[optind]);
 }
 
 static void send_record(rd_kafka_t *rk, const struct record *record, const char *id,
@@ -453,7 +386,7 @@ static void send_record(rd_kafka_t *rk, const struct record *record, const char 
                 rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
         } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
         if (err)
-                die("%s/%d: %s", record->topic, record->partition, rd_kafka_err2str(err));
+                kafkactl_die("%s/%d: %s", record->topic, record->partition, rd_kafka_err2str(err));
 }
 
 static void send_input(rd_kafka_t *rk, const struct record *record)
@@ -479,17 +412,17 @@ static void send_input(rd_kafka_t *rk, const struct record *record)
 static void check(const char *what, rd_kafka_error_t *error)
 {
         if (error)
-                die("%s: %s", what, rd_kafka_error_string(error));
+                kafkactl_die("%s: %s", what, rd_kafka_error_string(error));
 }
 
 static void produce(const char *brokers, int argc, char **argv)
 {
-        struct record record = { .topic = argv[0], .partition = (int)number(argv[1]) };
+        struct record record = { .topic = argv[0], .partition = (int)kafkactl_number(argv[1]) };
         rd_kafka_resp_err_t err;
         rd_kafka_t *rk;
 
         parse_record(argc - 1, argv + 1, &record);
-        rk = open_client(brokers, NULL, record.id);
+        rk = kafkactl_open(brokers, NULL, record.id);
         partitions(
                 rk,
                 record.topic); /* a topic just made: ask first, else the first send waits a second */
@@ -503,7 +436,7 @@ static void produce(const char *brokers, int argc, char **argv)
                 send_input(rk, &record);
         err = rd_kafka_flush(rk, TIMEOUT_MS); /* abort would drop what was not sent yet */
         if (err)
-                die("%s/%d: %s", record.topic, record.partition, rd_kafka_err2str(err));
+                kafkactl_die("%s/%d: %s", record.topic, record.partition, rd_kafka_err2str(err));
         if (record.id && !strcmp(record.end, "commit"))
                 check("commit_transaction", rd_kafka_commit_transaction(rk, TIMEOUT_MS));
         else if (record.id && !strcmp(record.end, "abort"))
@@ -516,6 +449,7 @@ static void produce(const char *brokers, int argc, char **argv)
 int main(int argc, char **argv)
 {
         const char *what = argc > 2 ? argv[2] : "";
+        const char *group = NULL;
         int given = argc - 3;
         rd_kafka_t *rk;
 
@@ -524,41 +458,52 @@ int main(int argc, char **argv)
                 return 0;
         }
         if (!strcmp(what, "records") && given == 1) {
-                records(argv[1], argv[3], print_record);
+                kafkactl_records(argv[1], argv[3], print_record);
                 return 0;
         }
         if (!strcmp(what, "headers") && given == 1) {
-                records(argv[1], argv[3], print_headers);
+                kafkactl_records(argv[1], argv[3], print_headers);
                 return 0;
         }
         if (!strcmp(what, "ledger") && given == 1) {
-                ledger_group = argv[3];
-                records(argv[1], "__consumer_offsets", print_ledger);
+                kafkactl_ledger(argv[1], argv[3]);
                 return 0;
         }
-        rk = argc > 2
-                     ? open_client(argv[1], strcmp(what, "committed") ? NULL : argv[argc - 1], NULL)
-                     : NULL;
+        if (!strcmp(what, "consume") && given == 3) {
+                kafkactl_consume(argv[1], argv[3], argv[4], kafkactl_number(argv[5]));
+                return 0;
+        }
+        if (!strcmp(what, "committed") || !strcmp(what, "words") || !strcmp(what, "commit"))
+                group = given >= 2 ? argv[4] : NULL;
+        rk = argc > 2 ? kafkactl_open(argv[1], group, NULL) : NULL;
         if (!strcmp(what, "ping") && given == 0)
                 ping(rk);
         else if (!strcmp(what, "create") && given >= 2)
-                create(rk, argv[3], (int)number(argv[4]), argv + 5, given - 2);
+                create(rk, argv[3], (int)kafkactl_number(argv[4]), argv + 5, given - 2);
         else if (!strcmp(what, "grow") && given == 2)
-                grow(rk, argv[3], (int)number(argv[4]));
+                grow(rk, argv[3], (int)kafkactl_number(argv[4]));
         else if (!strcmp(what, "delete") && given == 1)
                 delete_topic(rk, argv[3]);
         else if (!strcmp(what, "delete-records") && given == 3)
-                delete_records(rk, argv[3], (int)number(argv[4]), number(argv[5]));
+                delete_records(rk, argv[3], (int)kafkactl_number(argv[4]),
+                               kafkactl_number(argv[5]));
         else if (!strcmp(what, "starts") && given == 1)
                 offsets(rk, argv[3], RD_KAFKA_OFFSET_BEGINNING);
         else if (!strcmp(what, "ends") && given == 1)
                 offsets(rk, argv[3], RD_KAFKA_OFFSET_END);
         else if (!strcmp(what, "committed") && given == 2)
-                committed(rk, argv[3]);
+                kafkactl_committed(rk, argv[3]);
+        else if (!strcmp(what, "words") && given == 2)
+                kafkactl_words(rk, argv[3]);
+        else if (!strcmp(what, "commit") && given == 4)
+                kafkactl_commit(rk, argv[3], (int)kafkactl_number(argv[5]),
+                                kafkactl_number(argv[6]));
         else
-                die("usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
-                    "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
-                    "committed TOPIC GROUP | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
+                kafkactl_die(
+                        "usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
+                        "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
+                        "committed TOPIC GROUP | words TOPIC GROUP | commit TOPIC GROUP PARTITION OFFSET | "
+                        "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

@@ -150,7 +150,7 @@ static void setup(void)
         handler.worker = (struct weir_worker){ .name = "p", .version = "1", .handle = handle };
         weir_latch_init(&abort_latch);
         weir_marks_init(&marks);
-        env = (struct weir_lane_env){ .worker = &worker, .marks = &marks };
+        env = (struct weir_lane_env){ .worker = &worker, .marks = &marks, .owner = "host:1" };
         OK(weir_pool_new(&conf, 2, &env.pool, reterr));
         OK(weir_position_take(watch, "w", "t", 0, "host:1", &position, reterr));
         if (position.next_offset < 0)
@@ -727,19 +727,40 @@ START_TEST(one_connection_is_enough)
 }
 END_TEST
 
+START_TEST(a_quiet_lane_learns_that_its_position_was_moved)
+{
+        struct weir_position other = { .id = position.id + 1, .epoch = -1 };
+        int64_t before = 0;
+
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        ck_assert(!weir_marks_moved(&marks, &position));
+        OK(weir_position_set(watch, "w", "t", 0, 40, "again", &before, reterr));
+        marks.look_at_us = aside.look_at_us = 0;
+        ck_assert_int_eq(run(), WEIR_RUN_FENCED);
+        ck_assert(weir_marks_moved(&marks, &position));
+        ck_assert(!weir_marks_moved(&marks, &other)); /* nothing is known of it */
+        OK(weir_position_take(watch, "w", "t", 0, "host:1", &position, reterr));
+        ck_assert(!weir_marks_moved(&marks, &position)); /* what was seen is older */
+        aside.look_at_us = 0;
+        ck_assert_int_eq(run(), WEIR_RUN_DONE);
+        OK(weir_position_set(watch, "w", "t", 0, before, "back", &before, reterr));
+        OK(weir_position_take(watch, "w", "t", 0, "host:1", &position, reterr));
+}
+END_TEST
+
 START_TEST(lanes_share_one_look_a_second)
 {
         struct weir_marks shared;
 
         letter("a", 0, "reject");
         weir_marks_init(&shared);
-        ck_assert(weir_marks_has(&shared, env.pool, NULL, position.id));
-        ck_assert(!weir_marks_has(&shared, env.pool, NULL, position.id + 1));
+        ck_assert(weir_marks_has(&shared, &env, NULL, position.id));
+        ck_assert(!weir_marks_has(&shared, &env, NULL, position.id + 1));
         fixture_int(watch, "WITH d AS (DELETE FROM weir.dead_letter RETURNING 1)"
                            " SELECT count(*) FROM d");
-        ck_assert(weir_marks_has(&shared, env.pool, NULL, position.id)); /* as of the last look */
+        ck_assert(weir_marks_has(&shared, &env, NULL, position.id)); /* as of the last look */
         shared.look_at_us = 0;
-        ck_assert(!weir_marks_has(&shared, env.pool, NULL, position.id));
+        ck_assert(!weir_marks_has(&shared, &env, NULL, position.id));
         weir_marks_fini(&shared);
 }
 END_TEST
@@ -760,11 +781,11 @@ START_TEST(marks_beyond_the_bound_of_a_look_are_seen_all_the_same)
                 " generate_series(%d + 1, %d) n RETURNING 1) SELECT count(*) FROM i",
                 position.id, last);
         weir_marks_init(&shared);
-        ck_assert(weir_marks_has(&shared, env.pool, NULL, position.id));
+        ck_assert(weir_marks_has(&shared, &env, NULL, position.id));
         ck_assert_uint_eq(shared.count, WEIR_MARKS_MAX);
-        ck_assert(weir_marks_has(&shared, env.pool, NULL, last - 1));
-        ck_assert(weir_marks_has(&shared, env.pool, NULL, last));
-        ck_assert(!weir_marks_has(&shared, env.pool, NULL, position.id - 1));
+        ck_assert(weir_marks_has(&shared, &env, NULL, last - 1));
+        ck_assert(weir_marks_has(&shared, &env, NULL, last));
+        ck_assert(!weir_marks_has(&shared, &env, NULL, position.id - 1));
         weir_marks_fini(&shared);
 }
 END_TEST
@@ -805,6 +826,7 @@ int main(void)
         tcase_add_test(tcase, letters_of_the_relay_are_left_to_it);
         tcase_add_test(tcase, who_has_more_to_do_wants_another_turn_at_once_and_no_more_after_that);
         tcase_add_test(tcase, one_connection_is_enough);
+        tcase_add_test(tcase, a_quiet_lane_learns_that_its_position_was_moved);
         tcase_add_test(tcase, lanes_share_one_look_a_second);
         tcase_add_test(tcase, marks_beyond_the_bound_of_a_look_are_seen_all_the_same);
         suite_add_tcase(suite, tcase);

@@ -9,7 +9,12 @@
 #include "kafka/devbroker.h"
 
 /* Kafka's numbers of errors. */
-enum { LOAD_IN_PROGRESS = 14, NOT_COORDINATOR = 16, GROUP_AUTHORIZATION_FAILED = 30 };
+enum {
+        LOAD_IN_PROGRESS = 14,
+        NOT_COORDINATOR = 16,
+        UNKNOWN_MEMBER_ID = 25,
+        GROUP_AUTHORIZATION_FAILED = 30
+};
 
 static struct weir_devbroker *broker;
 
@@ -74,6 +79,54 @@ START_TEST(a_refusal_is_final)
 }
 END_TEST
 
+static struct weir_cluster *open_cluster(struct weir_error *reterr)
+{
+        struct weir_cluster_conf conf = { .brokers = weir_devbroker_address(broker),
+                                          .timeout_ms = 20000 };
+        struct weir_cluster *cluster = NULL;
+
+        ck_assert_msg(weir_cluster_open(&conf, &cluster, reterr) == 0, "%s", reterr->text);
+        return cluster;
+}
+
+START_TEST(what_is_written_for_a_group_is_what_it_has)
+{
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        struct weir_cluster_offset offsets[] = { { "t", 0, 7 } }, seen[] = { { "t", 0, -2 } };
+        struct weir_cluster_group members = { .count = 9 };
+        struct weir_error error = { 0 };
+
+        cluster = open_cluster(&error);
+        ck_assert_msg(weir_cluster_commit(cluster, "w", offsets, 1, "moving out", &error) == 0,
+                      "%s", error.text);
+        ck_assert_msg(weir_cluster_committed_all(cluster, "w", seen, 1, &error) == 0, "%s",
+                      error.text);
+        ck_assert_int_eq(seen[0].offset, 7);
+        ck_assert_msg(weir_cluster_group(cluster, "w", &members, &error) == 0, "%s", error.text);
+        ck_assert_uint_eq(members.count, 0);
+        ck_assert_msg(weir_cluster_offsets(cluster, seen, 1, WEIR_OFFSETS_START, &error) == 0, "%s",
+                      error.text);
+        ck_assert_int_eq(seen[0].offset, 0);
+}
+END_TEST
+
+START_TEST(Q5_a_group_that_lives_is_named_and_nothing_is_written)
+{
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        struct weir_cluster_offset offsets[] = { { "t", 0, 7 } };
+        struct weir_error error = { 0 };
+        int64_t offset = -2;
+
+        cluster = open_cluster(&error);
+        weir_devbroker_fail(broker, WEIR_API_OFFSET_COMMIT, UNKNOWN_MEMBER_ID, 1);
+        ck_assert_int_eq(weir_cluster_commit(cluster, "l", offsets, 1, NULL, &error), WEIR_EKAFKA);
+        ck_assert_ptr_nonnull(strstr(error.text, "t/0: group l has live members"));
+        ck_assert_msg(weir_cluster_committed(cluster, "l", "t", 0, &offset, &error) == 0, "%s",
+                      error.text);
+        ck_assert_int_eq(offset, -1);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("cluster");
@@ -86,6 +139,8 @@ int main(void)
         tcase_add_test(tcase, a_coordinator_that_loads_is_asked_again);
         tcase_add_test(tcase, a_coordinator_that_never_loads_is_named_in_time);
         tcase_add_test(tcase, a_refusal_is_final);
+        tcase_add_test(tcase, what_is_written_for_a_group_is_what_it_has);
+        tcase_add_test(tcase, Q5_a_group_that_lives_is_named_and_nothing_is_written);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

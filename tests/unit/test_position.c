@@ -234,6 +234,126 @@ START_TEST(an_operators_move_is_recorded_and_fences)
 }
 END_TEST
 
+static struct weir_position_move to(const char *topic, int32_t partition, int64_t next_offset)
+{
+        return (struct weir_position_move){ .topic = topic,
+                                            .partition = partition,
+                                            .next_offset = next_offset };
+}
+
+START_TEST(several_positions_move_together_with_one_reason)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "move");
+        struct weir_position_move moves[] = { to("move", 4, 7), to("move", 3, 9) };
+        struct weir_error error = { 0 };
+
+        OK(weir_position_begin(pg, &position, 5, reterr));
+        ck_assert_int_eq(weir_position_move(pg, "audit", moves, 2, 0, "one is missing", &error),
+                         WEIR_EUSAGE);
+        ck_assert_ptr_nonnull(strstr(error.text, "move/4"));
+        ck_assert_int_eq(fixture_int(pg, "SELECT next_offset FROM weir.position WHERE id = %d",
+                                     position.id),
+                         5); /* all or none */
+        OK(weir_position_move(pg, "audit", moves, 2, WEIR_MOVE_MAKE, "moving in", reterr));
+        ck_assert_int_eq(moves[0].partition, 3);
+        ck_assert_int_eq(moves[0].before, 5);
+        ck_assert_int_eq(moves[1].before, -1);
+        ck_assert(moves[0].moved && moves[1].moved);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.position p JOIN"
+                                     " weir.position_change c ON c.position = p.id AND c.epoch ="
+                                     " p.epoch AND c.after = p.next_offset WHERE topic = 'move'"
+                                     " AND reason = 'moving in'"),
+                         2);
+        ck_assert_int_eq(weir_position_skip(pg, &position, 6, &error), 1); /* fenced */
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(PM1_what_stands_there_already_is_left_alone_without_a_word)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "keep");
+        struct weir_position_move moves[] = { to("keep", 3, 5), to("keep", 5, 6) };
+
+        OK(weir_position_begin(pg, &position, 5, reterr));
+        OK(weir_position_move(pg, "audit", moves, 2, WEIR_MOVE_MAKE | WEIR_MOVE_KEEP, "in",
+                              reterr));
+        ck_assert(!moves[0].moved);
+        ck_assert(moves[1].moved);
+        ck_assert_int_eq(fixture_int(pg, "SELECT epoch FROM weir.position WHERE id = %d",
+                                     position.id),
+                         position.epoch);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.position_change WHERE reason = 'in'"
+                                     " AND position = %d",
+                                     position.id),
+                         0);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_row_that_somebody_holds_is_waited_for_and_then_named)
+{
+        struct weir_pg *pg = fixture_connect(), *holder = fixture_connect();
+        struct weir_position position = take(pg, "held");
+        struct weir_position_move moves[] = { to("held", 2, 1), to("held", 3, 1) };
+        struct weir_error error = { 0 };
+
+        OK(weir_pg_begin(holder, reterr));
+        OK(weir_position_look(pg, position.id, &position, reterr));
+        ck_assert_int_eq(fixture_int(holder,
+                                     "SELECT id FROM weir.position WHERE id = %d FOR UPDATE",
+                                     position.id),
+                         position.id);
+        ck_assert_int_lt(weir_position_move(pg, "audit", moves, 2, WEIR_MOVE_MAKE, "x", &error), 0);
+        ck_assert_str_eq(error.sqlstate, "55P03");
+        ck_assert_ptr_nonnull(strstr(error.text, "held/3"));
+        ck_assert(weir_pg_idle(pg));
+        weir_pg_rollback(holder);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.position WHERE topic = 'held'"
+                                         " AND (partition = 2 OR next_offset IS NOT NULL)"),
+                         0);
+        weir_pg_close(holder);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_list_tells_what_stays_behind_and_the_last_word)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "list");
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *changes = NULL;
+        int64_t before = 0;
+        size_t at = 0;
+
+        OK(weir_position_begin(pg, &position, 5, reterr));
+        OK(weir_position_set(pg, "audit", "list", 3, 8, "because", &before, reterr));
+        fixture_int(pg,
+                    "WITH a AS (INSERT INTO weir.attempt (position, \"offset\", item, attempts,"
+                    " reason, text, next_try_at) VALUES (%d, 8, 0, 1, '', '', now()) RETURNING 1)"
+                    " SELECT count(*) FROM a",
+                    position.id);
+        OK(weir_position_list(pg, "audit", &rows, reterr));
+        while (strcmp(weir_pg_rows_text(rows, at, WEIR_AT_TOPIC).ptr, "list"))
+                at++;
+        ck_assert_int_eq(weir_pg_rows_int(rows, at, WEIR_AT_NEXT, -1), 8);
+        ck_assert_int_eq(weir_pg_rows_int(rows, at, WEIR_AT_TRIED, -1), 1);
+        ck_assert_int_eq(weir_pg_rows_int(rows, at, WEIR_AT_PARKED, -1), 0);
+        ck_assert_int_eq(weir_pg_rows_int(rows, at, WEIR_AT_LETTERS, -1), 0);
+        ck_assert_str_eq(weir_pg_rows_text(rows, at, WEIR_AT_REASON).ptr, "because");
+        ck_assert_str_eq(weir_pg_rows_text(rows, at, WEIR_AT_HELD).ptr, "false");
+        OK(weir_position_changes(pg, "audit", 1, &changes, reterr));
+        ck_assert_uint_eq(weir_pg_rows_count(changes), 1);
+        ck_assert_str_eq(weir_pg_rows_text(changes, 0, WEIR_CHANGE_REASON).ptr, "because");
+        ck_assert_int_eq(weir_pg_rows_int(changes, 0, WEIR_CHANGE_BEFORE, -1), 5);
+        ck_assert_int_eq(weir_pg_rows_int(changes, 0, WEIR_CHANGE_AFTER, -1), 8);
+        weir_pg_close(pg);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("position");
@@ -250,6 +370,10 @@ int main(void)
         tcase_add_test(tcase, taking_waits_for_the_old_holder_then_fences_it);
         tcase_add_test(tcase, looking_at_nothing_is_an_outcome);
         tcase_add_test(tcase, an_operators_move_is_recorded_and_fences);
+        tcase_add_test(tcase, several_positions_move_together_with_one_reason);
+        tcase_add_test(tcase, PM1_what_stands_there_already_is_left_alone_without_a_word);
+        tcase_add_test(tcase, a_row_that_somebody_holds_is_waited_for_and_then_named);
+        tcase_add_test(tcase, a_list_tells_what_stays_behind_and_the_last_word);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dlq_table - a table whose columns are as wide as what is in them
+ * table - a table whose columns are as wide as what is in them
  *
  * A dead letter's words come from anywhere: a cell is made by weir_text_print(), so none of them moves the cursor or
  * rings the bell. Width is counted in code points: wrong for wide and combining ones, which then shift their own line.
  * Without a terminal a line is long, but not endless: --json is for programs.
  */
-#include "dlq.h"
+#include "table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +37,12 @@ static size_t width_of(FILE *out)
         return WIDTH_ELSE;
 }
 
-void dlq_table_init(struct dlq_table *table, const struct dlq_column *columns, size_t count)
+void cmd_table_init(struct cmd_table *table, const struct cmd_column *columns, size_t count)
 {
-        *table = (struct dlq_table){ .columns = columns, .column_count = count };
+        *table = (struct cmd_table){ .columns = columns, .column_count = count };
 }
 
-void dlq_table_add(struct dlq_table *table, struct weir_view text)
+void cmd_table_add(struct cmd_table *table, struct weir_view text)
 {
         char *cell = NULL;
         size_t size, room = table->room ? 2 * table->room : 256;
@@ -65,7 +66,7 @@ void dlq_table_add(struct dlq_table *table, struct weir_view text)
         table->cells[table->count++] = cell;
 }
 
-void dlq_table_addf(struct dlq_table *table, const char *format, ...)
+void cmd_table_addf(struct cmd_table *table, const char *format, ...)
 {
         char text[512];
         va_list ap;
@@ -73,7 +74,7 @@ void dlq_table_addf(struct dlq_table *table, const char *format, ...)
         va_start(ap, format);
         vsnprintf(text, sizeof text, format, ap);
         va_end(ap);
-        dlq_table_add(table, (struct weir_view){ text, strlen(text) });
+        cmd_table_add(table, (struct weir_view){ text, strlen(text) });
 }
 
 static size_t characters(const char *text)
@@ -106,7 +107,7 @@ static void print_cell(FILE *out, const char *text, size_t width, bool right, bo
 }
 
 /* Take a character from the widest of the columns that may be cut. false = none is left. */
-static bool narrow(const struct dlq_table *table, size_t *widths)
+static bool narrow(const struct cmd_table *table, size_t *widths)
 {
         size_t widest = table->column_count;
 
@@ -120,7 +121,7 @@ static bool narrow(const struct dlq_table *table, size_t *widths)
         return true;
 }
 
-static void print_rows(FILE *out, const struct dlq_table *table, size_t *widths)
+static void print_rows(FILE *out, const struct cmd_table *table, size_t *widths)
 {
         size_t n = table->column_count, used = 0, line = width_of(out);
 
@@ -148,7 +149,7 @@ static void print_rows(FILE *out, const struct dlq_table *table, size_t *widths)
                            i % n + 1 == n);
 }
 
-int dlq_table_print(FILE *out, struct dlq_table *table, struct weir_error *reterr)
+int cmd_table_print(FILE *out, struct cmd_table *table, struct weir_error *reterr)
 {
         size_t widths[COLUMNS_MAX] = { 0 };
 
