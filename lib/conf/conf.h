@@ -92,6 +92,8 @@ struct weir_conf {
         const char *store_url;
         const char *store_password; /* from file or environment, NULL = none; never print */
         uint32_t store_connections;
+        int64_t claims_period_ms;    /* a generation of claims is written for so long */
+        int64_t claims_retention_ms; /* … and kept for so long afterwards; 0 = for ever */
         uint64_t memory_queue_bytes; /* prefetch per lane */
         uint64_t memory_limit_bytes; /* of a worker process; 0 = chosen by the machine's memory */
         int64_t stop_deadline_ms, stop_drain_ms;
