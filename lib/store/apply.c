@@ -444,25 +444,3 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
                          "%s: the claim generations changed %d times during one begin", pg->where,
                          MAX_FLIGHTS);
 }
-
-int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr)
-{
-        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int r = weir_pg_begin(pg, reterr);
-
-        if (r < 0)
-                return r;
-        /* New claimers queue behind the exclusive lock, so waiting for an old one is bounded: a handler
-         * that takes longer costs this attempt (55P03), not the flow of every lane. */
-        r = weir_pg_run(pg, "SET LOCAL lock_timeout = '10s'", reterr);
-        if (r == 0)
-                r = weir_pg_query(pg, "SELECT weir.claim_switch()", NULL, 0, &rows, reterr);
-        if (r < 0) {
-                weir_pg_rollback(pg);
-                return r;
-        }
-        r = weir_pg_commit(pg, reterr);
-        if (r == 0)
-                *ret_generation = (int32_t)weir_pg_rows_int(rows, 0, 0, 0);
-        return r;
-}
