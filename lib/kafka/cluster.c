@@ -238,6 +238,96 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
         return r;
 }
 
+/* ---- for how long a topic keeps its records -------------------------------------------------- */
+
+static bool will_not_say(rd_kafka_resp_err_t err)
+{
+        return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+               err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+               err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
+               err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
+}
+
+static int read_keeps(const rd_kafka_ConfigResource_t *resource, int64_t *ret_ms)
+{
+        int64_t retention_ms = -1, segment_ms = 0;
+        bool compacted = false;
+        size_t count = 0;
+        const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+
+        for (size_t i = 0; i < count; i++) {
+                const char *name = rd_kafka_ConfigEntry_name(entries[i]);
+                const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+
+                if (!name || !value)
+                        continue;
+                if (!strcmp(name, "retention.ms"))
+                        retention_ms = strtoll(value, NULL, 10);
+                else if (!strcmp(name, "segment.ms"))
+                        segment_ms = strtoll(value, NULL, 10);
+                else if (!strcmp(name, "cleanup.policy"))
+                        compacted = !strstr(value, "delete");
+        }
+        if (compacted || retention_ms < 0 || segment_ms < 0 ||
+            segment_ms > INT64_MAX - retention_ms) /* either may be the largest number there is */
+                *ret_ms = -1;
+        else
+                *ret_ms = retention_ms + segment_ms;
+        return 0;
+}
+
+/* Q2: an error of the whole, or of the one topic in it. */
+static int judge_keeps(struct weir_cluster *cluster, rd_kafka_event_t *event, const char *topic,
+                       int64_t *ret_ms, struct weir_error *reterr)
+{
+        rd_kafka_resp_err_t err = event ? rd_kafka_event_error(event)
+                                        : RD_KAFKA_RESP_ERR__TIMED_OUT;
+        const rd_kafka_DescribeConfigs_result_t *result = NULL;
+        const rd_kafka_ConfigResource_t **resources = NULL;
+        size_t count = 0;
+
+        if (!err)
+                result = rd_kafka_event_DescribeConfigs_result(event);
+        if (result)
+                resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+        if (!err)
+                err = count == 1 ? rd_kafka_ConfigResource_error(resources[0])
+                                 : RD_KAFKA_RESP_ERR__FAIL;
+        if (!err)
+                return read_keeps(resources[0], ret_ms);
+        if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+                return 1;
+        fail_call(cluster, err, "settings of topic", topic, reterr);
+        return will_not_say(err) ? 2 : WEIR_EKAFKA;
+}
+
+int weir_cluster_topic_keeps(struct weir_cluster *cluster, const char *topic, int64_t *ret_ms,
+                             struct weir_error *reterr)
+{
+        rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+                                                                      topic);
+        rd_kafka_AdminOptions_t *options;
+        rd_kafka_queue_t *queue;
+        rd_kafka_event_t *event;
+        int r;
+
+        if (!wish)
+                return weir_fail(reterr, WEIR_EUSAGE, 0, "settings of a topic without a name");
+        options = make_options(cluster->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, cluster->timeout_ms);
+        queue = rd_kafka_queue_new(cluster->rk);
+        rd_kafka_DescribeConfigs(cluster->rk, &wish, 1, options, queue);
+        event = await_result(queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT,
+                             cluster->timeout_ms + 1000);
+        r = judge_keeps(cluster, event, topic, ret_ms, reterr);
+        if (event)
+                rd_kafka_event_destroy(event);
+        rd_kafka_queue_destroy(queue);
+        if (options)
+                rd_kafka_AdminOptions_destroy(options);
+        rd_kafka_ConfigResource_destroy(wish);
+        return r;
+}
+
 static int read_committed(struct weir_cluster *cluster, rd_kafka_event_t *event, const char *group,
                           int64_t *ret, struct weir_error *reterr)
 {
