@@ -17,9 +17,8 @@
  * Not chosen    one handle kept for the process: it is needed for seconds, at start and by commands.
  * Threads       one owner.
  */
-#include "kafka/cluster.h"
+#include "kafka/cluster_internal.h"
 
-#include <librdkafka/rdkafka.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,16 +27,7 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
-#include "kafka/client.h"
 #include "kafka/compat.h"
-
-struct weir_cluster {
-        struct weir_client_log log;
-        rd_kafka_t *rk;
-        rd_kafka_conf_t *settings; /* what @rk was made with */
-        char *brokers;
-        int timeout_ms;
-};
 
 static int make_settings(const struct weir_cluster_conf *conf, struct weir_client_log *log,
                          rd_kafka_conf_t **ret, struct weir_error *reterr)
@@ -98,8 +88,8 @@ void weir_cluster_close(struct weir_cluster *cluster)
         free(cluster);
 }
 
-static int fail_call(struct weir_cluster *cluster, rd_kafka_resp_err_t err, const char *what,
-                     const char *name, struct weir_error *reterr)
+int weir_cluster_fail(struct weir_cluster *cluster, rd_kafka_resp_err_t err, const char *what,
+                      const char *name, struct weir_error *reterr)
 {
         /* The cause is a callback that waits to be served. */
         for (int i = 0; i < 20; i++)
@@ -115,11 +105,11 @@ int weir_cluster_partitions(struct weir_cluster *cluster, const char *topic,
         rd_kafka_resp_err_t err = weir_client_partitions(cluster->rk, topic, cluster->timeout_ms,
                                                          &count);
 
-        return err ? fail_call(cluster, err, "metadata of topic", topic, reterr) : count;
+        return err ? weir_cluster_fail(cluster, err, "metadata of topic", topic, reterr) : count;
 }
 
 /* Wait for the result of an admin call. NULL = not within the time; the caller destroys it. */
-static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int timeout_ms)
+rd_kafka_event_t *weir_cluster_await(rd_kafka_queue_t *queue, int type, int timeout_ms)
 {
         int64_t deadline_us = weir_clock_us() + timeout_ms * 1000LL;
 
@@ -137,7 +127,8 @@ static rd_kafka_event_t *await_result(rd_kafka_queue_t *queue, int type, int tim
         }
 }
 
-static rd_kafka_AdminOptions_t *make_options(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms)
+rd_kafka_AdminOptions_t *weir_cluster_options(rd_kafka_t *rk, rd_kafka_admin_op_t op,
+                                              int timeout_ms)
 {
         rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
         char text[128];
@@ -190,7 +181,7 @@ static int read_created(struct weir_cluster *cluster, rd_kafka_event_t *event, c
         size_t count = 0;
 
         if (err)
-                return fail_call(cluster, err, "create topic", topic, reterr);
+                return weir_cluster_fail(cluster, err, "create topic", topic, reterr);
         result = rd_kafka_event_CreateTopics_result(event);
         if (result)
                 topics = rd_kafka_CreateTopics_result_topics(result, &count);
@@ -223,108 +214,21 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
         wish = rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
         if (!wish)
                 return weir_fail(reterr, WEIR_EUSAGE, 0, "create topic %s: %s", topic, text);
-        options = make_options(cluster->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, cluster->timeout_ms);
+        options = weir_cluster_options(cluster->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS,
+                                       cluster->timeout_ms);
         queue = rd_kafka_queue_new(cluster->rk);
         rd_kafka_CreateTopics(cluster->rk, &wish, 1, options, queue);
-        event = await_result(queue, RD_KAFKA_EVENT_CREATETOPICS_RESULT, cluster->timeout_ms + 1000);
+        event = weir_cluster_await(queue, RD_KAFKA_EVENT_CREATETOPICS_RESULT,
+                                   cluster->timeout_ms + 1000);
         r = event ? read_created(cluster, event, topic, reterr)
-                  : fail_call(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "create topic", topic, reterr);
+                  : weir_cluster_fail(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "create topic", topic,
+                                      reterr);
         if (event)
                 rd_kafka_event_destroy(event);
         rd_kafka_queue_destroy(queue);
         if (options)
                 rd_kafka_AdminOptions_destroy(options);
         rd_kafka_NewTopic_destroy(wish);
-        return r;
-}
-
-/* ---- for how long a topic keeps its records -------------------------------------------------- */
-
-static bool will_not_say(rd_kafka_resp_err_t err)
-{
-        return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-               err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
-               err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
-               err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
-}
-
-static int read_keeps(const rd_kafka_ConfigResource_t *resource, int64_t *ret_ms)
-{
-        int64_t retention_ms = -1, segment_ms = 0;
-        bool compacted = false;
-        size_t count = 0;
-        const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
-
-        for (size_t i = 0; i < count; i++) {
-                const char *name = rd_kafka_ConfigEntry_name(entries[i]);
-                const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-
-                if (!name || !value)
-                        continue;
-                if (!strcmp(name, "retention.ms"))
-                        retention_ms = strtoll(value, NULL, 10);
-                else if (!strcmp(name, "segment.ms"))
-                        segment_ms = strtoll(value, NULL, 10);
-                else if (!strcmp(name, "cleanup.policy"))
-                        compacted = !strstr(value, "delete");
-        }
-        if (compacted || retention_ms < 0 || segment_ms < 0 ||
-            segment_ms > INT64_MAX - retention_ms) /* either may be the largest number there is */
-                *ret_ms = -1;
-        else
-                *ret_ms = retention_ms + segment_ms;
-        return 0;
-}
-
-/* Q2: an error of the whole, or of the one topic in it. */
-static int judge_keeps(struct weir_cluster *cluster, rd_kafka_event_t *event, const char *topic,
-                       int64_t *ret_ms, struct weir_error *reterr)
-{
-        rd_kafka_resp_err_t err = event ? rd_kafka_event_error(event)
-                                        : RD_KAFKA_RESP_ERR__TIMED_OUT;
-        const rd_kafka_DescribeConfigs_result_t *result = NULL;
-        const rd_kafka_ConfigResource_t **resources = NULL;
-        size_t count = 0;
-
-        if (!err)
-                result = rd_kafka_event_DescribeConfigs_result(event);
-        if (result)
-                resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
-        if (!err)
-                err = count == 1 ? rd_kafka_ConfigResource_error(resources[0])
-                                 : RD_KAFKA_RESP_ERR__FAIL;
-        if (!err)
-                return read_keeps(resources[0], ret_ms);
-        if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-                return 1;
-        fail_call(cluster, err, "settings of topic", topic, reterr);
-        return will_not_say(err) ? 2 : WEIR_EKAFKA;
-}
-
-int weir_cluster_topic_keeps(struct weir_cluster *cluster, const char *topic, int64_t *ret_ms,
-                             struct weir_error *reterr)
-{
-        rd_kafka_ConfigResource_t *wish = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
-                                                                      topic);
-        rd_kafka_AdminOptions_t *options;
-        rd_kafka_queue_t *queue;
-        rd_kafka_event_t *event;
-        int r;
-
-        if (!wish)
-                return weir_fail(reterr, WEIR_EUSAGE, 0, "settings of a topic without a name");
-        options = make_options(cluster->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, cluster->timeout_ms);
-        queue = rd_kafka_queue_new(cluster->rk);
-        rd_kafka_DescribeConfigs(cluster->rk, &wish, 1, options, queue);
-        event = await_result(queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT,
-                             cluster->timeout_ms + 1000);
-        r = judge_keeps(cluster, event, topic, ret_ms, reterr);
-        if (event)
-                rd_kafka_event_destroy(event);
-        rd_kafka_queue_destroy(queue);
-        if (options)
-                rd_kafka_AdminOptions_destroy(options);
-        rd_kafka_ConfigResource_destroy(wish);
         return r;
 }
 
@@ -338,25 +242,26 @@ static int read_committed(struct weir_cluster *cluster, rd_kafka_event_t *event,
         size_t count = 0;
 
         if (err)
-                return fail_call(cluster, err, "committed offsets of group", group, reterr);
+                return weir_cluster_fail(cluster, err, "committed offsets of group", group, reterr);
         result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
         if (result)
                 groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
         if (count != 1)
-                return fail_call(cluster, RD_KAFKA_RESP_ERR__FAIL, "committed offsets of group",
-                                 group, reterr);
+                return weir_cluster_fail(cluster, RD_KAFKA_RESP_ERR__FAIL,
+                                         "committed offsets of group", group, reterr);
         if (rd_kafka_group_result_error(groups[0]))
-                return fail_call(cluster,
-                                 rd_kafka_error_code(rd_kafka_group_result_error(groups[0])),
-                                 "committed offsets of group", group, reterr);
+                return weir_cluster_fail(cluster,
+                                         rd_kafka_error_code(
+                                                 rd_kafka_group_result_error(groups[0])),
+                                         "committed offsets of group", group, reterr);
         list = rd_kafka_group_result_partitions(groups[0]);
         if (!list || list->cnt != 1) {
                 *ret = -1;
                 return 0;
         }
         if (list->elems[0].err)
-                return fail_call(cluster, list->elems[0].err, "committed offsets of group", group,
-                                 reterr);
+                return weir_cluster_fail(cluster, list->elems[0].err, "committed offsets of group",
+                                         group, reterr);
         *ret = list->elems[0].offset < 0 ? -1 : list->elems[0].offset;
         return 0;
 }
@@ -372,16 +277,16 @@ static int ask_committed(struct weir_cluster *cluster, rd_kafka_t *rk, const cha
         rd_kafka_event_t *event;
         int r;
 
-        options = make_options(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms);
+        options = weir_cluster_options(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms);
         queue = rd_kafka_queue_new(rk);
         rd_kafka_ListConsumerGroupOffsets(rk, &wish, 1, options, queue);
-        event = await_result(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT,
-                             timeout_ms + 1000);
-        for (int i = 0; i < 20; i++) /* as fail_call() does with the other handle */
+        event = weir_cluster_await(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT,
+                                   timeout_ms + 1000);
+        for (int i = 0; i < 20; i++) /* as weir_cluster_fail() does with the other handle */
                 rd_kafka_poll(rk, 0);
         r = event ? read_committed(cluster, event, group, ret, reterr)
-                  : fail_call(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT, "committed offsets of group",
-                              group, reterr);
+                  : weir_cluster_fail(cluster, RD_KAFKA_RESP_ERR__TIMED_OUT,
+                                      "committed offsets of group", group, reterr);
         if (event)
                 rd_kafka_event_destroy(event);
         rd_kafka_queue_destroy(queue);

@@ -241,7 +241,7 @@ static void pass(struct weir_janitor *janitor)
                 r = look(janitor, pg, &error);
         if (r == 0)
                 janitor->said_failed = false;
-        else if (r != WEIR_ESTOP)
+        else if (!weir_latch_wait(&janitor->stop, 0)) /* a stop cuts it off anywhere */
                 say_failed(janitor, &error);
 }
 
