@@ -4,6 +4,7 @@
  *
  *   claims URL cost [ROWS [EVENTS [GENERATIONS...]]]  a claim among that many generations of ROWS each
  *   claims URL drop [ROWS]                            a drop of one generation of ROWS, four lanes claiming beside it
+ *   claims URL rotate [PAIRS [EVERY_MS]]              four lanes claiming, without rotation and with one each EVERY_MS
  *
  * A dead generation is filled by one INSERT of random keys, which is what weir's are to an index. Claims are made as a
  * lane makes them (weir_apply_begin), a batch of 1,000 fresh keys a transaction, without rows of a handler: the share of
@@ -250,8 +251,7 @@ static void drop(const char *url, int64_t rows)
         for (int i = 0; i < LANES; i++)
                 if (pthread_create(&lanes[i].thread, NULL, claim_on, &lanes[i]))
                         die("thread");
-        while (number_by(own->pg, "SELECT count(*) FROM weir.batch") < 40L * LANES)
-                weir_clock_us();
+        usleep(500000); /* they are at it */
         begin_us = weir_clock_us();
         run_sql(own->pg, "SELECT weir.claim_drop(min(generation)) FROM weir.claim_generation");
         taken_us = weir_clock_us();
@@ -271,14 +271,99 @@ static void drop(const char *url, int64_t rows)
         free(lanes);
 }
 
+/* ---- rotation ---------------------------------------------------------------------------------- */
+
+/* Events a second of all lanes in @ms; with a switch, and a drop of the oldest, each @every_ms; 0 = none. */
+static double lanes_rate(struct lane *lanes, struct weir_pg *pg, int64_t ms, long every_ms,
+                         double *ret_worst_ms, long *ret_count)
+{
+        int64_t begin_us = weir_clock_us(), next_us = begin_us, events = 0;
+        atomic_bool stop = false;
+
+        for (int i = 0; i < LANES; i++) {
+                events -= lanes[i].position.next_offset;
+                lanes[i].worst_ms = 0;
+                lanes[i].stop = &stop;
+                if (pthread_create(&lanes[i].thread, NULL, claim_on, &lanes[i]))
+                        die("thread");
+        }
+        while (weir_clock_us() - begin_us < ms * 1000) {
+                next_us += (every_ms ? every_ms : ms) * 1000;
+                while (weir_clock_us() < next_us)
+                        usleep(1000);
+                if (!every_ms)
+                        continue;
+                run_sql(pg, "SELECT weir.claim_switch()");
+                run_sql(pg, "SELECT weir.claim_drop(min(generation)) FROM weir.claim_generation");
+                run_sql(pg, "SELECT weir.claim_sweep()");
+                ++*ret_count;
+        }
+        stop = true;
+        for (int i = 0; i < LANES; i++) {
+                pthread_join(lanes[i].thread, NULL);
+                events += lanes[i].position.next_offset;
+                if (lanes[i].worst_ms > *ret_worst_ms)
+                        *ret_worst_ms = lanes[i].worst_ms;
+        }
+        return (double)events * 1e6 / (double)(weir_clock_us() - begin_us);
+}
+
+static void rotate(const char *url, long pairs, long every_ms)
+{
+        enum { WINDOW_MS = 3000, PAIRS_MOST = 100 };
+        struct lane *lanes = calloc(LANES + 1, sizeof *lanes);
+        struct weir_pg *pg;
+        double ratios[PAIRS_MOST], worst_ms[2] = { 0, 0 }, sums[2] = { 0, 0 };
+        long count = 0, none = 0;
+
+        if (!lanes || pairs > PAIRS_MOST)
+                die("at most %d pairs", PAIRS_MOST);
+        for (int i = 0; i <= LANES; i++)
+                open_lane(&lanes[i], url, i);
+        pg = lanes[LANES].pg;
+        keep_newest(pg);
+        run_sql(pg, "SELECT weir.claim_switch()"); /* two, on either side */
+        for (long i = 0; i < pairs; i++) {
+                double rates[2];
+
+                for (int k = 0; k < 2; k++) {
+                        int side = (int)((i + k) % 2); /* who is first takes turns */
+
+                        run_sql(pg, "SELECT weir.claim_switch()");
+                        run_sql(pg, "SELECT weir.claim_drop(min(generation)) FROM"
+                                    " weir.claim_generation");
+                        run_sql(pg, "SELECT weir.claim_sweep()");
+                        rates[side] = lanes_rate(lanes, pg, WINDOW_MS, side ? every_ms : 0,
+                                                 &worst_ms[side], side ? &count : &none);
+                        sums[side] += rates[side];
+                }
+                ratios[i] = rates[1] / rates[0];
+        }
+        qsort(ratios, (size_t)pairs, sizeof *ratios, by_size);
+        printf("%ld pairs of %d s, %d lanes, a rotation each %ld ms (%ld): %.0f and %.0f events/s, ratio"
+               " %.3f (%.3f to %.3f); longest transaction %.0f and %.0f ms\n",
+               pairs, WINDOW_MS / 1000, LANES, every_ms, count, sums[0] / (double)pairs,
+               sums[1] / (double)pairs, ratios[pairs / 2], ratios[0], ratios[pairs - 1],
+               worst_ms[0], worst_ms[1]);
+        for (int i = 0; i <= LANES; i++)
+                weir_pg_close(lanes[i].pg);
+        free(lanes);
+}
+
 int main(int argc, char **argv)
 {
         long levels[LEVELS_MAX] = { 1, 4, 16 };
         size_t count = 3;
         int64_t rows = argc > 3 ? number_of(argv[3]) : 1000000;
 
-        if (argc < 3 || (strcmp(argv[2], "cost") != 0 && strcmp(argv[2], "drop") != 0))
-                die("usage: claims URL cost [ROWS [EVENTS [GENERATIONS...]]] | drop [ROWS]");
+        if (argc < 3 || (strcmp(argv[2], "cost") != 0 && strcmp(argv[2], "drop") != 0 &&
+                         strcmp(argv[2], "rotate") != 0))
+                die("usage: claims URL cost [ROWS [EVENTS [GENERATIONS...]]] | drop [ROWS] | rotate"
+                    " [PAIRS [EVERY_MS]]");
+        if (strcmp(argv[2], "rotate") == 0) {
+                rotate(argv[1], argc > 3 ? rows : 10, argc > 4 ? number_of(argv[4]) : 1000);
+                return 0;
+        }
         if (strcmp(argv[2], "drop") == 0) {
                 drop(argv[1], rows);
                 return 0;

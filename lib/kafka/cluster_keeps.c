@@ -6,7 +6,7 @@
  * segment.ms at most. So the oldest record of a log is as old as both together, and retention.bytes can only make it
  * younger. A compacted topic keeps the last record of a key for ever.
  *
- * Q1 to Q4 as in cluster.c. The development broker has no controller, who is the one that answers: it is not asked, or
+ * As in cluster.c (Q1 to Q4). The development broker has no controller, who is the one that answers: it is not asked, or
  * each start of `weir dev` would wait for its silence.
  */
 #include <stdlib.h>

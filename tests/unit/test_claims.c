@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "event/key.h"
+#include "kafka/cluster.h"
 #include "side/janitor.h"
 #include "side/keeping.h"
 #include "store/apply.h"
@@ -413,6 +414,69 @@ START_TEST(who_may_switch_may_drop_after_the_migration)
 }
 END_TEST
 
+#define JANITORS                                                                                   \
+        "SELECT count(*) %s FROM pg_stat_activity WHERE application_name = 'weir janitor'"         \
+        " AND datname = current_database()"
+
+/* A look has begun after now, and has ended. */
+static void until_it_looked(void)
+{
+        fixture_until(pg, JANITORS, "> 0");
+        fixture_until(pg, JANITORS, "= 0");
+}
+
+static void janitor_until(const struct weir_conf *conf, const char *condition)
+{
+        struct weir_janitor *janitor = NULL;
+
+        OK(weir_janitor_start(conf, &janitor, reterr));
+        fixture_until(pg, "%s", condition);
+        weir_janitor_free(janitor);
+}
+
+START_TEST(JA1_at_the_bound_the_newest_goes_on)
+{
+        const char *topics[] = { "t" };
+        struct weir_devbroker *broker = NULL;
+        struct weir_janitor *janitor = NULL;
+        struct weir_conf conf = { .store_url = fixture.url,
+                                  .claims_period_ms = 1000,
+                                  .claims_retention_ms = 10 * (int64_t)HOUR_MS };
+        int32_t first = newest();
+        char condition[100];
+        int64_t count;
+
+        OK(weir_devbroker_start(topics, 1, 1, &broker, reterr));
+        conf.kafka_brokers = weir_devbroker_address(broker);
+        claim(1000, KEYS);
+        let_age(first, 10000);
+        snprintf(condition, sizeof condition,
+                 "SELECT max(generation) > %d FROM weir.claim_generation", first);
+        janitor_until(&conf, condition);
+        ck_assert_int_eq(newest(), first + 1); /* which is empty: it is not followed, however old */
+        while ((count = fixture_int(pg, "SELECT count(*) FROM weir.claim_generation")) <
+               WEIR_CLAIM_LIVE_MAX)
+                next();
+        claim(2000, KEYS);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.claim_generation SET since = now() - interval '9 h'"
+                       " + generation * interval '1 s'",
+                       reterr));
+        OK(weir_janitor_start(&conf, &janitor, reterr));
+        until_it_looked();
+        weir_janitor_free(janitor);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim_generation"), count);
+        /* One goes, and there is room. */
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.claim_generation SET since = since - interval '2 h' WHERE"
+                       " generation <= (SELECT min(generation) + 1 FROM weir.claim_generation)",
+                       reterr));
+        janitor_until(&conf, "SELECT count(*) > 0 FROM weir.claim_dropped d JOIN"
+                             " weir.claim_generation g ON g.generation > d.generation");
+        weir_devbroker_stop(broker);
+}
+END_TEST
+
 /* KP2: the cluster is away. Claims are old enough, and stay. */
 START_TEST(KP2_no_answer_keeps_everything)
 {
@@ -433,10 +497,7 @@ START_TEST(KP2_no_answer_keeps_everything)
         let_age(first, 1);
         ck_assert_int_lt(weir_keeping_ask(&conf, pg, NULL, 200, &keeping, &error), 0);
         OK(weir_janitor_start(&conf, &janitor, reterr));
-        fixture_until(pg, "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name ="
-                          " 'weir janitor'");
-        fixture_until(pg, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name ="
-                          " 'weir janitor'");
+        until_it_looked();
         weir_janitor_free(janitor);
         ck_assert_uint_eq(claim(900, KEYS), 0);
 }
@@ -461,6 +522,7 @@ int main(void)
         tcase_add_test(tcase, JA1_a_longer_log_makes_longer_periods);
         tcase_add_test(tcase, a_role_without_the_right_is_told_which);
         tcase_add_test(tcase, who_may_switch_may_drop_after_the_migration);
+        tcase_add_test(tcase, JA1_at_the_bound_the_newest_goes_on);
         tcase_add_test(tcase, KP2_no_answer_keeps_everything);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
