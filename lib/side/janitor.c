@@ -88,11 +88,13 @@ static void say_asked(struct weir_janitor *janitor)
         }
 }
 
-static int ask(struct weir_janitor *janitor, struct weir_pg *pg, struct weir_error *reterr)
+/* At the start, so that it is said; later when something hangs on it, and not each time. */
+static int ask(struct weir_janitor *janitor, struct weir_pg *pg, bool due,
+               struct weir_error *reterr)
 {
         int r;
 
-        if (janitor->asked_ms && weir_clock_ms() - janitor->asked_ms < ASK_AGAIN_MS)
+        if (janitor->asked_ms && (!due || weir_clock_ms() - janitor->asked_ms < ASK_AGAIN_MS))
                 return 0;
         r = weir_keeping_ask(janitor->conf, pg, &janitor->stop, ASK_TIMEOUT_MS, &janitor->keeping,
                              reterr);
@@ -101,6 +103,12 @@ static int ask(struct weir_janitor *janitor, struct weir_pg *pg, struct weir_err
         janitor->asked_ms = weir_clock_ms();
         say_asked(janitor);
         return 0;
+}
+
+static bool is_due(const struct weir_janitor *janitor,
+                   const struct weir_claim_generation *generation)
+{
+        return generation->closed_ms >= janitor->conf->claims_retention_ms;
 }
 
 /* ---- a pass ------------------------------------------------------------------------------------ */
@@ -188,7 +196,7 @@ static int drop_due(struct weir_janitor *janitor, struct weir_pg *pg,
         for (size_t i = 0; r == 0 && i < count; i++) {
                 struct weir_claim_fate fate;
 
-                if (list[i].closed_ms < janitor->conf->claims_retention_ms)
+                if (!is_due(janitor, &list[i]))
                         continue;
                 r = weir_keeping_judge(&janitor->keeping, pg, &list[i], &fate, reterr);
                 if (r == 0 && fate.may_go) {
@@ -214,11 +222,13 @@ static int look(struct weir_janitor *janitor, struct weir_pg *pg, struct weir_er
                          LOG_S("action", "claims are kept until a role that may looks after them"));
         janitor->said_right = r > 0;
         if (r == 0)
-                r = ask(janitor, pg, reterr); /* also to say it at the start */
+                r = ask(janitor, pg, false, reterr);
         if (r == 0)
                 r = weir_claims_look_after(pg, reterr);
         if (r == 0)
                 r = weir_claims_list(pg, false, &list, &count, reterr);
+        if (r == 0)
+                r = ask(janitor, pg, is_due(janitor, &list[0]), reterr); /* the oldest */
         if (r == 0)
                 r = drop_due(janitor, pg, list, count, reterr);
         if (r == 0)
