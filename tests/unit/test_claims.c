@@ -235,6 +235,52 @@ START_TEST(CL2_a_drop_waits_for_an_open_claimer_and_nobody_for_a_reader)
 }
 END_TEST
 
+static void *claim_aside(void *result)
+{
+        *(size_t *)result = claim(250, KEYS);
+        return NULL;
+}
+
+/* 1. a connection reads the set  2. its oldest is dropped, table and all  3. it makes a statement of what it has read. */
+START_TEST(a_generation_that_goes_while_a_statement_is_made_for_it_is_a_stale_set)
+{
+        struct weir_pg *other = fixture_connect(), *holder = fixture_connect();
+        int64_t backend = fixture_backend(pg);
+        int32_t first = newest();
+        size_t fresh_count = 0;
+        pthread_t thread;
+        char sql[100];
+
+        ck_assert_int_gt(fixture_int(other, "SELECT weir.claim_switch()"), 0);
+        snprintf(sql, sizeof sql, "BEGIN; LOCK TABLE weir.claim_%d", first);
+        OK(weir_pg_run(holder, sql, reterr));
+        pthread_create(&thread, NULL, claim_aside, &fresh_count);
+        fixture_until_waiting(other, backend);
+        OK(weir_claim_drop(other, first, WEIR_CLAIM_PATIENCE_MS, reterr));
+        snprintf(sql, sizeof sql, "DROP TABLE weir.claim_%d; COMMIT", first);
+        OK(weir_pg_run(holder, sql, reterr));
+        pthread_join(thread, NULL);
+        ck_assert_uint_eq(fresh_count, KEYS);
+        weir_pg_close(other);
+        weir_pg_close(holder);
+}
+END_TEST
+
+/* A set that names a table which is not there, and never comes, is an error with its name. */
+START_TEST(a_generation_without_a_table_is_named)
+{
+        struct weir_apply apply = { .position = &position,
+                                    .first_offset = position.next_offset,
+                                    .next_offset = position.next_offset };
+        struct weir_error error = { .code = 0 };
+
+        OK(weir_pg_run(pg, "INSERT INTO weir.claim_generation VALUES (0, '2020-01-01')", reterr));
+        ck_assert_int_eq(weir_apply_begin(pg, &apply, NULL, &error), WEIR_ESQL);
+        ck_assert_ptr_nonnull(strstr(error.text, "\"weir.claim_0\" does not exist"));
+        OK(weir_pg_run(pg, "DELETE FROM weir.claim_generation WHERE generation = 0", reterr));
+}
+END_TEST
+
 START_TEST(KP1_time_keeps_a_generation_and_the_longest_log)
 {
         struct weir_keeping keeping = { .retention_ms = 10 * HOUR_MS };
@@ -515,6 +561,9 @@ int main(void)
         tcase_add_test(tcase, what_was_dropped_is_forgotten_and_nothing_else);
         tcase_add_test(tcase, CL1_the_newest_and_what_is_not_there_cannot_be_dropped);
         tcase_add_test(tcase, CL2_a_drop_waits_for_an_open_claimer_and_nobody_for_a_reader);
+        tcase_add_test(tcase,
+                       a_generation_that_goes_while_a_statement_is_made_for_it_is_a_stale_set);
+        tcase_add_test(tcase, a_generation_without_a_table_is_named);
         tcase_add_test(tcase, KP1_time_keeps_a_generation_and_the_longest_log);
         tcase_add_test(tcase, CL3_a_letter_needs_the_generation_of_its_duplicate_and_no_other);
         tcase_add_test(tcase, CL3_a_letter_without_a_name_needs_all_while_it_is_marked);
