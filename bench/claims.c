@@ -106,16 +106,21 @@ static void claim_batch(struct lane *lane)
         lane->position.next_offset += BATCH;
 }
 
-/* The newest is filled, and the next one begun. */
+/* The newest is filled, and the next one begun. The index is made of the rows: in a tenth of the time, and a little denser. */
 static void add_generation(struct weir_pg *pg, int64_t rows)
 {
-        int32_t generation;
+        int32_t generation = (int32_t)number_by(pg, "SELECT max(generation) FROM"
+                                                    " weir.claim_generation");
 
+        run_sql(pg, "SET maintenance_work_mem = '1GB'");
+        run_sql(pg, "ALTER TABLE weir.claim_%d DROP CONSTRAINT claim_%d_pkey", generation,
+                generation);
         run_sql(pg,
-                "DO $$ BEGIN EXECUTE format('INSERT INTO weir.claim_%%s SELECT gen_random_uuid(), 0, i"
-                " FROM generate_series(1, %" PRId64 ") i', (SELECT max(generation) FROM"
-                " weir.claim_generation)); END $$",
-                rows);
+                "INSERT INTO weir.claim_%d SELECT gen_random_uuid(), 0, i"
+                " FROM generate_series(1, %" PRId64 ") i",
+                generation, rows);
+        run_sql(pg, "ALTER TABLE weir.claim_%d ADD CONSTRAINT claim_%d_pkey PRIMARY KEY (key)",
+                generation, generation);
         MUST(weir_claim_switch(pg, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
 }
 
@@ -126,15 +131,6 @@ static void keep_newest(struct weir_pg *pg)
                     " weir.claim_generation) THEN PERFORM weir.claim_drop(g); END IF; END LOOP;"
                     " WHILE weir.claim_sweep() IS NOT NULL LOOP END LOOP; END $$");
 }
-
-static int by_size(const void *a, const void *b)
-{
-        double x = *(const double *)a, y = *(const double *)b;
-
-        return (x > y) - (x < y);
-}
-
-/* ---- the cost of a claim ---------------------------------------------------------------------- */
 
 /* CPU time of the lane's server process, to the nanosecond: what else the machine does is not in it. */
 static double backend_cpu_us(const struct lane *lane)
@@ -150,6 +146,15 @@ static double backend_cpu_us(const struct lane *lane)
         fclose(file);
         return (double)ns / 1000;
 }
+
+static int by_size(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+/* ---- the cost of a claim ---------------------------------------------------------------------- */
 
 static double us_per_event(struct lane *lane, long events)
 {
@@ -231,6 +236,7 @@ static void drop(const char *url, int64_t rows)
         struct lane *own = &lanes[LANES];
         atomic_bool stop = false;
         int64_t begin_us, taken_us, gone_us;
+        double cpu_us;
         double worst_ms = 0;
         int64_t bytes;
 
@@ -255,18 +261,20 @@ static void drop(const char *url, int64_t rows)
         begin_us = weir_clock_us();
         run_sql(own->pg, "SELECT weir.claim_drop(min(generation)) FROM weir.claim_generation");
         taken_us = weir_clock_us();
+        cpu_us = backend_cpu_us(own);
         run_sql(own->pg, "SELECT weir.claim_sweep()");
         gone_us = weir_clock_us();
+        cpu_us = backend_cpu_us(own) - cpu_us;
         stop = true;
         for (int i = 0; i < LANES; i++) {
                 pthread_join(lanes[i].thread, NULL);
                 worst_ms = lanes[i].worst_ms > worst_ms ? lanes[i].worst_ms : worst_ms;
                 weir_pg_close(lanes[i].pg);
         }
-        printf("taken out of the set in %.1f ms, its table gone after %.1f ms more; longest"
-               " transaction of %d lanes meanwhile %.1f ms\n",
-               (double)(taken_us - begin_us) / 1e3, (double)(gone_us - taken_us) / 1e3, LANES,
-               worst_ms);
+        printf("taken out of the set in %.1f ms, its table gone after %.1f ms more (%.1f of CPU);"
+               " longest transaction of %d lanes meanwhile %.1f ms\n",
+               (double)(taken_us - begin_us) / 1e3, (double)(gone_us - taken_us) / 1e3,
+               cpu_us / 1e3, LANES, worst_ms);
         weir_pg_close(own->pg);
         free(lanes);
 }
