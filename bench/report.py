@@ -131,7 +131,7 @@ def main():
                 text += " (COPY alone: PostgreSQL %.2f)" % server
             rows.append(("    CPU", text, "", "peak %.0f MiB" % (peak / 1024)))
         results.append(result)
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]  # claims has a table of its own
     for name, text in meta:
         print("%-11s %s" % (name, text))
     print()

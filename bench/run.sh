@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # run - the figures of docs/PERFORMANCE.md, in one run on this machine
 #
-#   run.sh [PATTERN...]      decode noop audit memory emit store poison outbox; tune (only when asked for); none: all but tune
+#   run.sh [PATTERN...]      decode noop audit memory emit store poison outbox; tune, claims (only when asked for); none: all but these
 #
 #   PAIRS=5 EVENTS=300000 BATCH=1000      how much; BATCH is max_events of every worker here
 #                                         (EVENTS unset: 100000 in poison, 200000 and then 1000000 in outbox)
@@ -28,7 +28,7 @@ patterns=("$@")
 
 wanted() { # BENCH
         local pattern
-        [ ${#patterns[@]} -gt 0 ] || { [ "$1" != tune ]; return; }
+        [ ${#patterns[@]} -gt 0 ] || { [ "$1" != tune ] && [ "$1" != claims ]; return; }
         for pattern in "${patterns[@]}"; do
                 # shellcheck disable=SC2053 # the pattern is meant as one
                 [[ $1 != ${pattern%\*}* ]] || return 0
@@ -36,7 +36,7 @@ wanted() { # BENCH
         return 1
 }
 any=0
-benches='decode store emit memory noop audit poison outbox tune'
+benches='decode store emit memory noop audit poison outbox tune claims'
 for bench in $benches; do ! wanted "$bench" || any=1; done
 [ $any = 1 ] || die "nothing here begins with: $*"
 
@@ -251,6 +251,17 @@ bench_tune() { # what the keys of batch bring; each against the default, in turn
                         run_worker "tune4 $keys" "$pair" b audit audit audit4
                 done
         done
+}
+
+bench_claims() { # of generations: what one costs each claim, what a rotation costs, how long a drop takes; ROWS= a generation
+        local database=${url/\/weir\?/\/bench_claims?}
+        say 'claims: generations, rotation, drop'
+        sql 'create database bench_claims'
+        sed "s|url = \"[^\"]*\"|url = \"$database\"|" "$config" >"$work/claims.cfg"
+        "$B/weir" migrate up -c "$work/claims.cfg" >"$work/migrate.log" 2>&1 || { cat "$work/migrate.log" >&2; die 'migrate'; }
+        "$B/bench/claims" "$database" cost "${ROWS:-200000}" 50000 1 2 3 4 8 16
+        "$B/bench/claims" "$database" rotate "$((pairs * 2))"
+        "$B/bench/claims" "$database" drop "${ROWS:-1000000}"
 }
 
 # ---- machine, settings, report -----------------------------------------------------------------------------------

@@ -13,10 +13,12 @@
 
 #include "base/log.h"
 #include "cmd.h"
+#include "conf/value.h"
 #include "guard/sandbox.h"
 #include "kafka/cluster.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
+#include "side/keeping.h"
 #include "store/rights.h"
 #include "store/schema.h"
 
@@ -245,6 +247,43 @@ static void check_rights(struct checking *checking, struct weir_pg *pg)
         }
 }
 
+/* What weir does without: a warning. */
+static void check_claims(struct checking *checking, struct weir_pg *pg)
+{
+        const struct weir_conf *conf = checking->conf;
+        struct weir_keeping keeping;
+        struct weir_error error;
+        char detail[400], grant[400], keeps[32], retention[32];
+        int r = weir_keeping_may(pg, grant, &error);
+
+        if (conf->claims_retention_ms == 0) {
+                good(checking, "claims", "kept for ever");
+                return;
+        }
+        if (r > 0)
+                tell(checking, "warn", "claims, rights", grant);
+        if (r >= 0)
+                r = weir_keeping_ask(conf, pg, NULL, ASK_TIMEOUT_MS, &keeping, &error);
+        if (r < 0) {
+                tell(checking, "warn", "claims", error.text);
+                return;
+        }
+        weir_duration_write(retention, conf->claims_retention_ms * 1000);
+        weir_duration_write(keeps, keeping.log_ms < 0 ? 0 : keeping.log_ms * 1000);
+        if (keeping.silent_count)
+                tell(checking, "warn", "claims, topics", keeping.silent);
+        if (weir_keeping_ms(&keeping) == conf->claims_retention_ms) {
+                snprintf(detail, sizeof detail, "kept for %s after their generation", retention);
+                good(checking, "claims", detail);
+        } else {
+                snprintf(detail, sizeof detail,
+                         "topic %.200s keeps records %s%s: claims are kept so long, not %s",
+                         keeping.topic, keeping.log_ms < 0 ? "for ever" : "for ",
+                         keeping.log_ms < 0 ? "" : keeps, retention);
+                tell(checking, "warn", "claims", detail);
+        }
+}
+
 /* True: the plugins may be opened. */
 static bool check_schema(struct checking *checking, struct weir_pg *pg)
 {
@@ -337,6 +376,7 @@ static void check_store(struct checking *checking)
         if (!check_schema(checking, pg))
                 return;
         check_rights(checking, pg);
+        check_claims(checking, pg);
         check_handlers(checking, &store);
 }
 

@@ -24,6 +24,7 @@ static const struct {
         { "position", cmd_position,
           "show where partitions stand; set positions, import or export them" },
         { "dlq", cmd_dlq, "dead letters: list, show, stats, requeue, drop" },
+        { "claims", cmd_claims, "show which events weir still knows; begin or drop a generation" },
         { "relay", cmd_relay, "show what waits in the outbox, or open a destination again" },
         { "emit", cmd_emit, "make CloudEvents and send them to a topic" },
         { "tail", cmd_tail, "print the events of a topic; joins no group" },

@@ -20,6 +20,7 @@
 #include "flow/member.h"
 #include "kafka/cluster.h"
 #include "setup.h"
+#include "side/janitor.h"
 #include "side/relay.h"
 #include "store/position.h"
 #include "store/schema.h"
@@ -44,6 +45,7 @@ struct weir_runtime {
         struct weir_pool *pool;
         struct weir_budget *budget;
         struct weir_relay *relay;
+        struct weir_janitor *_Atomic janitor; /* where the relay is */
         _Atomic int64_t deadline_us;
         bool relay_stopping;    /* main */
         struct weir_latch stop; /* ends the waiting of start() */
@@ -234,6 +236,15 @@ static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct wei
         return r < 0 ? r : weir_member_new(runtime->conf, &slot->setup->env, &slot->member, reterr);
 }
 
+static int start_janitor(struct weir_runtime *runtime, struct weir_error *reterr)
+{
+        struct weir_janitor *janitor = NULL;
+        int r = weir_janitor_start(runtime->conf, &janitor, reterr);
+
+        runtime->janitor = janitor;
+        return r;
+}
+
 int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 {
         struct weir_pg_conf store = { .url = runtime->conf->store_url,
@@ -260,6 +271,8 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 r = open_slot(runtime, &runtime->slots[i], reterr);
         if (r == 0 && runtime->role.parts != WEIR_RUNTIME_WORKERS)
                 r = weir_relay_start(runtime->conf, runtime->owner, &runtime->relay, reterr);
+        if (r == 0 && runtime->relay)
+                r = start_janitor(runtime, reterr);
         for (size_t i = 0; r == 0 && i < runtime->count; i++) {
                 struct slot *slot = &runtime->slots[i];
 
@@ -451,6 +464,7 @@ void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms)
         runtime->deadline_us = deadline_us;
         runtime->stopping = true;
         weir_latch_set(&runtime->stop);
+        weir_janitor_stop(runtime->janitor);
         if (!runtime->started)
                 return;
         for (size_t i = 0; i < runtime->count; i++)
@@ -464,6 +478,7 @@ void weir_runtime_free(struct weir_runtime *runtime)
                 return;
         for (size_t i = 0; i < runtime->count; i++)
                 weir_member_free(runtime->slots[i].member);
+        weir_janitor_free(runtime->janitor);
         weir_relay_free(runtime->relay);
         for (size_t i = 0; i < runtime->count; i++)
                 while (runtime->slots[i].setup) {

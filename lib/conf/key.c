@@ -65,6 +65,22 @@ const struct weir_key weir_keys[] = {
                   "transaction to run, so many "
                   "idle partitions need few." },
 
+        { "claims", WEIR_KEY_GROUP,
+          .help = "For how long weir knows which events it has handled: a duplicate whose claim is "
+                  "forgotten is handled again. Claims are kept in generations, which are dropped "
+                  "whole; each generation behind the newest costs every event a look into it." },
+        { "claims.period", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, CONF(claims_period_ms),
+          .fallback = "7d", .min = SEC(1), .max = SEC(366 * 86400), .unit_us = 1000,
+          .help = "A new generation is begun when the newest is so old. Longer where retention, or a "
+                  "topic's, would make more than 16 of them." },
+        { "claims.retention", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, CONF(claims_retention_ms),
+          .fallback = "14d", .min = 0, .max = SEC((int64_t)3660 * 86400), .unit_us = 1000,
+          .allowed = "at most 14 times period",
+          .help = "A generation is dropped so long after the last claim was made in it, and not while "
+                  "a topic of this file keeps its records longer (retention.ms and segment.ms), nor "
+                  "while a dead letter or a parked event needs it: see weir claims. 0s: no claim is "
+                  "ever dropped, and no generation begun." },
+
         { "memory", WEIR_KEY_GROUP, .help = "What weir may hold in memory." },
         { "memory.budget", WEIR_KEY_SIZE, 0, CONF(memory_budget_bytes), .fallback = "64MiB",
           .min = MIB(8), .max = MIB(64 << 10),
@@ -502,7 +518,8 @@ const char *weir_key_type_name(const struct weir_key *key)
         case WEIR_KEY_SECRETS: return "a list of groups ( { }, { } )";
         case WEIR_KEY_COUNT: return "a whole number";
         case WEIR_KEY_SIZE: return "a size such as \"4MiB\", or a whole number of bytes";
-        case WEIR_KEY_DURATION: return "a duration such as \"200ms\", \"5s\", \"5min\" or \"1h\"";
+        case WEIR_KEY_DURATION:
+                return "a duration such as \"200ms\", \"5s\", \"5min\", \"1h\" or \"7d\"";
         case WEIR_KEY_BOOL: return "true or false";
         case WEIR_KEY_TEXTS:
         case WEIR_KEY_PROPERTIES: return "a list of strings [ \"…\", \"…\" ]";

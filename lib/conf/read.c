@@ -361,6 +361,28 @@ static void check_restart(const struct scope *scope)
                                  conf->restart_limit, conf->crash_attempts);
 }
 
+/* Each generation that is kept costs a look per event: WEIR_CLAIM_LIVE_MAX of them, with the newest and one that is due. */
+static void check_claims(const struct scope *scope)
+{
+        enum { PERIODS_MAX = 14 };
+        const struct weir_conf *conf = &scope->reading->base->conf;
+        struct weir_place place;
+        const char *key;
+        char a[32], b[32], least[32];
+
+        if (!comparable(scope, "claims.retention", "claims.period", &place, &key) ||
+            conf->claims_retention_ms / PERIODS_MAX <= conf->claims_period_ms)
+                return;
+        weir_duration_write(a, conf->claims_retention_ms * 1000);
+        weir_duration_write(b, conf->claims_period_ms * 1000);
+        weir_duration_write(least, (conf->claims_retention_ms / PERIODS_MAX / 1000 + 1) * 1000000);
+        weir_problem_add(
+                scope->reading->problems, &place, key,
+                "retention is %s and period %s; retention must be at most %d periods, since "
+                "each is a look per event: with this retention, a period of %s or more",
+                a, b, PERIODS_MAX, least);
+}
+
 /* What a worker process could not live with. */
 static void check_sandbox(const struct scope *scope)
 {
@@ -421,6 +443,7 @@ void weir_read_tree(struct weir_reading *reading, struct config_setting_t *root)
                                  a, b);
         }
         check_restart(&scope);
+        check_claims(&scope);
         check_sandbox(&scope);
         check_url(&scope);
         reading->base->conf.store_password = weir_read_secret(

@@ -160,7 +160,7 @@ static const char *set_text(struct weir_reading *reading, const struct weir_key 
                                              : "is neither a word nor a time that is allowed";
         case WEIR_KEY_DURATION:
                 if (!weir_duration_read(text, &number))
-                        return "is not a duration: a whole number and us, ms, s, min or h";
+                        return "is not a duration: a whole number and us, ms, s, min, h or d";
                 if (number >= key->min && number <= key->max && number % key->unit_us != 0)
                         return "is finer than a millisecond";
                 return set_number(key, base, number) ? NULL : "is out of range";

@@ -21,11 +21,9 @@ struct unit {
 };
 
 static const struct unit durations[] = { /* the largest first, so that writing finds the shortest */
-                                         { "h", 3600000000LL },
-                                         { "min", 60000000LL },
-                                         { "s", 1000000LL },
-                                         { "ms", 1000LL },
-                                         { "us", 1LL }
+                                         { "d", 86400000000LL }, { "h", 3600000000LL },
+                                         { "min", 60000000LL },  { "s", 1000000LL },
+                                         { "ms", 1000LL },       { "us", 1LL }
 };
 static const struct unit sizes[] = { { "GiB", 1LL << 30 },
                                      { "MiB", 1LL << 20 },
@@ -59,7 +57,7 @@ static bool read_units(const char *text, const struct unit *units, size_t count,
 
 bool weir_duration_read(const char *text, int64_t *ret_us)
 {
-        return read_units(text, durations, WEIR_COUNT_OF(durations), 10000 * 3600000000LL, ret_us);
+        return read_units(text, durations, WEIR_COUNT_OF(durations), 10000 * 86400000000LL, ret_us);
 }
 
 bool weir_size_read(const char *text, int64_t *ret_bytes)

@@ -31,6 +31,11 @@ int weir_cluster_create_topic(struct weir_cluster *cluster, const char *topic, i
 /* Committed offset of a group, -1 none. Waits for a coordinator that starts or moves, within timeout_ms. */
 int weir_cluster_committed(struct weir_cluster *cluster, const char *group, const char *topic,
                            int32_t partition, int64_t *ret, struct weir_error *reterr);
+/* For how long a record may lie in @topic: retention.ms and segment.ms, since a segment goes as a whole; -1 for ever,
+ * also where it is compacted. 0; 1 = no such topic; 2 = the cluster does not say: no right to ask, or not a question
+ * that it knows, @reterr has its words. */
+int weir_cluster_topic_keeps(struct weir_cluster *cluster, const char *topic, int64_t *ret_ms,
+                             struct weir_error *reterr);
 
 /* offsets.c: many places at a time. @offset in and out, -1: there is none. */
 struct weir_cluster_offset {

@@ -137,6 +137,12 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
         return 0;
 }
 
+/* Between the reading of the set and the making of the statement nothing is locked: a generation of it may go. */
+static bool is_gone(const struct weir_error *error)
+{
+        return error->code == WEIR_ESQL && strcmp(error->sqlstate, "42P01") == 0;
+}
+
 /* ---- parameters --------------------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b)
@@ -427,10 +433,16 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %zu keys", apply->key_count);
         for (int flight = 0; flight < MAX_FLIGHTS; flight++) {
                 bool careful = pg->claims.careful_left > 0;
-                int r = pg->claims.version ? 0 : refresh(pg, reterr);
+                struct weir_error error = { .code = 0 };
+                int r = pg->claims.version ? 0 : refresh(pg, &error);
 
-                if (r == 0)
-                        r = fly(pg, apply, split, careful, ret_fresh, reterr);
+                if (r < 0 && flight + 1 < MAX_FLIGHTS && is_gone(&error))
+                        continue;
+                if (r < 0) {
+                        *reterr = error;
+                        return r;
+                }
+                r = fly(pg, apply, split, careful, ret_fresh, reterr);
                 if (r != 0 && !weir_pg_idle(pg))
                         weir_pg_rollback(pg);
                 if (r == 0 || r == TAKEN)
@@ -443,26 +455,4 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
         return weir_fail(reterr, WEIR_EDB, 0,
                          "%s: the claim generations changed %d times during one begin", pg->where,
                          MAX_FLIGHTS);
-}
-
-int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr)
-{
-        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int r = weir_pg_begin(pg, reterr);
-
-        if (r < 0)
-                return r;
-        /* New claimers queue behind the exclusive lock, so waiting for an old one is bounded: a handler
-         * that takes longer costs this attempt (55P03), not the flow of every lane. */
-        r = weir_pg_run(pg, "SET LOCAL lock_timeout = '10s'", reterr);
-        if (r == 0)
-                r = weir_pg_query(pg, "SELECT weir.claim_switch()", NULL, 0, &rows, reterr);
-        if (r < 0) {
-                weir_pg_rollback(pg);
-                return r;
-        }
-        r = weir_pg_commit(pg, reterr);
-        if (r == 0)
-                *ret_generation = (int32_t)weir_pg_rows_int(rows, 0, 0, 0);
-        return r;
 }

@@ -40,8 +40,4 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
 int weir_apply_unclaim(struct weir_pg *pg, const struct weir_key *keys, size_t count,
                        struct weir_error *reterr);
 
-/* Switch to a new generation of claims: excludes all claimers for the moment of the switch. For the janitor and
- * for tests. @ret_generation its number. */
-int weir_claim_switch(struct weir_pg *pg, int32_t *ret_generation, struct weir_error *reterr);
-
 #endif

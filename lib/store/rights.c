@@ -21,6 +21,7 @@ int weir_rights_missing(struct weir_pg *pg, struct weir_pg_rows **ret, struct we
                 " ('^batch$', 'SELECT INSERT UPDATE'),"
                 " ('^batch_id_seq$', 'SELECT'),"
                 " ('^claim_[0-9]+$', 'SELECT INSERT DELETE'),"
+                " ('^claim_generation$', 'SELECT'),"
                 " ('^claim_state$', 'SELECT'),"
                 " ('^dead_letter$', 'SELECT INSERT UPDATE'),"
                 " ('^destination$', 'SELECT INSERT UPDATE'),"
@@ -38,6 +39,22 @@ int weir_rights_missing(struct weir_pg *pg, struct weir_pg_rows **ret, struct we
                 " THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT, USAGE')"
                 " ELSE pg_catalog.has_table_privilege(c.oid, w.wanted) END"
                 " GROUP BY c.relname, c.relkind ORDER BY c.relname";
+
+        return weir_pg_query(pg, sql, NULL, 0, ret, reterr);
+}
+
+int weir_rights_unused(struct weir_pg *pg, struct weir_pg_rows **ret, struct weir_error *reterr)
+{
+        static const char sql[] =
+                "SELECT 'GRANT EXECUTE ON FUNCTION ' || pg_catalog.string_agg("
+                "p.oid::pg_catalog.regprocedure::text, ', ' ORDER BY p.proname)"
+                " || ' TO ' || pg_catalog.quote_ident(current_user) FROM pg_catalog.pg_proc p"
+                " WHERE p.pronamespace = 'weir'::pg_catalog.regnamespace AND p.oid IN"
+                " (pg_catalog.to_regprocedure('weir.claim_switch(int4)'),"
+                " pg_catalog.to_regprocedure('weir.claim_drop(int4, int4)'),"
+                " pg_catalog.to_regprocedure('weir.claim_sweep()'))"
+                " AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')"
+                " HAVING count(*) > 0";
 
         return weir_pg_query(pg, sql, NULL, 0, ret, reterr);
 }

@@ -45,6 +45,9 @@ enum {
 #define WEIR_LOCK_SPACE 2003134834
 #define WEIR_LOCK_CLAIMS 1
 #define WEIR_LOCK_SCHEMA 2
+#define WEIR_LOCK_CLAIM_SET                                                                        \
+        3 /* held by the functions of 0008_claims: who changes the set of generations */
+#define WEIR_LOCK_JANITOR 4 /* of the session that looks after the claims */
 /* A relay's own lock has one key of 64 bits: the space, and a number that it drew. What sinks a relay knows is told
  * by shared locks of the two keys (this, hash of the name). pg_locks shows both, so relays see each other. */
 #define WEIR_LOCK_SINKS (WEIR_LOCK_SPACE + 1)

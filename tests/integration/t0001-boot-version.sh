@@ -8,7 +8,7 @@
 grep -q '^weir [0-9]' version.log
 grep -qi 'librdkafka' version.log
 
-for command in run check migrate position dlq relay emit tail decode dev config version; do
+for command in run check migrate position dlq claims relay emit tail decode dev config version; do
         "$WEIR" "$command" --help >help.txt || fail "$command --help: exit $?"
         grep -qi '^usage: weir' help.txt || fail "$command --help: no usage line"
         grep -qi 'example' help.txt || fail "$command --help: no example"

@@ -4,7 +4,7 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands=(run check migrate position emit tail decode dev config version)
+commands=(run check migrate position claims emit tail decode dev config version)
 for command in "${commands[@]}"; do
         says 0 "$WEIR" "$command" --help
         has out "usage: weir $command"

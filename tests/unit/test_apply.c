@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "store/apply.h"
+#include "store/claims.h"
 #include "store/wire.h"
 #include "store_fixture.h"
 
@@ -304,7 +305,8 @@ static void *switch_generation(void *arg)
 {
         struct switcher *switcher = arg;
 
-        switcher->result = weir_claim_switch(switcher->pg, &switcher->generation, &switcher->error);
+        switcher->result = weir_claim_switch(switcher->pg, WEIR_CLAIM_PATIENCE_MS,
+                                             &switcher->generation, &switcher->error);
         return NULL;
 }
 
@@ -317,7 +319,7 @@ START_TEST(a_key_is_unique_across_generations)
         ck_assert_int_eq(apply(pg, batch), 0);
         OK(weir_pg_commit(pg, reterr));
         for (int i = 0; i < 3; i++) {
-                OK(weir_claim_switch(other, &generation, reterr));
+                OK(weir_claim_switch(other, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
                 advance(batch);
                 batch->keys[0] = key_of(
                         5100 + (unsigned)i); /* one new, the others from generations back */
@@ -426,7 +428,7 @@ START_TEST(a_generation_that_was_dropped_is_a_stale_statement_not_an_error)
         struct batch *batch = batch_of(pg, 25, 6700, KEYS);
         int32_t generation;
 
-        OK(weir_claim_switch(other, &generation, reterr));
+        OK(weir_claim_switch(other, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
         ck_assert_int_eq(apply(pg, batch), 0);
         OK(weir_pg_commit(pg, reterr));
         OK(weir_pg_run(
@@ -459,7 +461,7 @@ START_TEST(a_switch_gives_up_when_a_claimer_stays_open)
         int32_t generation = 0;
 
         ck_assert_int_eq(apply(pg, batch), 0);
-        ck_assert_int_eq(weir_claim_switch(other, &generation, &error), WEIR_ESQL);
+        ck_assert_int_eq(weir_claim_switch(other, 100, &generation, &error), WEIR_ESQL);
         ck_assert_str_eq(error.sqlstate, "55P03");
         ck_assert_int_eq(weir_pg_classify(&error), WEIR_SQL_INFRASTRUCTURE);
         ck_assert(weir_pg_idle(other));
@@ -483,7 +485,7 @@ START_TEST(rights_follow_a_switch)
                  " (SELECT max(generation) FROM weir.claim_generation)); END $$",
                  fixture.name);
         OK(weir_pg_run(pg, sql, reterr));
-        OK(weir_claim_switch(pg, &generation, reterr));
+        OK(weir_claim_switch(pg, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
         ck_assert_int_eq(
                 fixture_int(
                         pg,
@@ -594,7 +596,7 @@ START_TEST(what_was_claimed_in_this_transaction_can_be_taken_back)
         ck_assert(batch->fresh[2] && batch->fresh[5]);
         weir_pg_rollback(pg);
 
-        OK(weir_claim_switch(other, &generation, reterr));
+        OK(weir_claim_switch(other, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
         for (size_t i = 0; i < KEYS; i++)
                 batch->keys[i] = key_of(42000 + (unsigned)i);
         two[0] = batch->keys[0];

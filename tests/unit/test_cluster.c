@@ -127,6 +127,31 @@ START_TEST(Q5_a_group_that_lives_is_named_and_nothing_is_written)
 }
 END_TEST
 
+static int ask_keeps(const char *brokers, struct weir_error *reterr)
+{
+        struct weir_cluster_conf conf = { .brokers = brokers, .timeout_ms = 1000 };
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        int64_t ms = -7;
+        int r;
+
+        ck_assert_msg(weir_cluster_open(&conf, &cluster, reterr) == 0, "%s", reterr->text);
+        r = weir_cluster_topic_keeps(cluster, "t", &ms, reterr);
+        ck_assert_int_eq(ms, -7);
+        return r;
+}
+
+/* The development broker knows no such question: it will never say, which is not the same as no answer. */
+START_TEST(a_broker_that_will_not_say_is_no_broker_that_is_away)
+{
+        struct weir_error error = { 0 };
+
+        ck_assert_int_eq(ask_keeps(weir_devbroker_address(broker), &error), 2);
+        ck_assert_ptr_nonnull(strstr(error.text, "settings of topic t"));
+        ck_assert_int_eq(ask_keeps("127.0.0.1:1", &error), WEIR_EKAFKA);
+        ck_assert_ptr_nonnull(strstr(error.text, "topic t at 127.0.0.1:1"));
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("cluster");
@@ -141,6 +166,7 @@ int main(void)
         tcase_add_test(tcase, a_refusal_is_final);
         tcase_add_test(tcase, what_is_written_for_a_group_is_what_it_has);
         tcase_add_test(tcase, Q5_a_group_that_lives_is_named_and_nothing_is_written);
+        tcase_add_test(tcase, a_broker_that_will_not_say_is_no_broker_that_is_away);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -74,6 +74,7 @@ START_TEST(every_key_is_read)
                 "\"client.id=x=y\", \"debug=\" ); };\n"
                 "store = { url = \"host=h dbname=d user='a b'\"; connections = 256; password_file "
                 "= \"\"; };\n"
+                "claims = { period = \"2d\"; retention = \"0s\"; };\n"
                 "crash = { attempts = 4; core = true; }; handler = { deadline = \"1s\"; };\n"
                 "restart = { first_delay = \"1s\"; max_delay = \"1h\"; limit = 5; };\n"
                 "sandbox = { seccomp = false; landlock = false; exec = true; write = [ \"/w\", "
@@ -101,6 +102,8 @@ START_TEST(every_key_is_read)
         ck_assert_uint_eq(conf->memory_queue_bytes, 1 << 20);
         ck_assert_int_eq(conf->stop_drain_ms, 59000);
         ck_assert_uint_eq(conf->memory_limit_bytes, 256 << 20);
+        ck_assert_int_eq(conf->claims_period_ms, 2 * 86400000);
+        ck_assert_int_eq(conf->claims_retention_ms, 0);
         ck_assert_uint_eq(conf->crash_attempts, 4);
         ck_assert(conf->crash_core);
         ck_assert_int_eq(conf->handler_deadline_ms, 1000);
@@ -204,6 +207,15 @@ static const struct {
         { TOP("restart = { max_delay = \"200ms\"; };"), true },
         { TOP("restart = { max_delay = \"199ms\"; };"), false },
         { TOP("restart = { max_delay = \"25h\"; };"), false },
+        { TOP("claims = { period = \"1s\"; retention = \"14s\"; };"), true },
+        { TOP("claims = { period = \"999ms\"; retention = \"1s\"; };"), false },
+        { TOP("claims = { period = \"366d\"; retention = \"3660d\"; };"), true },
+        { TOP("claims = { period = \"367d\"; };"), false },
+        { TOP("claims = { period = \"366d\"; retention = \"3661d\"; };"), false },
+        { TOP("claims = { period = \"1d\"; };"), true },
+        { TOP("claims = { period = \"23h\"; };"), false },
+        { TOP("claims = { retention = \"98d\"; };"), true },
+        { TOP("claims = { retention = \"99d\"; };"), false },
         { TOP("handler = { deadline = \"1s\"; };"), true },
         { TOP("handler = { deadline = \"999ms\"; };"), false },
         { TOP("handler = { deadline = \"24h\"; };"), true },

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * claims - which generations there are, and which of them something still needs
+ *
+ * A claim is needed for as long as its event can come again. Out of a log: for as long as the log has records, which is
+ * the caller's to know (side/keeping.h). Out of weir's own tables: for as long as an event lies there that is not
+ * decided. An event has no claim of its own while it is parked or dead; what decides, when it is run, is whether a
+ * duplicate of it was claimed meanwhile. So the row needs exactly the generation in which the claim of its name is, and
+ * that is found by looking: the name is in the row, the key is made of it, the index of the generation is asked.
+ *
+ * Always true   CL3. It needs no lock against what is written meanwhile: a generation that is closed gets no claims any
+ *                   more, and an event that comes to be parked or dead now was fresh now, so it has no claim there.
+ * The race      1. letter 17 is kept, its duplicate is applied into generation 3  2. generation 3 is old enough  3. 17
+ *               is run again: with generation 3 it is a duplicate, without it is handled twice.
+ * Without names a record that was no event has none (class decode, a whole batch). Marked to be run again it may be any
+ *               event: then everything is needed, for the second until it was run. Merely kept it needs nothing: it
+ *               never was an event, and may lie there for years.
+ * Not chosen    keeping every generation that is younger than the oldest letter: one letter that nobody looks at would
+ *               keep all claims for ever, and slow every event down.
+ */
+#include "store/claims.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/wire.h"
+
+enum { TRY_FIRST_MS = 20, PAUSE = 4 }; /* a pause is so many times the try before it */
+
+#define TIME(column)                                                                               \
+        "pg_catalog.to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+#define AGE_MS(column)                                                                             \
+        "(extract(epoch FROM pg_catalog.clock_timestamp() - " column ") * 1000)::int8"
+
+static int count_rows(struct weir_pg *pg, struct weir_claim_generation *generation,
+                      struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        char sql[80];
+        int r;
+
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM weir.claim_%" PRId32, generation->number);
+        r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
+        if (r == 0)
+                generation->rows = weir_pg_rows_int(rows, 0, 0, 0);
+        return r;
+}
+
+static void copy_time(char ret[24], struct weir_view text)
+{
+        snprintf(ret, 24, "%.*s", (int)text.size, text.ptr ? text.ptr : "");
+}
+
+int weir_claims_list(struct weir_pg *pg, bool exact, struct weir_claim_generation **ret,
+                     size_t *ret_count, struct weir_error *reterr)
+{
+        /* Rows as the planner reckons them; where nobody has looked yet, 136 claims fill a page. */
+        static const char sql[] =
+                "SELECT g.generation, " AGE_MS("g.since") ", " AGE_MS("g.until") ", " TIME("g.since") ", " TIME(
+                        "g.until") ", (CASE WHEN c.reltuples >= 0 AND"
+                                   " c.relpages > 0 THEN c.reltuples / c.relpages ELSE 136 END"
+                                   " * (pg_catalog.pg_relation_size(c.oid)"
+                                   " / pg_catalog.current_setting('block_size')::int8))::int8,"
+                                   " pg_catalog.pg_total_relation_size(c.oid) FROM (SELECT generation, since,"
+                                   " pg_catalog.lead(since) OVER (ORDER BY generation) AS until"
+                                   " FROM weir.claim_generation) g JOIN pg_catalog.pg_class c ON c.oid ="
+                                   " pg_catalog.to_regclass('weir.claim_' || g.generation) ORDER BY g.generation";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        WEIR_FREE struct weir_claim_generation *list = NULL;
+        size_t count;
+        int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
+
+        if (r < 0)
+                return r;
+        count = weir_pg_rows_count(rows);
+        if (count == 0)
+                return weir_fail(reterr, WEIR_ESCHEMA, 0,
+                                 "weir.claim_generation is empty: run `weir migrate up`");
+        list = calloc(count, sizeof *list);
+        if (!list)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "generations of claims");
+        for (size_t i = 0; r == 0 && i < count; i++) {
+                list[i].number = (int32_t)weir_pg_rows_int(rows, i, 0, 0);
+                list[i].age_ms = weir_pg_rows_int(rows, i, 1, 0);
+                list[i].closed_ms = weir_pg_rows_int(rows, i, 2, -1);
+                copy_time(list[i].since, weir_pg_rows_text(rows, i, 3));
+                copy_time(list[i].until, weir_pg_rows_text(rows, i, 4));
+                list[i].rows = weir_pg_rows_int(rows, i, 5, 0);
+                list[i].bytes = weir_pg_rows_int(rows, i, 6, 0);
+                if (exact)
+                        r = count_rows(pg, &list[i], reterr);
+        }
+        if (r < 0)
+                return r;
+        *ret = WEIR_TAKE(list);
+        *ret_count = count;
+        return 0;
+}
+
+/* ---- changing the set --------------------------------------------------------------------------- */
+
+/* In a transaction of its own, so that what the client gives up is undone. *ret (may be NULL): the number it returns. */
+static int change(struct weir_pg *pg, const char *sql, const struct weir_value *params,
+                  size_t count, int64_t *ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int64_t number;
+        int r = weir_pg_begin(pg, reterr);
+
+        if (r == 0)
+                r = weir_pg_query(pg, sql, params, count, &rows, reterr);
+        if (r < 0) {
+                if (!weir_pg_broken(pg) && !weir_pg_idle(pg))
+                        weir_pg_rollback(pg);
+                return r;
+        }
+        number = weir_pg_rows_int(rows, 0, 0, 0);
+        r = weir_pg_commit(pg, reterr);
+        if (r == 0 && ret)
+                *ret = number;
+        return r;
+}
+
+/* Claimers are excluded for the time of a try at most, and for a fifth of the time in all. */
+static int try_to_change(struct weir_pg *pg, const char *sql, int32_t generation,
+                         int32_t patience_ms, int64_t *ret, struct weir_error *reterr)
+{
+        for (int32_t try_ms = TRY_FIRST_MS;; try_ms *= 2) {
+                bool last = try_ms >= patience_ms;
+                const struct weir_value params[] = { weir_int4(last ? patience_ms : try_ms),
+                                                     weir_int4(generation) };
+                struct weir_error error = { .code = 0 };
+                int r = change(pg, sql, params, generation ? 2 : 1, ret, &error);
+
+                if (r == 0)
+                        return 0;
+                if (last || r != WEIR_ESQL || strcmp(error.sqlstate, "55P03") != 0) {
+                        *reterr = error;
+                        return r;
+                }
+                if (pg->interrupt && weir_latch_wait(pg->interrupt, PAUSE * try_ms))
+                        return weir_fail(reterr, WEIR_ESTOP, 0, "stopped");
+                if (!pg->interrupt)
+                        poll(NULL, 0, PAUSE * try_ms);
+        }
+}
+
+int weir_claim_switch(struct weir_pg *pg, int32_t patience_ms, int32_t *ret_generation,
+                      struct weir_error *reterr)
+{
+        int64_t number;
+        int r = try_to_change(pg, "SELECT weir.claim_switch($1)", 0, patience_ms, &number, reterr);
+
+        if (r == 0)
+                *ret_generation = (int32_t)number;
+        return r;
+}
+
+int weir_claim_drop(struct weir_pg *pg, int32_t generation, int32_t patience_ms,
+                    struct weir_error *reterr)
+{
+        return try_to_change(pg, "SELECT weir.claim_drop($2, $1)", generation, patience_ms, NULL,
+                             reterr);
+}
+
+int weir_claim_sweep(struct weir_pg *pg, struct weir_error *reterr)
+{
+        int64_t swept = 0;
+        int r;
+
+        do
+                r = change(pg, "SELECT coalesce(weir.claim_sweep(), -1)", NULL, 0, &swept, reterr);
+        while (r == 0 && swept >= 0);
+        return r;
+}
+
+int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr)
+{
+        static const char sql[] = "SELECT pg_catalog.pg_try_advisory_lock(" WEIR_STR_(
+                WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_JANITOR) ")::int4";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
+
+        return r < 0 ? r : weir_pg_rows_int(rows, 0, 0, 0) == 0;
+}
+
+/* ---- what is needed ------------------------------------------------------------------------------ */
+
+/* A word that was kept whole; what is longer was cut (WEIR_ROW_TEXT_MAX), and makes another key. */
+#define WHOLE(column) "coalesce(pg_catalog.octet_length(" column ") <= 4092, false)"
+#define NAMED(row) "(" WHOLE(row ".source") " AND " WHOLE(row ".event_id") ")"
+/* '#' stands for the number of the generation. */
+#define CLAIMED(worker, row)                                                                       \
+        "EXISTS (SELECT FROM weir.claim_# c WHERE c.key = weir.claim_key(" worker ", " row         \
+        ".source, " row ".event_id) OFFSET 0)"
+#define LETTER                                                                                     \
+        "SELECT d.id, d.worker FROM weir.dead_letter d WHERE d.class <> 'deliver'"                 \
+        " AND " NAMED("d") " AND " CLAIMED("d.worker", "d")
+#define PARKED                                                                                     \
+        "SELECT p.id, o.worker FROM weir.parked p JOIN weir.position o ON o.id = p.position WHERE "
+
+/*
+ * Whatever else comes to hold events that are to be told from their duplicates (a range of a log that is being read
+ * once more) is another row of this table.
+ */
+static const struct need {
+        const char *reason, *what;
+        const char *sql; /* at most a row: id, worker */
+        bool sent;       /* has $1, milliseconds */
+        const char *why;
+} needs[] = {
+        { "dead_letter", "dead letter", LETTER " AND d.state = 'kept' LIMIT 1", false,
+          "a duplicate of its event was handled, which a claim in here alone knows: weir dlq requeue, "
+          "or weir dlq drop" },
+        { "dead_letter", "dead letter", LETTER " AND d.state = 'requeue' LIMIT 1", false,
+          "it is marked to be run again, and a duplicate of its event was handled: waits for that "
+          "run" },
+        { "dead_letter", "dead letter",
+          LETTER " AND d.state = 'sent' AND d.marked_at > pg_catalog.now()"
+                 " - pg_catalog.make_interval(secs => $1::int8 / 1000.0) LIMIT 1",
+          true,
+          "it was sent to a topic, and a duplicate of its event was handled: waits until that is "
+          "claims.retention ago" },
+        { "dead_letter", "dead letter",
+          "SELECT d.id, d.worker FROM weir.dead_letter d WHERE d.state = 'requeue'"
+          " AND d.class <> 'deliver' AND NOT " NAMED("d") " LIMIT 1",
+          false,
+          "it is marked to be run again, and is any event, as far as is known: waits for that run" },
+        { "parked", "parked event", PARKED NAMED("p") " AND " CLAIMED("o.worker", "p") " LIMIT 1",
+          false, "a duplicate of it was handled: waits for its next try" },
+        { "parked", "parked event", PARKED "NOT " NAMED("p") " LIMIT 1", false,
+          "its name is too long to look for: waits for its next try" },
+};
+
+/* @ret is as long as @sql and eleven characters for each '#'. */
+static void put_number(char *ret, const char *sql, int32_t generation)
+{
+        for (; *sql; sql++)
+                if (*sql == '#')
+                        ret += sprintf(ret, "%" PRId32, generation);
+                else
+                        *ret++ = *sql;
+        *ret = '\0';
+}
+
+static int ask(struct weir_pg *pg, const struct need *need, int32_t generation, int64_t sent_ms,
+               struct weir_claim_needed *ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        const struct weir_value sent = weir_int8(sent_ms);
+        char sql[1024];
+        int r;
+
+        assert(strlen(need->sql) + 12 < sizeof sql);
+        put_number(sql, need->sql, generation);
+        r = weir_pg_query(pg, sql, &sent, need->sent, &rows, reterr);
+        if (r < 0 || weir_pg_rows_count(rows) == 0)
+                return r;
+        ret->reason = need->reason;
+        snprintf(ret->text, sizeof ret->text, "%s %s of worker %s: %s", need->what,
+                 weir_pg_rows_text(rows, 0, 0).ptr, weir_pg_rows_text(rows, 0, 1).ptr, need->why);
+        return 1;
+}
+
+int weir_claim_need(struct weir_pg *pg, int32_t generation, int64_t sent_ms,
+                    struct weir_claim_needed *ret, struct weir_error *reterr)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < WEIR_COUNT_OF(needs); i++)
+                r = ask(pg, &needs[i], generation, sent_ms, ret, reterr);
+        return r;
+}

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+/* store/claims and side/keeping: a generation goes when nothing needs it, without anybody noticing */
+#include "store_fixture.h"
+
+#include "conf/conf.h"
+#include "event/key.h"
+#include "kafka/cluster.h"
+#include "side/janitor.h"
+#include "side/keeping.h"
+#include "store/apply.h"
+#include "store/claims.h"
+
+enum { KEYS = 20, HOUR_MS = 3600000 };
+
+static struct weir_pg *pg;
+static struct weir_position position;
+
+static void set_up(void)
+{
+        static int partition;
+
+        pg = fixture_connect();
+        OK(weir_position_take(pg, "w", "t", partition++, "me", &position, reterr));
+        if (position.next_offset < 0)
+                OK(weir_position_begin(pg, &position, 0, reterr));
+}
+
+static void tear_down(void)
+{
+        weir_pg_close(pg);
+}
+
+static struct weir_key key_of(const char *source, const char *id)
+{
+        const struct weir_event event = { .source = { source, strlen(source) },
+                                          .id = { id, strlen(id) } };
+        struct weir_key key;
+
+        ck_assert_int_eq(weir_key_of((struct weir_view){ "w", 1 }, &event, &key), 0);
+        return key;
+}
+
+/* How many of events /s first.. were fresh. */
+static size_t claim(unsigned first, size_t count)
+{
+        static struct weir_key keys[KEYS];
+        static int64_t offsets[KEYS];
+        static bool fresh[KEYS];
+        struct weir_apply apply = { .position = &position,
+                                    .first_offset = position.next_offset,
+                                    .next_offset = position.next_offset + 1,
+                                    .record_count = 1,
+                                    .event_count = (uint32_t)count,
+                                    .keys = keys,
+                                    .offsets = offsets,
+                                    .key_count = count };
+        size_t fresh_count = 0;
+
+        for (size_t i = 0; i < count; i++) {
+                char id[24];
+
+                snprintf(id, sizeof id, "e-%zu", first + i);
+                keys[i] = key_of("/s", id);
+                offsets[i] = position.next_offset;
+        }
+        OK(weir_apply_begin(pg, &apply, fresh, reterr));
+        OK(weir_pg_commit(pg, reterr));
+        position.next_offset++;
+        for (size_t i = 0; i < count; i++)
+                fresh_count += fresh[i];
+        return fresh_count;
+}
+
+static int32_t newest(void)
+{
+        return (int32_t)fixture_int(pg, "SELECT max(generation) FROM weir.claim_generation");
+}
+
+static int32_t next(void)
+{
+        int32_t generation = 0;
+
+        OK(weir_claim_switch(pg, WEIR_CLAIM_PATIENCE_MS, &generation, reterr));
+        return generation;
+}
+
+static struct weir_claim_fate judge(const struct weir_keeping *keeping, int32_t number)
+{
+        struct weir_claim_generation *list = NULL;
+        struct weir_claim_fate fate = { .reason = NULL };
+        size_t count = 0;
+
+        OK(weir_claims_list(pg, false, &list, &count, reterr));
+        for (size_t i = 0; i < count; i++)
+                if (list[i].number == number)
+                        OK(weir_keeping_judge(keeping, pg, &list[i], &fate, reterr));
+        free(list);
+        ck_assert_ptr_nonnull(fate.reason);
+        return fate;
+}
+
+static void is_kept(const struct weir_keeping *keeping, int32_t number, const char *reason,
+                    const char *text)
+{
+        struct weir_claim_fate fate = judge(keeping, number);
+
+        ck_assert_str_eq(fate.reason, reason);
+        ck_assert_int_eq(fate.may_go, *reason == '\0');
+        ck_assert_msg(strstr(fate.text, text) != NULL, "'%s' in: %s", text, fate.text);
+}
+
+/* A generation that was closed so long ago. */
+static void let_age(int32_t number, int hours)
+{
+        char sql[160];
+
+        snprintf(sql, sizeof sql,
+                 "UPDATE weir.claim_generation SET since = since - interval '%d h'"
+                 " WHERE generation <= %d",
+                 hours, number + 1);
+        OK(weir_pg_run(pg, sql, reterr));
+}
+
+static int64_t letter(const char *state, const char *source, const char *id)
+{
+        return fixture_int(
+                pg,
+                "INSERT INTO weir.dead_letter (position, worker, topic, partition,"
+                " \"offset\", header_names, header_values, class, reason, text, attempts,"
+                " plugin_version, source, event_id, state, first_failed_at, marked_at)"
+                " VALUES (%d, 'w', 't', 0, 0, '{}', '{}', 'reject', 'handler', '', 1, '1',"
+                " %s, %s, '%s', now(), now()) RETURNING id",
+                position.id, source, id, state);
+}
+
+START_TEST(a_key_is_the_same_in_sql)
+{
+        static const char *const names[][2] = { { "/s", "1" },
+                                                { "", "x" },
+                                                { "urn:\xc3\xbc", "\xe2\x82\xac'\\" },
+                                                { "a", "bc" },
+                                                { "ab", "c" } };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(names); i++) {
+                const struct weir_key key = key_of(names[i][0], names[i][1]);
+                const struct weir_value params[] = { weir_text_z("w"), weir_text_z(names[i][0]),
+                                                     weir_text_z(names[i][1]),
+                                                     weir_uuid(key.bytes) };
+                struct weir_pg_rows *rows = NULL;
+
+                OK(weir_pg_query(pg,
+                                 "SELECT (weir.claim_key($1::text, $2::text, $3::text) ="
+                                 " $4::uuid)::int4",
+                                 params, 4, &rows, reterr));
+                ck_assert_int_eq(weir_pg_rows_int(rows, 0, 0, 0), 1);
+                weir_pg_rows_free(rows);
+        }
+}
+END_TEST
+
+START_TEST(what_was_dropped_is_forgotten_and_nothing_else)
+{
+        int32_t first = newest(), second;
+
+        ck_assert_uint_eq(claim(0, KEYS), KEYS);
+        second = next();
+        ck_assert_uint_eq(claim(100, KEYS), KEYS);
+        next();
+        ck_assert_uint_eq(claim(0, KEYS) + claim(100, KEYS), 0);
+        OK(weir_claim_drop(pg, first, WEIR_CLAIM_PATIENCE_MS, reterr));
+        ck_assert_uint_eq(claim(100, KEYS), 0); /* with a statement that knew it */
+        ck_assert_uint_eq(claim(0, KEYS), KEYS);
+        ck_assert_uint_eq(claim(0, KEYS), 0);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim WHERE generation = %d",
+                                     first),
+                         0);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim_%d", first), KEYS);
+        OK(weir_claim_sweep(pg, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT (to_regclass('weir.claim_%d') IS NULL)::int",
+                                     first),
+                         1);
+        ck_assert_int_eq(fixture_int(pg, "SELECT (to_regclass('weir.claim_%d') IS NULL)::int",
+                                     second),
+                         0);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.claim_dropped WHERE"
+                                     " generation = %d AND until > since AND dropped_by ="
+                                     " session_user",
+                                     first),
+                         1);
+}
+END_TEST
+
+START_TEST(CL1_the_newest_and_what_is_not_there_cannot_be_dropped)
+{
+        struct weir_error error = { .code = 0 };
+
+        ck_assert_int_eq(weir_claim_drop(pg, newest(), 100, &error), WEIR_ESQL);
+        ck_assert_ptr_nonnull(strstr(error.text, "is the newest"));
+        ck_assert_int_eq(weir_claim_drop(pg, newest() + 7, 100, &error), WEIR_ESQL);
+        ck_assert_ptr_nonnull(strstr(error.text, "there is no generation"));
+        ck_assert(weir_pg_idle(pg));
+}
+END_TEST
+
+/* A claimer is open: the drop gives up, in tries, between which others claim; then it comes through. */
+START_TEST(CL2_a_drop_waits_for_an_open_claimer_and_nobody_for_a_reader)
+{
+        struct weir_pg *other = fixture_connect(), *reader = fixture_connect();
+        struct weir_error error = { .code = 0 };
+        int32_t first = newest();
+
+        ck_assert_uint_eq(claim(200, KEYS), KEYS);
+        next();
+        OK(weir_pg_begin(reader, reterr));
+        fixture_int(reader, "SELECT count(*) FROM weir.claim_%d", first); /* as a dump does */
+        OK(weir_pg_begin(other, reterr));
+        fixture_int(other, "SELECT 1 FROM pg_advisory_xact_lock_shared(2003134834, 1)");
+        ck_assert_int_eq(weir_claim_drop(pg, first, 40, &error), WEIR_ESQL);
+        ck_assert_str_eq(error.sqlstate, "55P03");
+        ck_assert_uint_eq(claim(200, KEYS), 0); /* nothing of it stayed locked */
+        OK(weir_pg_commit(other, reterr));
+        OK(weir_claim_drop(pg, first, WEIR_CLAIM_PATIENCE_MS, reterr));
+        ck_assert_uint_eq(claim(200, KEYS), KEYS);
+        ck_assert_int_eq(weir_claim_sweep(pg, &error), WEIR_ESQL); /* the table is read */
+        ck_assert_str_eq(error.sqlstate, "55P03");
+        ck_assert_uint_eq(claim(300, KEYS), KEYS);
+        weir_pg_rollback(reader);
+        OK(weir_claim_sweep(pg, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT (to_regclass('weir.claim_%d') IS NULL)::int",
+                                     first),
+                         1);
+        weir_pg_close(other);
+        weir_pg_close(reader);
+}
+END_TEST
+
+static void *claim_aside(void *result)
+{
+        *(size_t *)result = claim(250, KEYS);
+        return NULL;
+}
+
+/* 1. a connection reads the set  2. its oldest is dropped, table and all  3. it makes a statement of what it has read. */
+START_TEST(a_generation_that_goes_while_a_statement_is_made_for_it_is_a_stale_set)
+{
+        struct weir_pg *other = fixture_connect(), *holder = fixture_connect();
+        int64_t backend = fixture_backend(pg);
+        int32_t first = newest();
+        size_t fresh_count = 0;
+        pthread_t thread;
+        char sql[100];
+
+        ck_assert_int_gt(fixture_int(other, "SELECT weir.claim_switch()"), 0);
+        snprintf(sql, sizeof sql, "BEGIN; LOCK TABLE weir.claim_%d", first);
+        OK(weir_pg_run(holder, sql, reterr));
+        pthread_create(&thread, NULL, claim_aside, &fresh_count);
+        fixture_until_waiting(other, backend);
+        OK(weir_claim_drop(other, first, WEIR_CLAIM_PATIENCE_MS, reterr));
+        snprintf(sql, sizeof sql, "DROP TABLE weir.claim_%d; COMMIT", first);
+        OK(weir_pg_run(holder, sql, reterr));
+        pthread_join(thread, NULL);
+        ck_assert_uint_eq(fresh_count, KEYS);
+        weir_pg_close(other);
+        weir_pg_close(holder);
+}
+END_TEST
+
+/* A set that names a table which is not there, and never comes, is an error with its name. */
+START_TEST(a_generation_without_a_table_is_named)
+{
+        struct weir_apply apply = { .position = &position,
+                                    .first_offset = position.next_offset,
+                                    .next_offset = position.next_offset };
+        struct weir_error error = { .code = 0 };
+
+        OK(weir_pg_run(pg, "INSERT INTO weir.claim_generation VALUES (0, '2020-01-01')", reterr));
+        ck_assert_int_eq(weir_apply_begin(pg, &apply, NULL, &error), WEIR_ESQL);
+        ck_assert_ptr_nonnull(strstr(error.text, "\"weir.claim_0\" does not exist"));
+        OK(weir_pg_run(pg, "DELETE FROM weir.claim_generation WHERE generation = 0", reterr));
+}
+END_TEST
+
+START_TEST(KP1_time_keeps_a_generation_and_the_longest_log)
+{
+        struct weir_keeping keeping = { .retention_ms = 10 * HOUR_MS };
+        int32_t first = newest();
+
+        is_kept(&keeping, first, "newest", "claims go there");
+        next();
+        is_kept(&keeping, first, "retention", "claims.retention");
+        ck_assert_int_gt(judge(&keeping, first).left_ms, 9 * HOUR_MS);
+        let_age(first, 11);
+        is_kept(&keeping, first, "", "");
+        keeping.log_ms = 20 * HOUR_MS;
+        snprintf(keeping.topic, sizeof keeping.topic, "orders");
+        is_kept(&keeping, first, "topic", "topic orders keeps records for 20h");
+        ck_assert_int_le(judge(&keeping, first).left_ms, 9 * HOUR_MS);
+        keeping.log_ms = -1;
+        is_kept(&keeping, first, "topic", "of any age");
+        ck_assert_int_eq(judge(&keeping, first).left_ms, -1);
+        keeping.log_ms = 0;
+        keeping.retention_ms = 0;
+        is_kept(&keeping, first, "retention", "for ever");
+}
+END_TEST
+
+START_TEST(CL3_a_letter_needs_the_generation_of_its_duplicate_and_no_other)
+{
+        static const struct {
+                const char *state, *reason;
+        } states[] = { { "kept", "dead_letter" }, { "requeue", "dead_letter" },
+                       { "sent", "dead_letter" }, { "applied", "" },
+                       { "duplicate", "" },       { "dropped", "" } };
+        struct weir_keeping keeping = { .retention_ms = HOUR_MS };
+        int32_t first = newest(), second;
+        int64_t id, other;
+
+        claim(400, KEYS); /* e-400 is applied: a duplicate of what died */
+        second = next();
+        claim(500, KEYS);
+        next();
+        let_age(second, 2);
+        other = letter("kept", "'/s'", "'never-came-again'");
+        is_kept(&keeping, first, "", "");
+        for (size_t i = 0; i < WEIR_COUNT_OF(states); i++) {
+                char sql[100];
+
+                id = letter(states[i].state, "'/s'", "'e-400'");
+                is_kept(&keeping, first, states[i].reason, *states[i].reason ? "dead letter" : "");
+                is_kept(&keeping, second, "", "");
+                snprintf(sql, sizeof sql, "DELETE FROM weir.dead_letter WHERE id = %lld",
+                         (long long)id);
+                OK(weir_pg_run(pg, sql, reterr));
+        }
+        id = letter("sent", "'/s'", "'e-400'");
+        OK(weir_pg_run(pg, "UPDATE weir.dead_letter SET marked_at = now() - interval '2 h'",
+                       reterr));
+        is_kept(&keeping, first, "", "");
+        (void)id;
+        (void)other;
+        OK(weir_pg_run(pg, "TRUNCATE weir.dead_letter", reterr));
+}
+END_TEST
+
+START_TEST(CL3_a_letter_without_a_name_needs_all_while_it_is_marked)
+{
+        struct weir_keeping keeping = { .retention_ms = HOUR_MS };
+        int32_t first = newest();
+
+        claim(600, KEYS);
+        next();
+        let_age(first, 2);
+        letter("kept", "NULL", "NULL");
+        is_kept(&keeping, first, "", "");
+        letter("requeue", "NULL", "NULL");
+        is_kept(&keeping, first, "dead_letter", "is any event");
+        OK(weir_pg_run(pg, "TRUNCATE weir.dead_letter", reterr));
+        letter("requeue", "repeat('x', 4093)", "'e-600'"); /* was cut, perhaps */
+        is_kept(&keeping, first, "dead_letter", "is any event");
+        OK(weir_pg_run(pg, "UPDATE weir.dead_letter SET class = 'deliver'", reterr));
+        is_kept(&keeping, first, "", "");
+        OK(weir_pg_run(pg, "TRUNCATE weir.dead_letter", reterr));
+}
+END_TEST
+
+START_TEST(CL3_a_parked_event_needs_the_generation_of_its_duplicate)
+{
+        struct weir_keeping keeping = { .retention_ms = HOUR_MS };
+        int32_t first = newest(), second;
+        char sql[400];
+
+        claim(700, KEYS);
+        second = next();
+        claim(800, KEYS);
+        next();
+        let_age(second, 2);
+        snprintf(
+                sql, sizeof sql,
+                "INSERT INTO weir.parked (position, topic, partition, \"offset\", item,"
+                " header_names, header_values, source, event_id, attempts, reason, text,"
+                " next_try_at) VALUES (%d, 't', 0, 1, 0, '{}', '{}', '/s', 'e-805', 1, '', '', now())",
+                position.id);
+        OK(weir_pg_run(pg, sql, reterr));
+        is_kept(&keeping, first, "", "");
+        is_kept(&keeping, second, "parked", "parked event");
+        OK(weir_pg_run(pg, "TRUNCATE weir.parked", reterr));
+        is_kept(&keeping, second, "", "");
+}
+END_TEST
+
+START_TEST(JA1_a_longer_log_makes_longer_periods)
+{
+        const struct weir_conf conf = { .claims_period_ms = HOUR_MS,
+                                        .claims_retention_ms = 2 * HOUR_MS };
+        struct weir_keeping keeping;
+
+        weir_keeping_by_conf(&conf, &keeping);
+        ck_assert_int_eq(weir_keeping_period_ms(&conf, &keeping), HOUR_MS);
+        keeping.log_ms = 140 * (int64_t)HOUR_MS;
+        ck_assert_int_eq(weir_keeping_period_ms(&conf, &keeping), 10 * HOUR_MS);
+        keeping.log_ms = -1;
+        ck_assert_int_eq(weir_keeping_period_ms(&conf, &keeping), -1);
+}
+END_TEST
+
+/* A role that may claim and not switch: nothing is changed, and what is missing has a name. */
+START_TEST(a_role_without_the_right_is_told_which)
+{
+        char sql[600], grant[400];
+
+        ck_assert_int_eq(weir_keeping_may(pg, grant, NULL), 0);
+        snprintf(sql, sizeof sql,
+                 "CREATE ROLE %s_small; GRANT USAGE ON SCHEMA weir TO %s_small;"
+                 " SET ROLE %s_small",
+                 fixture.name, fixture.name, fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+        ck_assert_int_eq(weir_keeping_may(pg, grant, NULL), 1);
+        ck_assert_ptr_nonnull(strstr(grant,
+                                     "GRANT EXECUTE ON FUNCTION weir.claim_drop(integer,integer), "
+                                     "weir.claim_sweep(), weir.claim_switch(integer) TO "));
+        OK(weir_pg_run(pg, "RESET ROLE", reterr));
+        OK(weir_pg_run(pg, grant, reterr));
+        snprintf(sql, sizeof sql, "SET ROLE %s_small", fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+        ck_assert_int_eq(weir_keeping_may(pg, grant, NULL), 0);
+        ck_assert_int_gt(next(), 0); /* by the owner's rights */
+        snprintf(sql, sizeof sql, "RESET ROLE; DROP OWNED BY %s_small; DROP ROLE %s_small",
+                 fixture.name, fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+}
+END_TEST
+
+START_TEST(who_may_switch_may_drop_after_the_migration)
+{
+        struct weir_migrations set;
+        char sql[300];
+
+        OK(weir_migrations_read("weir", fixture_migrations(), &set, reterr));
+        OK(weir_schema_down(pg, &set, 1, 1, false, NULL, reterr));
+        snprintf(sql, sizeof sql,
+                 "CREATE ROLE %s_old; GRANT EXECUTE ON FUNCTION weir.claim_switch() TO %s_old",
+                 fixture.name, fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+        ck_assert_int_gt(fixture_int(pg, "SELECT weir.claim_switch()"), 0); /* that of before */
+        OK(weir_schema_up(pg, &set, 1, false, NULL, reterr));
+        ck_assert_int_eq(
+                fixture_int(pg,
+                            "SELECT (has_function_privilege('%s_old', 'weir.claim_drop(int4,"
+                            " int4)', 'EXECUTE') AND has_function_privilege('%s_old',"
+                            " 'weir.claim_sweep()', 'EXECUTE') AND NOT"
+                            " has_function_privilege('%s_old', 'weir.claim_change(int4, int4,"
+                            " int4)', 'EXECUTE'))::int",
+                            fixture.name, fixture.name, fixture.name),
+                1);
+        weir_migrations_fini(&set);
+        snprintf(sql, sizeof sql, "DROP OWNED BY %s_old; DROP ROLE %s_old", fixture.name,
+                 fixture.name);
+        OK(weir_pg_run(pg, sql, reterr));
+}
+END_TEST
+
+#define JANITORS                                                                                   \
+        "SELECT count(*) %s FROM pg_stat_activity WHERE application_name = 'weir janitor'"         \
+        " AND datname = current_database()"
+
+/* A look has begun after now, and has ended. */
+static void until_it_looked(void)
+{
+        fixture_until(pg, JANITORS, "> 0");
+        fixture_until(pg, JANITORS, "= 0");
+}
+
+static void janitor_until(const struct weir_conf *conf, const char *condition)
+{
+        struct weir_janitor *janitor = NULL;
+
+        OK(weir_janitor_start(conf, &janitor, reterr));
+        fixture_until(pg, "%s", condition);
+        weir_janitor_free(janitor);
+}
+
+START_TEST(JA1_at_the_bound_the_newest_goes_on)
+{
+        const char *topics[] = { "t" };
+        struct weir_devbroker *broker = NULL;
+        struct weir_janitor *janitor = NULL;
+        struct weir_conf conf = { .store_url = fixture.url,
+                                  .claims_period_ms = 1000,
+                                  .claims_retention_ms = 10 * (int64_t)HOUR_MS };
+        int32_t first = newest();
+        char condition[100];
+        int64_t count;
+
+        OK(weir_devbroker_start(topics, 1, 1, &broker, reterr));
+        conf.kafka_brokers = weir_devbroker_address(broker);
+        claim(1000, KEYS);
+        let_age(first, 10000);
+        snprintf(condition, sizeof condition,
+                 "SELECT max(generation) > %d FROM weir.claim_generation", first);
+        janitor_until(&conf, condition);
+        ck_assert_int_eq(newest(), first + 1); /* which is empty: it is not followed, however old */
+        while ((count = fixture_int(pg, "SELECT count(*) FROM weir.claim_generation")) <
+               WEIR_CLAIM_LIVE_MAX)
+                next();
+        claim(2000, KEYS);
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.claim_generation SET since = now() - interval '9 h'"
+                       " + generation * interval '1 s'",
+                       reterr));
+        OK(weir_janitor_start(&conf, &janitor, reterr));
+        until_it_looked();
+        weir_janitor_free(janitor);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.claim_generation"), count);
+        /* One goes, and there is room. */
+        OK(weir_pg_run(pg,
+                       "UPDATE weir.claim_generation SET since = since - interval '2 h' WHERE"
+                       " generation <= (SELECT min(generation) + 1 FROM weir.claim_generation)",
+                       reterr));
+        janitor_until(&conf, "SELECT count(*) > 0 FROM weir.claim_dropped d JOIN"
+                             " weir.claim_generation g ON g.generation > d.generation");
+        weir_devbroker_stop(broker);
+}
+END_TEST
+
+/* KP2: the cluster is away. Claims are old enough, and stay. */
+START_TEST(KP2_no_answer_keeps_everything)
+{
+        struct weir_conf_worker worker = { .topics = (const char *[]){ "t" }, .topic_count = 1 };
+        const struct weir_conf conf = { .store_url = fixture.url,
+                                        .kafka_brokers = "127.0.0.1:1",
+                                        .workers = &worker,
+                                        .worker_count = 1,
+                                        .claims_period_ms = 1000,
+                                        .claims_retention_ms = 1000 };
+        struct weir_janitor *janitor = NULL;
+        struct weir_keeping keeping;
+        struct weir_error error = { .code = 0 };
+        int32_t first = newest();
+
+        claim(900, KEYS);
+        next();
+        let_age(first, 1);
+        ck_assert_int_lt(weir_keeping_ask(&conf, pg, NULL, 200, &keeping, &error), 0);
+        OK(weir_janitor_start(&conf, &janitor, reterr));
+        until_it_looked();
+        weir_janitor_free(janitor);
+        ck_assert_uint_eq(claim(900, KEYS), 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("claims");
+        TCase *tcase = tcase_create("claims");
+
+        fixture_start("claims", true);
+        tcase_set_timeout(tcase, 60);
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, a_key_is_the_same_in_sql);
+        tcase_add_test(tcase, what_was_dropped_is_forgotten_and_nothing_else);
+        tcase_add_test(tcase, CL1_the_newest_and_what_is_not_there_cannot_be_dropped);
+        tcase_add_test(tcase, CL2_a_drop_waits_for_an_open_claimer_and_nobody_for_a_reader);
+        tcase_add_test(tcase,
+                       a_generation_that_goes_while_a_statement_is_made_for_it_is_a_stale_set);
+        tcase_add_test(tcase, a_generation_without_a_table_is_named);
+        tcase_add_test(tcase, KP1_time_keeps_a_generation_and_the_longest_log);
+        tcase_add_test(tcase, CL3_a_letter_needs_the_generation_of_its_duplicate_and_no_other);
+        tcase_add_test(tcase, CL3_a_letter_without_a_name_needs_all_while_it_is_marked);
+        tcase_add_test(tcase, CL3_a_parked_event_needs_the_generation_of_its_duplicate);
+        tcase_add_test(tcase, JA1_a_longer_log_makes_longer_periods);
+        tcase_add_test(tcase, a_role_without_the_right_is_told_which);
+        tcase_add_test(tcase, who_may_switch_may_drop_after_the_migration);
+        tcase_add_test(tcase, JA1_at_the_bound_the_newest_goes_on);
+        tcase_add_test(tcase, KP2_no_answer_keeps_everything);
+        suite_add_tcase(suite, tcase);
+        return fixture_end(suite);
+}
