@@ -92,8 +92,8 @@ struct weir_conf {
         const char *store_url;
         const char *store_password; /* from file or environment, NULL = none; never print */
         uint32_t store_connections;
-        int64_t claims_period_ms;    /* a generation of claims is written for so long */
-        int64_t claims_retention_ms; /* … and kept for so long afterwards; 0 = for ever */
+        int64_t claims_period_ms;     /* a generation of claims is written for so long */
+        int64_t claims_retention_ms;  /* … and kept for so long afterwards; 0 = for ever */
         uint64_t memory_budget_bytes; /* of a worker process: fetched ahead and in hand */
         uint64_t memory_queue_bytes;  /* fetched ahead, per lane at most */
         uint64_t memory_limit_bytes;  /* of a worker process; 0 = chosen by the machine's memory */
