@@ -59,6 +59,11 @@ static bool is_cooperative(rd_kafka_conf_t *conf)
                strstr(value, "cooperative") != NULL;
 }
 
+static uint32_t partitions_of(const struct weir_consumer_conf *conf)
+{
+        return conf->place_count ? (uint32_t)conf->place_count : conf->partitions;
+}
+
 static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
                      rd_kafka_conf_t **ret, struct weir_error *reterr)
 {
@@ -66,6 +71,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                                                     "group.protocol");
         /* KIP-848: the broker owns these three; setting them is an error from 2.10 on. */
         bool classic = !protocol || strcmp(protocol, "consumer") != 0;
+        bool placed = conf->place_count > 0;
         char queue_text[24], count_text[24], portion_text[24], response_text[24];
         struct weir_room room;
         const struct weir_client_setting defaults[] = {
@@ -73,9 +79,9 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "session.timeout.ms", classic ? "15000" : NULL, false },
                 { "heartbeat.interval.ms", classic ? "1000" : NULL, false },
                 { "partition.assignment.strategy",
-                  !classic                                ? NULL
-                  : rd_kafka_version() < WEIR_KAFKA_2_6_1 ? "range"
-                                                          : "cooperative-sticky",
+                  !classic                                          ? NULL
+                  : placed || rd_kafka_version() < WEIR_KAFKA_2_6_1 ? "range"
+                                                                    : "cooperative-sticky",
                   false },
                 { "max.poll.interval.ms", "300000", false },
                 /* A request that waits for a coordinator that was killed waits so long (seen: the default minute),
@@ -94,7 +100,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "bootstrap.servers", conf->brokers, false },
                 { "group.id", conf->group, false },
                 { "group.instance.id", conf->instance_id, false },
-                { "enable.auto.commit", "true", false },
+                { "enable.auto.commit", placed ? "false" : "true", false },
                 { "enable.auto.offset.store", "false", false },
                 { "auto.offset.reset", "error", false },
                 { "enable.partition.eof", "false", false },
@@ -109,7 +115,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         };
 
         weir_room_divide(conf->queue_bytes ? conf->queue_bytes : DEFAULT_QUEUE_BYTES,
-                         conf->fetch_bytes, conf->partitions, &room);
+                         conf->fetch_bytes, partitions_of(conf), &room);
         snprintf(queue_text, sizeof queue_text, "%" PRIu64, room.queue_bytes / 1024);
         snprintf(count_text, sizeof count_text, "%" PRIu64, room.message_count);
         snprintf(portion_text, sizeof portion_text, "%" PRIu64, room.portion_bytes);
@@ -125,7 +131,10 @@ static int name_topics(struct weir_consumer *consumer, const struct weir_consume
         consumer->topics = rd_kafka_topic_partition_list_new((int)conf->topic_count);
         if (!consumer->topics)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "subscription of group %s", conf->group);
-        for (size_t i = 0; i < conf->topic_count; i++)
+        for (size_t i = 0; i < conf->place_count; i++)
+                rd_kafka_topic_partition_list_add(consumer->topics, conf->places[i].topic,
+                                                  conf->places[i].partition);
+        for (size_t i = 0; i < conf->topic_count && !consumer->placed; i++)
                 rd_kafka_topic_partition_list_add(consumer->topics, conf->topics[i],
                                                   RD_KAFKA_PARTITION_UA);
         return 0;
@@ -187,7 +196,7 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         consumer->context = conf->context;
         consumer->drain_us = conf->drain_ms * 1000;
         consumer->fetch_bytes = conf->fetch_bytes;
-        consumer->room_for = conf->partitions;
+        consumer->room_for = partitions_of(conf);
         if (!consumer->client_id)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "consumer of group %s", conf->group);
         r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
@@ -198,7 +207,8 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
                 return r;
         rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
                                                   RD_KAFKA_EVENT_OFFSET_COMMIT);
-        consumer->cooperative = is_cooperative(rk_conf);
+        consumer->placed = conf->place_count > 0;
+        consumer->cooperative = !consumer->placed && is_cooperative(rk_conf);
         r = weir_client_open(RD_KAFKA_CONSUMER, &rk_conf, &consumer->rk, reterr);
         if (r < 0)
                 return r;
@@ -207,7 +217,8 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         if (!consumer->queue)
                 return weir_fail(reterr, WEIR_EKAFKA, 0, "group %s: no queue", conf->group);
         r = name_topics(consumer, conf, reterr);
-        if (r == 0 && (!conf->fetch_bytes || conf->partitions)) /* else when they are counted */
+        if (r == 0 && !consumer->placed &&
+            (!conf->fetch_bytes || conf->partitions)) /* else when they are counted */
                 r = subscribe(consumer, reterr);
         if (r < 0)
                 return r;
@@ -270,6 +281,8 @@ int weir_consumer_serve(struct weir_consumer *consumer, int timeout_ms, struct w
         int wait_ms = timeout_ms < POLL_LIMIT_MS ? timeout_ms : POLL_LIMIT_MS;
 
         WEIR_ON(WEIR_ROLE_POLL);
+        if (consumer->placed && consumer->topics)
+                weir_rebalance_place(consumer);
         if (consumer->topics && weir_room_check(consumer, weir_clock_us()) == 0 &&
             subscribe(consumer, reterr) < 0)
                 return reterr->code;
@@ -365,6 +378,13 @@ static void begin_leave(struct weir_consumer *consumer)
         weir_group_step(&consumer->group, WEIR_GROUP_ON_FATAL);
 }
 
+/* There is no group to be left, and nobody to wait for but lanes. */
+static void displace(struct weir_consumer *consumer, int64_t deadline_us)
+{
+        weir_rebalance_drain(consumer, NULL, false, true, deadline_us);
+        weir_group_step(&consumer->group, WEIR_GROUP_ON_LEFT);
+}
+
 /* Wait until no lane is inside and no record is out. */
 static bool settle(struct weir_consumer *consumer, int64_t deadline_us)
 {
@@ -395,8 +415,12 @@ int weir_consumer_close(struct weir_consumer *consumer, int64_t deadline_us)
         WEIR_ON(WEIR_ROLE_POLL);
         if (!rk)
                 return 0;
-        if (weir_group_step(&consumer->group, WEIR_GROUP_ON_CLOSE) == WEIR_GROUP_DO_LEAVE)
-                begin_leave(consumer);
+        if (weir_group_step(&consumer->group, WEIR_GROUP_ON_CLOSE) == WEIR_GROUP_DO_LEAVE) {
+                if (consumer->placed)
+                        displace(consumer, deadline_us);
+                else
+                        begin_leave(consumer);
+        }
         atomic_store(&consumer->joined, false);
         if (!leave(consumer, deadline_us)) {
                 /* The commit or the coordinator does not answer. Lanes were told before. */

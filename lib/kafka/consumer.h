@@ -58,6 +58,11 @@ struct weir_consumer_events {
                         bool lost, int64_t deadline_us);
 };
 
+struct weir_consumer_place {
+        const char *topic;
+        int32_t partition;
+};
+
 struct weir_consumer_conf {
         const char *brokers, *group, *client_id;
         const char *instance_id; /* group.instance.id; NULL = as the properties say */
@@ -65,6 +70,10 @@ struct weir_consumer_conf {
         size_t property_count;
         const char *const *topics;
         size_t topic_count;
+        /* Instead of topics: these partitions, for as long as it lives. No group is joined and no offset committed; the
+         * group's name is only the one that the library wants, so it needs no other right than its members. */
+        const struct weir_consumer_place *places;
+        size_t place_count;
         uint64_t queue_bytes; /* fetched ahead per partition, at most */
         uint64_t fetch_bytes; /* … of all partitions together; 0 = no bound */
         uint32_t partitions;  /* to divide it among; 0: to be counted, see weir_consumer_serve() */

@@ -91,12 +91,14 @@ struct weir_consumer {
         void *context;
         int64_t drain_us;
         bool cooperative;
-        uint64_t fetch_bytes;                    /* 0 = no bound */
-        uint32_t room_for;                       /* partitions that the queues were made for */
-        uint32_t outgrown;                       /* @poll  there are so many instead; 0 = not */
-        int64_t ask_due_us;                      /* @poll  how many there are */
-        rd_kafka_topic_partition_list_t *topics; /* @poll  to be subscribed to; NULL = they are */
-        bool unsettled; /* an assign was made; the next one waits for its stops */
+        bool placed;          /* its partitions were given to it, by no group */
+        uint64_t fetch_bytes; /* 0 = no bound */
+        uint32_t room_for;    /* partitions that the queues were made for */
+        uint32_t outgrown;    /* @poll  there are so many instead; 0 = not */
+        int64_t ask_due_us;   /* @poll  how many there are */
+        rd_kafka_topic_partition_list_t
+                *topics; /* @poll  to be subscribed to, or placed; NULL = they are */
+        bool unsettled;  /* an assign was made; the next one waits for its stops */
 
         rd_kafka_t *rk; /* until close; lanes reach it between enter and leave only  */
         pthread_mutex_t mutex;
@@ -193,6 +195,8 @@ bool weir_partition_strip(struct weir_partition *partition);
 /* Do what the table says to a rebalance event and answer it. No drain goes past @limit_us. */
 void weir_rebalance_answer(struct weir_consumer *consumer, rd_kafka_event_t *event,
                            int64_t limit_us);
+/* The partitions that were given to a consumer without a group begin, once. */
+void weir_rebalance_place(struct weir_consumer *consumer);
 /* Call lanes back, bounded; then answer. @list NULL = everything. @answer false: the client is
  * dead and hears no answer. */
 void weir_rebalance_drain(struct weir_consumer *consumer,

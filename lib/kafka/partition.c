@@ -269,9 +269,10 @@ static bool store_locked(struct weir_partition *partition, int64_t next_offset)
         return err != RD_KAFKA_RESP_ERR__STATE && element->err != RD_KAFKA_RESP_ERR__STATE;
 }
 
+/* Of a consumer without a group there is nothing to be told. */
 void weir_partition_store(struct weir_partition *partition, int64_t next_offset)
 {
-        if (!weir_partition_enter(partition))
+        if (partition->consumer->placed || !weir_partition_enter(partition))
                 return;
         pthread_mutex_lock(&partition->mutex);
         if (!partition->lost) {

@@ -93,6 +93,17 @@ static void start(struct weir_consumer *consumer, const rd_kafka_topic_partition
         }
 }
 
+void weir_rebalance_place(struct weir_consumer *consumer)
+{
+        rd_kafka_topic_partition_list_t *list = consumer->topics;
+
+        consumer->topics = NULL;
+        if (weir_group_step(&consumer->group, WEIR_GROUP_ON_ASSIGN) == WEIR_GROUP_DO_START)
+                start(consumer, list);
+        rd_kafka_topic_partition_list_destroy(list);
+        atomic_store(&consumer->joined, consumer->group == WEIR_GROUP_ASSIGNED);
+}
+
 void weir_rebalance_sweep(struct weir_consumer *consumer)
 {
         struct weir_partition **link = &consumer->parting;
