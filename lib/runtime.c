@@ -214,6 +214,23 @@ static int check_schema(struct weir_runtime *runtime, struct weir_pg *pg, struct
         return r;
 }
 
+static bool replays(const struct weir_runtime *runtime)
+{
+        return runtime->role.parts == WEIR_RUNTIME_REPLAY;
+}
+
+static uint64_t budget_bytes(const struct weir_runtime *runtime)
+{
+        return runtime->conf->memory_budget_bytes / (replays(runtime) ? 4 : 1);
+}
+
+static uint32_t connections(const struct weir_runtime *runtime)
+{
+        uint32_t all = runtime->conf->store_connections;
+
+        return replays(runtime) ? (all + 1) / 2 : all;
+}
+
 /* Half of the budget is for what is fetched ahead, which the client counts, for each member by itself. */
 static int open_setup(const struct weir_runtime *runtime, struct weir_setup *setup,
                       struct weir_error *reterr)
@@ -221,9 +238,10 @@ static int open_setup(const struct weir_runtime *runtime, struct weir_setup *set
         const struct weir_setup_share share = {
                 .pool = runtime->pool,
                 .budget = runtime->budget,
-                .fetch_bytes = runtime->conf->memory_budget_bytes / 2 / runtime->count,
+                .fetch_bytes = budget_bytes(runtime) / 2 / runtime->count,
                 .owner = runtime->owner,
                 .process = runtime->role.process,
+                .replaying = runtime->role.replaying,
         };
 
         return weir_setup_open(setup, &share, reterr);
@@ -257,10 +275,9 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
              i++) /* before anybody waits for PostgreSQL */
                 r = weir_setup_try(runtime->slots[i].setup, reterr);
         if (r == 0)
-                r = weir_budget_new(runtime->conf->memory_budget_bytes / 2, &runtime->budget,
-                                    reterr);
+                r = weir_budget_new(budget_bytes(runtime) / 2, &runtime->budget, reterr);
         if (r == 0)
-                r = weir_pool_new(&store, runtime->conf->store_connections, &runtime->pool, reterr);
+                r = weir_pool_new(&store, connections(runtime), &runtime->pool, reterr);
         if (r == 0)
                 r = wait_for_store(runtime, &pg, reterr);
         if (r == 0 && runtime->migrations_path)
@@ -269,7 +286,7 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                 weir_pool_release(runtime->pool, pg);
         for (size_t i = 0; r == 0 && i < runtime->count; i++)
                 r = open_slot(runtime, &runtime->slots[i], reterr);
-        if (r == 0 && runtime->role.parts != WEIR_RUNTIME_WORKERS)
+        if (r == 0 && runtime->role.parts != WEIR_RUNTIME_WORKERS && !replays(runtime))
                 r = weir_relay_start(runtime->conf, runtime->owner, &runtime->relay, reterr);
         if (r == 0 && runtime->relay)
                 r = start_janitor(runtime, reterr);

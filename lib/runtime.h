@@ -16,8 +16,15 @@ int weir_runtime_load_text(const char *path, const char *text, size_t size, stru
 
 /* What of it all runs in this process. */
 struct weir_runtime_role {
-        enum { WEIR_RUNTIME_ALL = 0, WEIR_RUNTIME_WORKERS, WEIR_RUNTIME_RELAY } parts;
+        /* REPLAY: one worker's, with half of store.connections and a quarter of memory.budget, beside the live ones */
+        enum {
+                WEIR_RUNTIME_ALL = 0,
+                WEIR_RUNTIME_WORKERS,
+                WEIR_RUNTIME_RELAY,
+                WEIR_RUNTIME_REPLAY
+        } parts;
         uint32_t process; /* which of its worker's processes this is, from 0 */
+        const struct weir_replaying *replaying; /* REPLAY; outlives the runtime */
 };
 
 /* Takes over @conf, also on failure. */

@@ -107,8 +107,9 @@ int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *sha
                                              .budget = share->budget,
                                              .fetch_bytes = share->fetch_bytes,
                                              .owner = share->owner,
+                                             .replaying = share->replaying,
                                              .users = &setup->users };
-        if (setup->worker->static_membership) {
+        if (setup->worker->static_membership && !share->replaying) {
                 name_instance(setup, share->process);
                 setup->env.instance = setup->instance;
         }

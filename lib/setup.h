@@ -45,7 +45,8 @@ struct weir_setup_share {
         struct weir_budget *budget; /* of the batches */
         uint64_t fetch_bytes;       /* of the fetch queues, for each worker */
         const char *owner;
-        uint32_t process; /* which of its worker's */
+        uint32_t process;                       /* which of its worker's */
+        const struct weir_replaying *replaying; /* NULL = ordinary consumption */
 };
 /* Open it, if that is not done, and fill @env. */
 int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *share,

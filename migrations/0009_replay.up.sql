@@ -1,6 +1,6 @@
 -- why       a replay is planned, bounded and resumed by what stands here; where it is stands in weir.position, under a
 --           worker called NAME@ID, with the same fence and trail as live consumption
--- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN without a default (no rewrite)
+-- lock      ACCESS EXCLUSIVE on weir.dead_letter for an ADD COLUMN with a constant default (no rewrite)
 -- duration  milliseconds
 -- old/new   safe with both: older programs do not know the tables and leave the new column alone
 CREATE TABLE weir.replay (
@@ -48,4 +48,5 @@ CREATE TABLE weir.replay_range (
 CREATE UNIQUE INDEX replay_range_position ON weir.replay_range (position) WHERE position <> live_position;
 
 -- In which epoch a letter's event failed, and is to be claimed when it is run again; NULL: in live consumption.
-ALTER TABLE weir.dead_letter ADD COLUMN epoch text;
+-- And whether what it emits is withheld then, as it was.
+ALTER TABLE weir.dead_letter ADD COLUMN epoch text, ADD COLUMN withhold bool NOT NULL DEFAULT false;

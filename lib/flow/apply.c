@@ -22,6 +22,7 @@
 #include "base/board.h"
 #include "base/failpoint.h"
 #include "flow/spare.h"
+#include "store/withheld.h"
 
 static int fault(struct weir_fault *ret, int outcome, uint32_t item)
 {
@@ -156,8 +157,10 @@ static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_ba
                 size_t first, size_t count, const struct weir_position *position,
                 struct weir_fault *ret)
 {
+        uint32_t withheld = weir_handler_tx_withheld(applier->tx);
         int r = 0;
 
+        applier->dead->withheld = 0;
         if (applier->claims.dead_count)
                 r = weir_dead_keep(applier->dead, pg, batch, first, count, position, &ret->error);
         if (r == 0 && applier->claims.parked_count)
@@ -166,6 +169,9 @@ static int keep(struct weir_applier *applier, struct weir_pg *pg, struct weir_ba
         if (r == 0)
                 r = weir_retry_pass(applier->retry, pg, position->id, ret->next_offset,
                                     &ret->error);
+        withheld += applier->dead->withheld;
+        if (r == 0 && withheld)
+                r = weir_withheld_add(pg, position->id, withheld, &ret->error);
         return r < 0 ? fault(ret, r, WEIR_NO_ITEM) : WEIR_APPLIED;
 }
 

@@ -37,7 +37,7 @@
 
 void weir_aside_init(struct weir_aside *aside)
 {
-        weir_rerun_init(&aside->rerun, aside->env->worker);
+        weir_rerun_init(&aside->rerun, aside->env->worker, aside->rules);
         aside->rerun.applier = aside->applier;
         aside->rerun.partition = aside->partition;
         weir_arena_init(&aside->arena, ARENA_BLOCK_BYTES);
@@ -167,7 +167,8 @@ static enum weir_rerun_step count(struct weir_aside *aside, struct weir_park_ent
         int r;
 
         WEIR_FAILPOINT("aside.failed");
-        if (!entry && last && aside->env->worker->on_dead == WEIR_DEAD_PUBLISH)
+        if (!entry && last && aside->env->worker->on_dead == WEIR_DEAD_PUBLISH &&
+            !aside->rerun.kept.withhold)
                 return weir_rerun_publish(&aside->rerun, position, &failure, fault);
         r = entry ? weir_parked_postpone(aside->pg, position, &parked, reason, text, &error)
                   : weir_deadletter_fail(aside->pg, position, &failure, &error);

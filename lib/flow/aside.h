@@ -26,6 +26,7 @@ struct weir_aside {
         struct weir_applier *applier; /* the lane's: handler, park and dead letters are shared */
         struct weir_share *share;
         struct weir_applied_counts *counts;
+        const struct weir_batch_rules *rules; /* NULL = ordinary consumption */
 
         struct weir_pg *pg; /* held within one call */
         struct weir_rerun rerun;

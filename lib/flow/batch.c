@@ -34,6 +34,17 @@ void weir_batch_init(struct weir_batch *batch, const char *worker, const struct 
                 batch->decoder.limits = *limits;
 }
 
+void weir_batch_set_rules(struct weir_batch *batch, const char *worker,
+                          const struct weir_batch_rules *rules)
+{
+        const char *space = rules ? rules->space : worker;
+
+        assert(batch->record_count == 0);
+        batch->worker = (struct weir_view){ space, strlen(space) };
+        batch->replay = rules ? rules->replay : NULL;
+        batch->filter = rules && !weir_filter_empty(rules->filter) ? rules->filter : NULL;
+}
+
 void weir_batch_fini(struct weir_batch *batch)
 {
         weir_batch_reset(batch);
@@ -104,7 +115,7 @@ static int take_event(void *context, const struct weir_event *event)
         item->event.headers = taking->record->headers;
         item->event.header_count = taking->record->header_count;
         item->event.attempt = 1;
-        item->event.replay = NULL;
+        item->event.replay = batch->replay;
         item->record = (uint32_t)batch->record_count;
         item->attempts = item->deaths = 0;
         item->death = NULL;
@@ -113,10 +124,9 @@ static int take_event(void *context, const struct weir_event *event)
         item->parked = WEIR_PARKED_NOT;
         item->klass = NULL;
         item->text = NULL;
-        if (weir_key_of(batch->worker, &item->event, &item->key) < 0)
-                return WEIR_ENOMEM;
+        item->left_out = batch->filter && !weir_filter_match(batch->filter, &item->event);
         batch->item_count++;
-        return 0;
+        return item->left_out ? 0 : weir_key_of(batch->worker, &item->event, &item->key);
 }
 
 static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
@@ -142,7 +152,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
                 return r;
         }
         entry->item_count = (uint32_t)(batch->item_count - entry->first_item);
-        if (r > 0) {
+        if (r > 0 && !batch->filter) { /* what it is nobody knows, so it is not what was meant */
                 entry->refusal = weir_arena_alloc(&batch->arena, sizeof refusal);
                 if (!entry->refusal)
                         return WEIR_ENOMEM;
@@ -295,6 +305,8 @@ int weir_claims_collect(struct weir_claims *claims, const struct weir_batch *bat
         for (size_t i = first; i < first + count; i++)
                 claims->dead_count += batch->records[i].refusal != NULL;
         for (uint32_t i = begin; i < end; i++) {
+                if (batch->items[i].left_out)
+                        continue;
                 if (batch->items[i].dead) {
                         claims->dead_count++;
                         continue;

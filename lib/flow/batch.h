@@ -9,6 +9,7 @@
  *  B2  a record has one outcome: its events (perhaps none), or a refusal.
  */
 #include "event/decode.h"
+#include "event/filter.h"
 #include "event/key.h"
 #include "kafka/consumer.h"
 
@@ -28,6 +29,7 @@ struct weir_item {
         const char *death;       /* the last one; owned by flow/retry */
         int64_t first_failed_us; /* wall clock; 0 = it did not */
         int64_t try_at_us;       /* weir_clock_us: not before; 0 = now */
+        bool left_out;           /* not meant by the filter: as if the record did not hold it */
         bool dead;               /* condemned: goes to the dead letters, not to the handler */
         int parked;              /* enum weir_parking */
         int64_t parked_id;       /* row of weir.parked, once it is written */
@@ -43,10 +45,20 @@ struct weir_batch_record {
         uint64_t key_hash;            /* see flow/park; 0 = no key, or not asked for yet */
 };
 
+/* What a replay makes of records; nothing of it is copied. */
+struct weir_batch_rules {
+        const char *space;  /* goes into every key, instead of the worker's name */
+        const char *replay; /* weir_event.replay */
+        const struct weir_filter *
+                filter; /* NULL = all events. With one, a record that cannot be decoded is passed */
+};
+
 struct weir_batch {
         struct weir_arena arena;
         struct weir_decoder decoder;
         struct weir_view worker; /* goes into every key */
+        const char *replay;      /* NULL in ordinary consumption */
+        const struct weir_filter *filter;
         struct weir_batch_record *records;
         size_t record_count, record_room;
         struct weir_item *items;
@@ -57,6 +69,9 @@ struct weir_batch {
 
 void weir_batch_init(struct weir_batch *batch, const char *worker, const struct weir_limits *limits,
                      bool accept_json_batch);
+/* Of an empty batch; NULL: ordinary consumption again, by @worker. */
+void weir_batch_set_rules(struct weir_batch *batch, const char *worker,
+                          const struct weir_batch_rules *rules);
 void weir_batch_fini(struct weir_batch *batch);
 /* Take the record (ownership from a return of 0 on) and decode it. < 0: WEIR_ENOMEM. */
 int weir_batch_add(struct weir_batch *batch, struct weir_record *record, struct weir_error *reterr);

@@ -184,9 +184,13 @@ static int keep_one(struct weir_dead *dead, struct weir_pg *pg,
         int64_t id = 0;
         int r = weir_deadletter_keep(pg, letter, &id, reterr);
 
-        return r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH
-                       ? r
-                       : add_message(dead, pg, letter, id, arena, reterr);
+        if (r < 0 || dead->worker->on_dead != WEIR_DEAD_PUBLISH || id == 0)
+                return r;
+        if (dead->withhold) {
+                dead->withheld++;
+                return 0;
+        }
+        return add_message(dead, pg, letter, id, arena, reterr);
 }
 
 static struct weir_deadletter letter_of(const struct weir_dead *dead,
@@ -194,7 +198,10 @@ static struct weir_deadletter letter_of(const struct weir_dead *dead,
                                         const struct weir_position *position)
 {
         return (struct weir_deadletter){
-                .position = position->id,
+                .position = dead->position ? dead->position : position->id,
+                .epoch = dead->epoch,
+                .withhold = dead->withhold,
+                .unless_kept = dead->replays,
                 .worker = dead->worker->name,
                 .topic = entry->record.topic,
                 .partition = entry->record.partition,

@@ -18,6 +18,11 @@ struct weir_dead {
         const struct weir_conf_worker *worker;
         const char *version;
         struct weir_outbox_writer *writer; /* made on first use */
+        /* of a replay: where its letters hang, in which claims they are to be run, and that nothing leaves */
+        int32_t position; /* 0 = where the lane's does */
+        const char *epoch;
+        bool replays, withhold;
+        uint32_t withheld; /* messages that did not leave, in the transaction in hand */
 };
 
 void weir_dead_fini(struct weir_dead *dead);

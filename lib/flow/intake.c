@@ -37,8 +37,17 @@ void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker 
         *intake = (struct weir_intake){ .worker = worker,
                                         .credit = { .budget = budget },
                                         .expected_bytes = weir_budget_total(budget) / 4,
-                                        .waker = waker };
+                                        .waker = waker,
+                                        .until_offset = INT64_MAX };
         weir_batch_init(&intake->batch, worker->name, NULL, worker->accept_json_batch);
+}
+
+void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
+                       int64_t until_offset)
+{
+        intake->rules = rules;
+        intake->until_offset = until_offset;
+        weir_batch_set_rules(&intake->batch, intake->worker->name, rules);
 }
 
 void weir_intake_fini(struct weir_intake *intake)
@@ -51,7 +60,7 @@ void weir_intake_restart(struct weir_intake *intake)
 {
         weir_intake_drop(intake);
         intake->identity_checked = intake->foreign_log = intake->adopted = false;
-        intake->idle = false;
+        intake->idle = intake->ended = false;
 }
 
 /* Nothing was handled yet, but this is the record that the position stands behind. */
@@ -118,6 +127,11 @@ static int take_one(struct weir_intake *intake, struct weir_partition *partition
 
         if (r <= 0)
                 return r;
+        if (record.offset >= intake->until_offset) { /* RP1 */
+                weir_record_release(&record);
+                intake->ended = true;
+                return 0;
+        }
         r = check_identity(intake, &record, position, reterr);
         if (r == 0) {
                 r = weir_batch_add(&intake->batch, &record, reterr);
@@ -167,7 +181,7 @@ static bool room(struct weir_intake *intake)
 {
         uint64_t bytes = weir_batch_cost(&intake->batch) + intake->expected_bytes;
 
-        if (full(intake))
+        if (full(intake) || intake->ended)
                 return false;
         return bytes <= intake->credit.bytes ||
                weir_credit_grow(&intake->credit, bytes + PIECE_BYTES) ||
@@ -188,7 +202,9 @@ static void learn(struct weir_intake *intake)
 static int begin(struct weir_intake *intake, struct weir_partition *partition,
                  const struct weir_position *position, struct weir_error *reterr)
 {
-        int r = weir_partition_await(partition, intake->hurried ? 0 : FIRST_WAIT_MS, reterr);
+        int r = intake->ended ? 0
+                              : weir_partition_await(partition, intake->hurried ? 0 : FIRST_WAIT_MS,
+                                                     reterr);
 
         intake->idle = r == 0 && !intake->hurried;
         if (r <= 0)
@@ -220,7 +236,7 @@ int weir_intake_collect(struct weir_intake *intake, struct weir_partition *parti
         linger_until_us = weir_clock_us() + intake->worker->batch_linger_us;
         while (room(intake)) {
                 r = take_one(intake, partition, position, 0, reterr);
-                if (r < 0)
+                if (r < 0 || intake->ended)
                         break;
                 if (r > 0)
                         continue;
@@ -261,6 +277,7 @@ void weir_intake_drop(struct weir_intake *intake)
                 weir_batch_fini(&intake->batch);
                 weir_batch_init(&intake->batch, intake->worker->name, NULL,
                                 intake->worker->accept_json_batch);
+                weir_batch_set_rules(&intake->batch, intake->worker->name, intake->rules);
         } else {
                 weir_batch_reset(&intake->batch);
         }

@@ -14,10 +14,13 @@
 struct weir_intake {
         struct weir_batch batch;
         const struct weir_conf_worker *worker;
-        struct weir_credit credit; /* for the batch in hand */
-        uint64_t expected_bytes;   /* the next record, judged by those before */
-        bool judged;               /* there were some */
-        struct weir_latch *waker;  /* of the lane: ends the waiting for room */
+        const struct weir_batch_rules *rules; /* NULL = ordinary consumption */
+        int64_t until_offset;                 /* RP1; INT64_MAX = there is no end */
+        bool ended;                           /* a record at or past it was seen */
+        struct weir_credit credit;            /* for the batch in hand */
+        uint64_t expected_bytes;              /* the next record, judged by those before */
+        bool judged;                          /* there were some */
+        struct weir_latch *waker;             /* of the lane: ends the waiting for room */
         bool hurried; /* set by the lane: it has something else to do, so it does not wait for a record */
         bool idle;
         bool identity_checked; /* the record before the position was compared, or cannot be */
@@ -29,6 +32,9 @@ struct weir_intake {
 /* @budget NULL = no bound but the batch's own. */
 void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker,
                       struct weir_budget *budget, struct weir_latch *waker);
+/* Before the first record: it is a replay's, and ends. */
+void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
+                       int64_t until_offset);
 void weir_intake_fini(struct weir_intake *intake);
 /* Fetching was started anew: the first record may be the one that proves the log's identity. */
 void weir_intake_restart(struct weir_intake *intake);

@@ -36,13 +36,15 @@
 #include "flow/anchor.h"
 #include "flow/intake.h"
 #include "flow/locate.h"
+#include "flow/pace.h"
 #include "flow/run.h"
 
 #define WAIT_FIRST_MS 100
 #define WAIT_MAX_MS 1000
 #define FENCED_WAIT_MS 5000
 #define HALTED_LOOK_MS 5000
-#define BROKEN_MAX 5 /* damage at one offset, tried so often, is no accident */
+#define REPLAYED_LOOK_MS 20 /* at what is parked, behind the end of the range */
+#define BROKEN_MAX 5        /* damage at one offset, tried so often, is no accident */
 
 struct weir_lane {
         atomic_int references;
@@ -95,6 +97,12 @@ static bool rest(struct weir_lane *lane, int64_t ms)
 
 /* ---- take --------------------------------------------------------------------------------- */
 
+static const char *position_worker(const struct weir_lane *lane)
+{
+        return lane->env->replaying ? lane->env->replaying->position_worker
+                                    : lane->env->worker->name;
+}
+
 static int take_once(struct weir_lane *lane, struct weir_error *reterr)
 {
         struct weir_pg *pg;
@@ -102,7 +110,7 @@ static int take_once(struct weir_lane *lane, struct weir_error *reterr)
 
         if (r < 0)
                 return r;
-        r = weir_position_take(pg, lane->env->worker->name, weir_partition_topic(lane->partition),
+        r = weir_position_take(pg, position_worker(lane), weir_partition_topic(lane->partition),
                                weir_partition_number(lane->partition), lane->env->owner,
                                &lane->position, reterr);
         if (r == 0)
@@ -152,6 +160,32 @@ static bool epoch_changed(struct weir_lane *lane)
 
 enum next { NEXT_TAKE, NEXT_LOCATE, NEXT_CONSUME, NEXT_STAND, NEXT_STOP };
 
+/* A replay's lane waits for no operator and takes nothing back: it says how it ended. */
+static enum next end_replay(struct weir_lane *lane, enum weir_replay_end how,
+                            const struct weir_error *why)
+{
+        struct weir_replay_range *range = lane->runner.range;
+
+        if (why)
+                range->error = *why;
+        range->end = how;
+        weir_log(why ? WEIR_LOG_ERROR : WEIR_LOG_INFO, "replay.range_ended", LANE_FIELDS(lane),
+                 LOG_I("replay", lane->env->replaying->id),
+                 LOG_I("offset", lane->position.next_offset), LOG_I("until", range->until_offset),
+                 LOG_S("how", how == WEIR_REPLAY_DONE     ? "done"
+                              : how == WEIR_REPLAY_FAILED ? "failed"
+                                                          : "taken by another process"),
+                 LOG_S("error", why ? why->text : ""));
+        return NEXT_STOP;
+}
+
+static bool replayed(const struct weir_lane *lane)
+{
+        return lane->runner.range &&
+               lane->position.next_offset >= lane->runner.range->until_offset &&
+               lane->runner.park.count == 0;
+}
+
 /* Only a new reason is logged. */
 static void halt(struct weir_lane *lane, const struct weir_error *why)
 {
@@ -169,6 +203,8 @@ static void halt(struct weir_lane *lane, const struct weir_error *why)
  * fits again. The state is checked quietly. */
 static enum next halted(struct weir_lane *lane, const struct weir_error *why)
 {
+        if (lane->runner.range)
+                return end_replay(lane, WEIR_REPLAY_FAILED, why);
         halt(lane, why);
         if (!rest(lane, HALTED_LOOK_MS))
                 return NEXT_STOP;
@@ -214,6 +250,8 @@ static enum next doubted(struct weir_lane *lane, const struct weir_error *why)
  * needed (a position, also the same one), or a start with something mended. */
 static enum next stand(struct weir_lane *lane)
 {
+        if (lane->runner.range)
+                return end_replay(lane, WEIR_REPLAY_FAILED, &lane->runner.halt);
         halt(lane, &lane->runner.halt);
         while (rest(lane, HALTED_LOOK_MS))
                 if (epoch_changed(lane)) {
@@ -260,6 +298,8 @@ static enum next fenced(struct weir_lane *lane)
         weir_log(WEIR_LOG_WARN, "lane.fenced", LANE_FIELDS(lane),
                  LOG_I("epoch", lane->position.epoch), LOG_I("offset", lane->position.next_offset),
                  LOG_S("action", "retry"));
+        if (lane->runner.range)
+                return end_replay(lane, WEIR_REPLAY_TAKEN, NULL);
         weir_partition_halt(lane->partition);
         /* Either the group tells us meanwhile that the partition is gone, or it is ours and was taken by a
          * member that did not know yet (or by an operator): then take it back. */
@@ -303,19 +343,31 @@ static enum next after(enum weir_run run)
         }
 }
 
+/* A replay has no hurry. False = stop. */
+static bool pace(struct weir_lane *lane)
+{
+        const struct weir_replaying *replaying = lane->env->replaying;
+
+        return !replaying || !replaying->pace ||
+               weir_pace_wait(replaying->pace, (uint32_t)weir_intake_count(&lane->intake),
+                              &lane->waker);
+}
+
 static enum weir_run run_batch(struct weir_lane *lane)
 {
         enum weir_run run = WEIR_RUN_DONE;
         bool idle = weir_intake_count(&lane->intake) == 0;
 
         if (!idle) {
+                if (!pace(lane))
+                        return WEIR_RUN_STOPPED;
                 run = weir_runner_run(&lane->runner, weir_intake_batch(&lane->intake),
                                       &lane->position);
                 if (run == WEIR_RUN_DONE) {
                         lane->broken_count = 0;
                         lane->halt_text[0] = '\0';
                 }
-        } else if (weir_intake_idle(&lane->intake)) {
+        } else if (weir_intake_idle(&lane->intake) || lane->intake.ended) {
                 run = weir_runner_pass_markers(&lane->runner, &lane->position);
         }
         return run == WEIR_RUN_DONE ? weir_runner_aside(&lane->runner, &lane->position, idle) : run;
@@ -328,6 +380,10 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 enum weir_run run = WEIR_RUN_DONE;
                 int r;
 
+                if (replayed(lane))
+                        return end_replay(lane, WEIR_REPLAY_DONE, NULL);
+                if (lane->intake.ended && !rest(lane, REPLAYED_LOOK_MS))
+                        return NEXT_STOP;
                 note_identity(lane);
                 weir_board_do(WEIR_BOARD_READS);
                 weir_board_log_end(weir_partition_end(lane->partition));
@@ -357,7 +413,9 @@ static enum next live_once(struct weir_lane *lane, enum next step)
                                       .abort = &lane->abort,
                                       .waker = &lane->waker,
                                       .stopping = stopping,
-                                      .context = lane };
+                                      .context = lane,
+                                      .replaying = lane->env->replaying,
+                                      .range = lane->runner.range };
         struct weir_error error;
         bool is_broken = false;
 
@@ -473,6 +531,9 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
                              stopping, lane, reterr) < 0)
                 goto fail;
         lane->runner.hold.credit = &lane->intake.credit;
+        if (lane->runner.range)
+                weir_intake_bound(&lane->intake, &lane->runner.rules,
+                                  lane->runner.range->until_offset);
         snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
         atomic_fetch_add(&running_count, 1);
         if (env->users)

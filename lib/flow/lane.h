@@ -19,6 +19,7 @@ struct weir_budget;
 struct weir_lane;
 struct weir_marks;
 struct weir_gate;
+struct weir_replaying;
 
 /* What all lanes of a worker share. Outlives them. */
 struct weir_lane_env {
@@ -30,7 +31,8 @@ struct weir_lane_env {
         const char *owner;          /* "host:pid", shown in weir.position */
         const char *instance;       /* group.instance.id; NULL = none */
         struct weir_marks *marks;   /* dead letters to be run again; NULL = nobody looks */
-        struct weir_gate *gate;     /* NULL = suspects need not be alone */
+        const struct weir_replaying *replaying; /* NULL = ordinary consumption */
+        struct weir_gate *gate;                 /* NULL = suspects need not be alone */
         atomic_int *users; /* counts the lanes that still look at all this; NULL = nobody does */
 };
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/withheld.h"
 
 #define ASK_TIMEOUT_MS 2000
 #define WAIT_FIRST_MS 100
@@ -80,6 +81,43 @@ static int begin(const struct weir_locate *locate, struct weir_position *positio
         return r;
 }
 
+/* The same for a replay, which has other ways out. 1 = fenced. */
+static int judge_replay(const struct weir_locate *locate, struct weir_position *position,
+                        const struct weir_log_range *range, struct weir_error *reterr)
+{
+        const struct weir_replay_range *mine = locate->range;
+        int64_t to = range->start_offset < mine->until_offset ? range->start_offset
+                                                              : mine->until_offset;
+        struct weir_pg *pg;
+        int r;
+
+        if (position->next_offset >= mine->until_offset)
+                return 0;
+        if (range->end_offset < mine->until_offset)
+                return weir_fail(
+                        reterr, WEIR_ELOG, 0,
+                        "%s/%d: log end %lld is before the end of the range %lld: the log was shortened or the "
+                        "topic recreated; a replay of what there is now must be planned anew",
+                        mine->topic, mine->partition, (long long)range->end_offset,
+                        (long long)mine->until_offset);
+        if (position->next_offset >= range->start_offset)
+                return 0;
+        if (!locate->replaying->skip_missing)
+                return weir_fail(
+                        reterr, WEIR_ELOG, 0,
+                        "%s/%d: log start %lld is past %lld: offsets %lld to %lld were deleted before they were "
+                        "replayed; to go on behind them: weir replay resume %lld --if-missing skip",
+                        mine->topic, mine->partition, (long long)range->start_offset,
+                        (long long)position->next_offset, (long long)position->next_offset,
+                        (long long)to - 1, (long long)locate->replaying->id);
+        r = weir_pool_acquire(locate->pool, locate->abort, &pg, reterr);
+        if (r < 0)
+                return r;
+        r = weir_withheld_pass(pg, position, to, reterr);
+        weir_pool_release(locate->pool, pg);
+        return r;
+}
+
 /* Earlier than the position, at the record that shows whose log it is. Where none is known, a little further back:
  * the offset before the position may be a marker or of an aborted transaction, and nothing that is ever seen. */
 static int64_t fetch_from(const struct weir_position *position, const struct weir_log_range *range)
@@ -109,8 +147,12 @@ static int look_once(const struct weir_locate *locate, struct weir_position *pos
                 *ret_fetch = fetch_from(position, &range);
                 return r;
         }
-        r = weir_locate_judge(locate->worker->name, weir_partition_topic(locate->partition),
-                              weir_partition_number(locate->partition), position, &range, reterr);
+        if (locate->replaying)
+                r = judge_replay(locate, position, &range, reterr);
+        else
+                r = weir_locate_judge(locate->worker->name, weir_partition_topic(locate->partition),
+                                      weir_partition_number(locate->partition), position, &range,
+                                      reterr);
         *ret_fetch = fetch_from(position, &range);
         return r;
 }

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "kafka/consumer.h"
 #include "store/pool.h"
+#include "flow/replaying.h"
 #include "store/position.h"
 
 struct weir_locate {
@@ -18,6 +19,8 @@ struct weir_locate {
         struct weir_latch *abort, *waker;
         int (*stopping)(void *context);
         void *context;
+        const struct weir_replaying *replaying; /* NULL = ordinary consumption */
+        const struct weir_replay_range *range;
 };
 
 enum weir_located {

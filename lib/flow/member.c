@@ -21,6 +21,7 @@
 #include "base/thread.h"
 #include "flow/gate.h"
 #include "flow/marks.h"
+#include "flow/replaying.h"
 
 #define SERVE_MS 500
 #define RELOAD_MS 20 /* while lanes go over: who is through is looked for so often */
@@ -164,13 +165,27 @@ static void on_revoked(void *context, struct weir_partition *const *partitions, 
 static const struct weir_consumer_events member_events = { .assigned = on_assigned,
                                                            .revoked = on_revoked };
 
+/* What is over already needs no lane. */
+static size_t place(const struct weir_replaying *replaying, struct weir_consumer_place *ret)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < replaying->range_count; i++)
+                if (replaying->ranges[i].end == WEIR_REPLAY_RUNS)
+                        ret[count++] = (struct weir_consumer_place){
+                                replaying->ranges[i].topic, replaying->ranges[i].partition
+                        };
+        return count;
+}
+
 /* @partitions 0: it is not known yet how many the topics have. */
 static int make_consumer(struct weir_member *member, uint32_t partitions,
                          struct weir_consumer **ret, struct weir_error *reterr)
 {
         const struct weir_lane_env *env = member->env;
         const struct weir_conf *conf = member->conf;
-        const struct weir_consumer_conf consumer = {
+        WEIR_FREE struct weir_consumer_place *places = NULL;
+        struct weir_consumer_conf consumer = {
                 .brokers = conf->kafka_brokers,
                 .group = env->worker->group,
                 .client_id = env->owner,
@@ -186,7 +201,20 @@ static int make_consumer(struct weir_member *member, uint32_t partitions,
                 .events = &member_events,
                 .context = member,
         };
-        int r = weir_consumer_new(&consumer, ret, reterr);
+        int r;
+
+        if (env->replaying) {
+                places = calloc(env->replaying->range_count + 1, sizeof *places);
+                if (!places)
+                        return weir_fail(reterr, WEIR_ENOMEM, 0, "worker %s", env->worker->name);
+                consumer.places = places;
+                consumer.place_count = place(env->replaying, places);
+                if (consumer.place_count == 0)
+                        return weir_fail(reterr, WEIR_EUSAGE, 0,
+                                         "replay %lld: nothing is left of it",
+                                         (long long)env->replaying->id);
+        }
+        r = weir_consumer_new(&consumer, ret, reterr);
 
         return r < 0 ? weir_error_prefix(reterr, "worker %s: ", env->worker->name) : 0;
 }
@@ -201,7 +229,7 @@ int weir_member_new(const struct weir_conf *conf, const struct weir_lane_env *en
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "worker %s", env->worker->name);
         member->conf = conf;
         member->own_env = *env;
-        member->own_env.marks = &member->marks;
+        member->own_env.marks = env->replaying ? NULL : &member->marks;
         weir_gate_init(&member->gate);
         member->own_env.gate = &member->gate;
         member->env = &member->own_env;
@@ -234,7 +262,7 @@ static void begin_reload(struct weir_member *member)
         member->reloads_since_us = weir_clock_us();
         pthread_mutex_lock(&member->mutex);
         member->own_env = member->next_env;
-        member->own_env.marks = &member->marks;
+        member->own_env.marks = member->own_env.replaying ? NULL : &member->marks;
         member->own_env.gate = &member->gate;
         member->conf = member->next_conf;
         pthread_mutex_unlock(&member->mutex);
@@ -334,12 +362,23 @@ static int remake(struct weir_member *member, struct weir_error *reterr)
         return 0;
 }
 
+/* A replay is over: every lane has come to its end. */
+static bool replayed(const struct weir_member *member)
+{
+        return member->env->replaying && weir_replaying_over(member->env->replaying) &&
+               wait_all(member->partitions, member->partition_count, 0);
+}
+
 /* Until it is told to stop. > 0: it could not leave the group, and had its time. */
 static int serve(struct weir_member *member, int64_t *ret_deadline_us, struct weir_error *reterr)
 {
         int r = 0;
 
         while (r == 0 && !told_to_stop(member, ret_deadline_us)) {
+                if (replayed(member)) {
+                        *ret_deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
+                        break;
+                }
                 if (told_to_reload(member))
                         reload(member);
                 r = weir_consumer_serve(member->consumer,

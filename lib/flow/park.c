@@ -213,7 +213,7 @@ static int mark_record(struct weir_park *park, struct weir_batch *batch,
         for (uint32_t i = entry->first_item; i < entry->first_item + entry->item_count; i++) {
                 struct weir_item *item = &batch->items[i];
 
-                if (item->dead)
+                if (item->dead || item->left_out)
                         continue;
                 if (item->parked != WEIR_PARKED_FAILED) {
                         item->parked = WEIR_PARKED_NOT;
@@ -274,7 +274,8 @@ static size_t followers(const struct weir_batch *batch, uint32_t index)
         size_t count = 0;
 
         for (uint32_t i = index + 1; i < entry->first_item + entry->item_count; i++)
-                count += !batch->items[i].dead && !batch->items[i].parked;
+                count += !batch->items[i].dead && !batch->items[i].parked &&
+                         !batch->items[i].left_out;
         return entry->key_hash ? count : 0;
 }
 

@@ -4,7 +4,13 @@
  */
 #include "flow/replaying.h"
 
+#include <stdio.h>
 #include <string.h>
+
+void weir_replaying_space(const char *worker, const char *epoch, char ret[WEIR_SPACE_BYTES])
+{
+        snprintf(ret, WEIR_SPACE_BYTES, "%s%s%s", worker, epoch ? "@" : "", epoch ? epoch : "");
+}
 
 struct weir_replay_range *weir_replaying_range(const struct weir_replaying *replaying,
                                                const char *topic, int32_t partition)

@@ -57,6 +57,10 @@ struct weir_replaying {
         size_t range_count;
 };
 
+/* The namespace of claims of @worker in @epoch; without one, the worker's own. No worker's name holds the sign. */
+enum { WEIR_SPACE_BYTES = 160 };
+void weir_replaying_space(const char *worker, const char *epoch, char ret[WEIR_SPACE_BYTES]);
+
 /* NULL = the replay does not have it. */
 struct weir_replay_range *weir_replaying_range(const struct weir_replaying *replaying,
                                                const char *topic, int32_t partition);

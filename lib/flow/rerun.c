@@ -23,10 +23,15 @@
 
 #include "base/failpoint.h"
 #include "flow/policy.h"
+#include "flow/replaying.h"
 #include "flow/suspect.h"
+#include "store/withheld.h"
 
-void weir_rerun_init(struct weir_rerun *rerun, const struct weir_conf_worker *worker)
+void weir_rerun_init(struct weir_rerun *rerun, const struct weir_conf_worker *worker,
+                     const struct weir_batch_rules *rules)
 {
+        rerun->worker = worker;
+        rerun->rules = rules;
         weir_batch_init(&rerun->batch, worker->name, NULL, worker->accept_json_batch);
 }
 
@@ -50,10 +55,14 @@ static int decode(struct weir_rerun *rerun, struct weir_error *reterr)
                 .headers = (struct weir_header *)kept->record.headers,
                 .header_count = kept->record.header_count,
         };
+        struct weir_batch_rules of_epoch = { rerun->space, kept->epoch.ptr, NULL };
         struct weir_batch *batch = &rerun->batch;
         int r;
 
         weir_batch_reset(batch);
+        weir_replaying_space(rerun->worker->name, kept->epoch.ptr, rerun->space);
+        weir_batch_set_rules(batch, rerun->worker->name,
+                             kept->epoch.ptr ? &of_epoch : rerun->rules);
         r = weir_batch_add(batch, &record, reterr);
         if (r < 0)
                 return r;
@@ -169,11 +178,18 @@ static enum weir_rerun_step commit(struct weir_rerun *rerun, int changed, struct
         return WEIR_RERUN_DONE;
 }
 
+/* A letter's word holds for its event, whoever runs it; what is parked is the lane's own. */
+static bool withholds(const struct weir_rerun *rerun)
+{
+        return rerun->parked ? rerun->applier->dead->withhold : rerun->kept.withhold;
+}
+
 enum weir_rerun_step weir_rerun_apply(struct weir_rerun *rerun,
                                       const struct weir_position *position, size_t *ret_fresh,
                                       struct weir_fault *fault)
 {
         struct weir_claims *claims = &rerun->claims;
+        uint32_t withheld;
         int r = weir_claims_collect(claims, &rerun->batch, 0, 1, &fault->error);
 
         if (r == 0)
@@ -183,12 +199,18 @@ enum weir_rerun_step weir_rerun_apply(struct weir_rerun *rerun,
         if (r < 0)
                 return fail(rerun, fault, r);
         weir_handler_tx_attach(rerun->applier->tx, rerun->pg, position->id);
+        weir_handler_tx_withhold(rerun->applier->tx, withholds(rerun));
         *ret_fresh = 0;
         r = handle(rerun, ret_fresh, fault);
+        weir_handler_tx_withhold(rerun->applier->tx, rerun->applier->dead->withhold);
+        withheld = weir_handler_tx_withheld(rerun->applier->tx);
         weir_handler_tx_detach(rerun->applier->tx);
         if (r != 0)
                 return fail(rerun, fault, r);
         fault->item = WEIR_NO_ITEM;
+        if (withheld &&
+            (r = weir_withheld_add(rerun->pg, position->id, withheld, &fault->error)) < 0)
+                return fail(rerun, fault, r);
         return commit(rerun, settle(rerun, *ret_fresh > 0, &fault->error), fault); /* Z1 */
 }
 

@@ -7,6 +7,7 @@
  * Lane thread only. What to do about a failure is aside.c's business.
  */
 #include "flow/apply.h"
+#include "flow/replaying.h"
 
 struct weir_rerun {
         struct weir_applier *applier; /* the lane's */
@@ -15,7 +16,10 @@ struct weir_rerun {
         struct weir_batch batch; /* the one record */
         struct weir_claims claims;
         struct weir_kept_event kept;
-        bool parked; /* a row of weir.parked; else of weir.dead_letter */
+        const struct weir_conf_worker *worker;
+        const struct weir_batch_rules *rules;
+        char space[WEIR_SPACE_BYTES]; /* of the letter's epoch */
+        bool parked;                  /* a row of weir.parked; else of weir.dead_letter */
 };
 
 enum weir_rerun_step {
@@ -25,7 +29,9 @@ enum weir_rerun_step {
         WEIR_RERUN_FENCED
 };
 
-void weir_rerun_init(struct weir_rerun *rerun, const struct weir_conf_worker *worker);
+/* @rules NULL = ordinary consumption. A letter of an epoch is run by the rules of that, whoever runs it. */
+void weir_rerun_init(struct weir_rerun *rerun, const struct weir_conf_worker *worker,
+                     const struct weir_batch_rules *rules);
 void weir_rerun_fini(struct weir_rerun *rerun);
 /* Decode what stands in ->kept. 1: it is no event (any more), @ret says why. < 0: WEIR_ENOMEM. */
 int weir_rerun_decode(struct weir_rerun *rerun, struct weir_fault *ret);

@@ -47,6 +47,15 @@ static bool all_allowed(void *context, const struct weir_batch *batch, size_t fi
         return weir_share_room(&runner->share, batch, first, count) == count;
 }
 
+static struct weir_replay_range *range_of(const struct weir_lane_env *env,
+                                          const struct weir_partition *partition)
+{
+        return env->replaying
+                       ? weir_replaying_range(env->replaying, weir_partition_topic(partition),
+                                              weir_partition_number(partition))
+                       : NULL;
+}
+
 int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env,
                      struct weir_partition *partition, struct weir_latch *abort,
                      struct weir_latch *waker, int (*stopping)(void *), void *context,
@@ -69,6 +78,17 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
         runner->applier.allowed_context = runner;
         runner->dead = (struct weir_dead){ .worker = env->worker,
                                            .version = runner->applier.version };
+        runner->range = range_of(env, partition);
+        if (env->replaying) {
+                runner->rules = (struct weir_batch_rules){ env->replaying->space,
+                                                           env->replaying->name,
+                                                           env->replaying->filter };
+                runner->dead.replays = true;
+                runner->dead.position = runner->range->live_position;
+                runner->dead.epoch = env->replaying->epoch;
+                runner->dead.withhold = !env->replaying->effects;
+                runner->applier.spare_never = true; /* what it undoes was counted as withheld */
+        }
         runner->aside = (struct weir_aside){ .env = env,
                                              .partition = partition,
                                              .abort = abort,
@@ -76,13 +96,17 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
                                              .context = context,
                                              .applier = &runner->applier,
                                              .share = &runner->share,
-                                             .counts = &runner->counts };
+                                             .counts = &runner->counts,
+                                             .rules = env->replaying ? &runner->rules : NULL };
         weir_aside_init(&runner->aside);
         weir_park_init(&runner->park, env->worker);
         if (weir_share_init(&runner->share, env->worker, reterr) < 0)
                 return WEIR_ENOMEM;
         runner->applier.tx = weir_handler_tx_new(env->handler, NULL);
-        return runner->applier.tx ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "transaction of a lane");
+        if (!runner->applier.tx)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "transaction of a lane");
+        weir_handler_tx_withhold(runner->applier.tx, runner->dead.withhold);
+        return 0;
 }
 
 void weir_runner_fini(struct weir_runner *runner)
@@ -104,6 +128,8 @@ void weir_runner_fini(struct weir_runner *runner)
 static enum weir_run passed(struct weir_runner *runner, const struct weir_position *position)
 {
         weir_board_moved(position->next_offset);
+        if (runner->range)
+                runner->range->next_offset = position->next_offset;
         weir_hold_resume(&runner->hold, position);
         runner->applier.blame = false;
         weir_partition_store(runner->partition, position->next_offset); /* I7 */
@@ -452,6 +478,8 @@ enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_p
         struct weir_error error;
         int r;
 
+        if (runner->range && seen > runner->range->until_offset) /* RP1 */
+                seen = runner->range->until_offset;
         if (seen <= position->next_offset)
                 return WEIR_RUN_DONE;
         r = weir_hold_connect(&runner->hold, &error);

@@ -8,6 +8,7 @@
  */
 #include "flow/aside.h"
 #include "flow/hold.h"
+#include "flow/replaying.h"
 
 struct weir_runner {
         const struct weir_lane_env *env;
@@ -20,7 +21,9 @@ struct weir_runner {
         struct weir_share share;
         struct weir_aside aside;
         struct weir_applied_counts counts;
-        struct weir_error halt; /* why, after WEIR_RUN_HALTED */
+        struct weir_error halt;          /* why, after WEIR_RUN_HALTED */
+        struct weir_batch_rules rules;   /* … and what goes with it */
+        struct weir_replay_range *range; /* NULL = ordinary consumption */
 };
 
 /* Points into itself: not to be moved afterwards. */

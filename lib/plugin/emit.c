@@ -96,8 +96,14 @@ static int add(struct weir_handler_tx *tx, struct weir_outbox_message *message,
                const struct weir_event *event, const struct weir_encoded *encoded,
                struct weir_error *error)
 {
-        int r = tx->outbox ? 0 : weir_outbox_writer_new(tx->pg, &tx->outbox, error);
+        int r;
 
+        if (tx->withhold) {
+                tx->withheld++;
+                tx->emitted++;
+                return 0;
+        }
+        r = tx->outbox ? 0 : weir_outbox_writer_new(tx->pg, &tx->outbox, error);
         message->body = encoded->value;
         message->headers = encoded->headers;
         message->header_count = encoded->header_count;

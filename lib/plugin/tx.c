@@ -477,7 +477,18 @@ void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg, int3
 {
         tx->pg = pg;
         tx->position = position;
+        tx->withheld = 0;
         tx->failed = false;
+}
+
+void weir_handler_tx_withhold(struct weir_handler_tx *tx, bool withhold)
+{
+        tx->withhold = withhold;
+}
+
+uint32_t weir_handler_tx_withheld(const struct weir_handler_tx *tx)
+{
+        return tx->withheld;
 }
 
 void weir_handler_tx_detach(struct weir_handler_tx *tx)

@@ -26,6 +26,10 @@ WEIR_DEFINE_FREEP(struct weir_handler_tx, weir_handler_tx_free)
 
 /* @position: weir.position.id of the events to come, 0 = none; stands beside what they emit. */
 void weir_handler_tx_attach(struct weir_handler_tx *tx, struct weir_pg *pg, int32_t position);
+/* From here on what handlers emit is checked and counted, and does not leave: a replay without effects. */
+void weir_handler_tx_withhold(struct weir_handler_tx *tx, bool withhold);
+/* How much that was since attach. */
+uint32_t weir_handler_tx_withheld(const struct weir_handler_tx *tx);
 /* Drop unsent rows, trees and results; detach. */
 void weir_handler_tx_detach(struct weir_handler_tx *tx);
 struct weir_tx *weir_handler_tx_public(struct weir_handler_tx *tx);

@@ -35,6 +35,8 @@ struct weir_handler_tx {
         size_t event_count;
         size_t event_hint; /* where the last event asked for was found */
         uint32_t emitted;  /* events that were handed to the outbox in this call */
+        bool withhold;     /* they are taken, and do not leave */
+        uint32_t withheld; /* of the transaction in hand */
         struct cJSON **trees;
         size_t tree_room;
         struct weir_pg_rows *rows;

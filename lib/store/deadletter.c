@@ -30,9 +30,13 @@ int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *lette
         static const char sql[] =
                 "INSERT INTO weir.dead_letter (position, worker, topic, partition, \"offset\","
                 " record_time, key, value, header_names, header_values, class, reason, text,"
-                " at_byte, attempts, plugin_version, source, event_id, first_failed_at, item, round)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-                " $17, $18, coalesce($19, now()), $20, $21) RETURNING id";
+                " at_byte, attempts, plugin_version, source, event_id, first_failed_at, item, round,"
+                " epoch, withhold)"
+                " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+                " $17, $18, coalesce($19, now()), $20, $21, $22, $23 > 0 WHERE $24 = 0 OR NOT EXISTS"
+                " (SELECT FROM weir.dead_letter d WHERE d.position = $1 AND d.\"offset\" = $5"
+                " AND (d.item = $20 OR d.item < 0) AND d.state IN ('kept', 'requeue')"
+                " AND d.class <> 'deliver' AND d.epoch IS NOT DISTINCT FROM $22) RETURNING id";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         const struct weir_kept_record record = { letter->record_time_ms, letter->key, letter->value,
                                                  letter->headers, letter->header_count };
@@ -57,6 +61,9 @@ int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *lette
         weir_row_time_us(&row, letter->first_failed_us, letter->first_failed_us == 0);
         weir_row_int4(&row, letter->item);
         weir_row_int4(&row, letter->round ? letter->round : 1);
+        weir_row_text(&row, letter->epoch);
+        weir_row_int4(&row, letter->withhold);
+        weir_row_int4(&row, letter->unless_kept);
         r = weir_row_query(&row, sql, &result, reterr);
         if (r < 0) {
                 weir_error_prefix(reterr, "dead letter of %s/%d offset %lld: ", letter->topic,
@@ -64,7 +71,7 @@ int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *lette
                 return r;
         }
         if (ret_id)
-                *ret_id = weir_row_get_int(result, 0, 0, 0);
+                *ret_id = PQntuples(result) ? weir_row_get_int(result, 0, 0, 0) : 0;
         return 0;
 }
 
@@ -144,7 +151,7 @@ int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *aren
 {
         static const char sql[] =
                 "SELECT \"offset\", item, attempts, round, class = 'decode' OR item < 0, first_failed_at,"
-                " record_time, key, value, header_names, header_values, deaths, death"
+                " record_time, key, value, header_names, header_values, deaths, death, epoch, withhold"
                 " FROM weir.dead_letter WHERE id = $1 AND state = 'requeue'";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_row row;
@@ -166,7 +173,10 @@ int weir_deadletter_read(struct weir_pg *pg, int64_t id, struct weir_arena *aren
                 .whole = weir_row_get_int(result, 0, 4, 0) != 0,
                 .deaths = (int32_t)weir_row_get_int(result, 0, 11, 0),
                 .first_failed_us = weir_row_get_time_us(result, 0, 5, 0),
+                .withhold = weir_row_get_int(result, 0, 14, 0) != 0,
         };
+        if (!weir_row_get_view(result, 0, 13, arena, &ret->epoch))
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter %lld", (long long)id);
         if (ret->deaths && !weir_row_get_view(result, 0, 12, arena, &ret->death))
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "dead letter %lld", (long long)id);
         return weir_row_get_record(result, 0, 6, arena, &ret->record, reterr);

@@ -32,9 +32,13 @@ struct weir_deadletter {
         int64_t first_failed_us;     /* wall clock; 0 = now */
         int32_t item;                /* which event of the record; in the table -1 = all of them */
         int32_t round;               /* 0 = 1 */
+        const char
+                *epoch; /* of the replay whose claims it failed to make; NULL = the worker's own */
+        bool withhold;  /* nothing that it emits leaves, also when it is run again */
+        bool unless_kept; /* a replay meets what failed before: it has its letter already */
 };
 
-/* Inside the open transaction. Headers are kept as bytes (name, value|null, in order). */
+/* Inside the open transaction. Headers are kept as bytes (name, value|null, in order). *ret_id 0: unless_kept, and it is. */
 int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *letter, int64_t *ret_id,
                          struct weir_error *reterr);
 static inline int weir_deadletter_insert(struct weir_pg *pg, const struct weir_deadletter *letter,

@@ -26,8 +26,11 @@ struct weir_kept_event {
         int32_t item;     /* which event of the record */
         int32_t attempts; /* calls of the handler that failed, of this round */
         int32_t round;
-        int32_t deaths;          /* of the process, while this ran */
-        struct weir_view death;  /* the last one; ptr NULL = none */
+        int32_t deaths;         /* of the process, while this ran */
+        struct weir_view death; /* the last one; ptr NULL = none */
+        struct weir_view
+                epoch; /* of the replay in whose claims it is to be run; ptr NULL = the worker's own */
+        bool withhold;           /* what it emits does not leave */
         bool whole;              /* the record was refused as a whole: all of its events */
         int64_t first_failed_us; /* wall clock; 0 = never */
         struct weir_kept_record record;

@@ -74,6 +74,12 @@ struct weir_handler_tx *weir_handler_tx_new(struct weir_handler *h, const struct
         (void)l;
         return (void *)&world;
 }
+void weir_handler_tx_withhold(struct weir_handler_tx *t, bool withhold)
+{
+        (void)t;
+        (void)withhold;
+}
+
 void weir_handler_tx_free(struct weir_handler_tx *tx)
 {
         (void)tx;
