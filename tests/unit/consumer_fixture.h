@@ -22,6 +22,7 @@
 #include "kafka/consumer.h"
 #include "kafka/devbroker.h"
 #include "kafka/producer.h"
+#include "wait_fixture.h"
 
 #define PARTITIONS 4
 #define PATIENCE_US 30000000LL

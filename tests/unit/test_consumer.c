@@ -137,14 +137,11 @@ END_TEST
 START_TEST(a_member_without_a_broker_says_so_and_closes)
 {
         struct weir_consumer_state state = { 0 };
-        int64_t deadline_us = weir_clock_us() + PATIENCE_US;
         struct rig rig;
 
         weir_devbroker_set_down(broker, true);
         rig_start(&rig, "g-none");
-        while (!state.error[0] && weir_clock_us() < deadline_us)
-                weir_consumer_state(rig.consumer, &state);
-        ck_assert_str_ne(state.error, "");
+        WAIT_UNTIL((weir_consumer_state(rig.consumer, &state), state.error[0]));
         ck_assert(!state.joined);
         rig_stop_polling(&rig);
         ck_assert_int_eq(weir_consumer_close(rig.consumer, weir_clock_us() + 3000000), 0);

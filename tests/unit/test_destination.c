@@ -178,17 +178,13 @@ START_TEST(consent_ends_with_a_refusal_or_when_an_operator_opens)
 }
 END_TEST
 
-/* A notice comes with the answer to some statement, soon; never is Check's timeout. */
+/* A notice comes with the answer to some statement, soon. */
 static int heard(void)
 {
         struct weir_error error = { 0 };
         int r = 0;
 
-        do {
-                usleep(1000);
-                fixture_int(pg, "SELECT 1");
-                r = weir_outbox_notified(pg, &error);
-        } while (r == 0);
+        WAIT_UNTIL((fixture_int(pg, "SELECT 1"), r = weir_outbox_notified(pg, &error)) != 0);
         return r;
 }
 
