@@ -95,6 +95,7 @@ START_TEST(everything_that_is_wrong_is_said_at_once_and_bounded)
         static const char options[] = "rules = (\n{ type = \"\"; to = [ \"a\" ]; },\n"
                                       "{ to = [ \"x\" ]; } );\nmatch = \"?\";";
         char many[8000] = "rules = (";
+        size_t used = strlen(many);
 
         refused_with(options, "n.cfg:7: options.rules.[0].type: is empty");
         refused_with(options, "; n.cfg:8: options.rules.[1].to.[0]: there is no sink x");
@@ -107,9 +108,10 @@ START_TEST(everything_that_is_wrong_is_said_at_once_and_bounded)
                 "; n.cfg:7: options.rules.[0].tpye: the plugin knows no such option; n.cfg:8: "
                 "options.mtach: the plugin knows no such option");
         for (int i = 0; i < 100; i++)
-                snprintf(many + strlen(many), 40, "%s{ type = \"\"; to = [ \"a\" ]; }",
-                         i ? "," : "");
-        strcat(many, ");");
+                used += (size_t)snprintf(many + used, sizeof many - used,
+                                         "%s{ type = \"\"; to = [ \"a\" ]; }", i ? "," : "");
+        ck_assert_uint_lt(used + strlen(");"), sizeof many);
+        snprintf(many + used, sizeof many - used, ");");
         refused_with(many, "more)");
         ck_assert_ptr_nonnull(
                 strstr(world.log, "notify.option n.cfg:6: options.rules.[99].type: is"));
