@@ -18,6 +18,51 @@ static void *switch_generation(void *arg)
         return NULL;
 }
 
+/* A claim that is open holds up a switch, and the switch a claim that was sent behind it. */
+struct race {
+        struct weir_pg *pg, *other;
+        struct batch *batch;
+        struct switcher switcher;
+        struct claimer late;
+};
+
+static void run_race(struct race *race, int32_t partition, unsigned first_key, unsigned late_key)
+{
+        int64_t switcher_backend, late_backend;
+
+        race->pg = fixture_connect();
+        race->other = fixture_connect();
+        race->switcher = (struct switcher){ .pg = fixture_connect() };
+        race->late = (struct claimer){ .pg = fixture_connect() };
+        switcher_backend = fixture_backend(race->switcher.pg);
+        late_backend = fixture_backend(race->late.pg);
+        race->batch = batch_of(race->pg, partition, first_key, KEYS);
+        race->late.batch = batch_of(race->late.pg, partition + 1, late_key, KEYS);
+        ck_assert_int_eq(apply(race->late.pg, race->late.batch),
+                         0); /* so that it knows the generations of now */
+        weir_pg_rollback(race->late.pg);
+        ck_assert_int_eq(apply(race->pg, race->batch), 0);
+        pthread_create(&race->switcher.thread, NULL, switch_generation, &race->switcher);
+        fixture_until_waiting(race->other, switcher_backend);
+        pthread_create(&race->late.thread, NULL, claim, &race->late);
+        fixture_until_waiting(race->other, late_backend);
+        OK(weir_pg_commit(race->pg, reterr));
+        pthread_join(race->switcher.thread, NULL);
+        ck_assert_msg(race->switcher.result == 0, "%s", race->switcher.error.text);
+        pthread_join(race->late.thread, NULL);
+        ck_assert_msg(race->late.result == 0, "%s", race->late.error.text);
+}
+
+static void end_race(struct race *race)
+{
+        free(race->batch);
+        free(race->late.batch);
+        weir_pg_close(race->pg);
+        weir_pg_close(race->switcher.pg);
+        weir_pg_close(race->late.pg);
+        weir_pg_close(race->other);
+}
+
 START_TEST(a_key_is_unique_across_generations)
 {
         struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
@@ -53,80 +98,37 @@ END_TEST
 
 START_TEST(a_switch_waits_for_the_open_claimer_and_holds_up_the_next)
 {
-        struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
-        struct batch *batch = batch_of(pg, 21, 6000, KEYS);
-        struct switcher switcher = { .pg = fixture_connect() };
-        struct claimer late = { .pg = fixture_connect() };
-        int64_t switcher_backend = fixture_backend(switcher.pg),
-                late_backend = fixture_backend(late.pg);
+        struct race race;
+        struct claimer *late = &race.late;
 
-        late.batch = batch_of(late.pg, 22, 6000, KEYS);
-        ck_assert_int_eq(apply(late.pg, late.batch),
-                         0); /* so that it knows the generations of now */
-        weir_pg_rollback(late.pg);
-        ck_assert_int_eq(apply(pg, batch), 0);
-        pthread_create(&switcher.thread, NULL, switch_generation, &switcher);
-        fixture_until_waiting(other, switcher_backend);
-        pthread_create(&late.thread, NULL, claim, &late);
-        fixture_until_waiting(other, late_backend);
-        OK(weir_pg_commit(pg, reterr));
-        pthread_join(switcher.thread, NULL);
-        ck_assert_msg(switcher.result == 0, "%s", switcher.error.text);
-        pthread_join(late.thread, NULL);
-        ck_assert_msg(late.result == 0, "%s", late.error.text);
+        run_race(&race, 21, 6000, 6000);
         /* It was sent with the old statement, behind the switch. Its fence saw the new version only if
          * each statement of the pipeline took its own snapshot; otherwise it would have claimed in the
          * old generation. */
-        ck_assert_uint_eq(fresh_count(late.batch), 0);
-        late.batch->keys[0] = key_of(6100);
-        advance(late.batch);
-        ck_assert_int_eq(apply(late.pg, late.batch), 0);
-        OK(weir_pg_commit(late.pg, reterr));
-        ck_assert_int_eq(fixture_int(other, "SELECT count(*) FROM weir.claim_%d",
-                                     switcher.generation),
+        ck_assert_uint_eq(fresh_count(late->batch), 0);
+        late->batch->keys[0] = key_of(6100);
+        advance(late->batch);
+        ck_assert_int_eq(apply(late->pg, late->batch), 0);
+        OK(weir_pg_commit(late->pg, reterr));
+        ck_assert_int_eq(fixture_int(race.other, "SELECT count(*) FROM weir.claim_%d",
+                                     race.switcher.generation),
                          1);
-        free(batch);
-        free(late.batch);
-        weir_pg_close(pg);
-        weir_pg_close(switcher.pg);
-        weir_pg_close(late.pg);
-        weir_pg_close(other);
+        end_race(&race);
 }
 END_TEST
 
 /* Same race, with keys that are new: where do they land? */
 START_TEST(a_claim_sent_before_a_switch_lands_in_the_new_generation)
 {
-        struct weir_pg *pg = fixture_connect(), *other = fixture_connect();
-        struct batch *batch = batch_of(pg, 23, 6500, KEYS);
-        struct switcher switcher = { .pg = fixture_connect() };
-        struct claimer late = { .pg = fixture_connect() };
-        int64_t switcher_backend = fixture_backend(switcher.pg),
-                late_backend = fixture_backend(late.pg);
+        struct race race;
 
-        late.batch = batch_of(late.pg, 24, 6600, KEYS);
-        ck_assert_int_eq(apply(late.pg, late.batch), 0);
-        weir_pg_rollback(late.pg);
-        ck_assert_int_eq(apply(pg, batch), 0);
-        pthread_create(&switcher.thread, NULL, switch_generation, &switcher);
-        fixture_until_waiting(other, switcher_backend);
-        pthread_create(&late.thread, NULL, claim, &late);
-        fixture_until_waiting(other, late_backend);
-        OK(weir_pg_commit(pg, reterr));
-        pthread_join(switcher.thread, NULL);
-        pthread_join(late.thread, NULL);
-        ck_assert_msg(late.result == 0, "%s", late.error.text);
-        ck_assert_uint_eq(fresh_count(late.batch), KEYS);
-        ck_assert_int_eq(fixture_int(other,
+        run_race(&race, 23, 6500, 6600);
+        ck_assert_uint_eq(fresh_count(race.late.batch), KEYS);
+        ck_assert_int_eq(fixture_int(race.other,
                                      "SELECT count(*) FROM weir.claim_%d WHERE position = %d",
-                                     switcher.generation, late.batch->position.id),
+                                     race.switcher.generation, race.late.batch->position.id),
                          KEYS);
-        free(batch);
-        free(late.batch);
-        weir_pg_close(pg);
-        weir_pg_close(switcher.pg);
-        weir_pg_close(late.pg);
-        weir_pg_close(other);
+        end_race(&race);
 }
 END_TEST
 

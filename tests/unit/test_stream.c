@@ -78,6 +78,19 @@ START_TEST(a_look_passes_over_a_destination_in_one_step)
 }
 END_TEST
 
+/* Two sessions that want the same streams. */
+static struct weir_pg *a, *b;
+static int64_t owner_a, owner_b;
+
+static void two_sessions(void)
+{
+        a = fixture_connect();
+        b = fixture_connect();
+        OK(weir_stream_session(a, NULL, 0, &owner_a, reterr));
+        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        ck_assert_int_ne(owner_a, owner_b);
+}
+
 static bool lease_one(struct weir_pg *session, int64_t owner, size_t which)
 {
         bool ours = false;
@@ -88,13 +101,9 @@ static bool lease_one(struct weir_pg *session, int64_t owner, size_t which)
 
 START_TEST(a_stream_has_one_owner_while_its_session_lives)
 {
-        struct weir_pg *a = fixture_connect(), *b = fixture_connect();
-        int64_t owner_a, owner_b;
         bool ours[2];
 
-        OK(weir_stream_session(a, NULL, 0, &owner_a, reterr));
-        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
-        ck_assert_int_ne(owner_a, owner_b);
+        two_sessions();
         OK(weir_stream_lease(a, owner_a, both, 2, ours, reterr));
         ck_assert(ours[0] && ours[1]);
         ck_assert(!lease_one(b, owner_b, 0));
@@ -116,34 +125,28 @@ END_TEST
 
 START_TEST(a_release_by_a_former_owner_changes_nothing)
 {
-        struct weir_pg *b = fixture_connect();
-        int64_t owner, owner_b;
-
-        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
-        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        two_sessions();
         ck_assert(lease_one(b, owner_b, 0));
-        OK(weir_stream_release(pg, owner, both, 2, reterr));
-        ck_assert(!lease_one(pg, owner, 0));
+        OK(weir_stream_release(a, owner_a, both, 2, reterr));
+        ck_assert(!lease_one(a, owner_a, 0));
+        weir_pg_close(a);
         weir_pg_close(b);
 }
 END_TEST
 
 START_TEST(two_that_ask_at_once_never_both_get_it)
 {
-        struct weir_pg *b = fixture_connect();
-        int64_t owner, owner_b;
-
-        OK(weir_stream_session(pg, NULL, 0, &owner, reterr));
-        OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
+        two_sessions();
         ck_assert(lease_one(b, owner_b, 0));
         OK(weir_stream_release(b, owner_b, both, 1, reterr));
         /* b is in the middle: it has locked the row and not written yet */
         OK(weir_pg_begin(b, reterr));
         OK(weir_pg_run(b, "SELECT FROM weir.outbox_stream FOR UPDATE", reterr));
-        ck_assert(!lease_one(pg, owner, 0));
+        ck_assert(!lease_one(a, owner_a, 0));
         OK(weir_pg_run(b, "UPDATE weir.outbox_stream SET owner = 1", reterr));
         OK(weir_pg_commit(b, reterr));
-        ck_assert(lease_one(pg, owner, 0)); /* 1 is nobody */
+        ck_assert(lease_one(a, owner_a, 0)); /* 1 is nobody */
+        weir_pg_close(a);
         weir_pg_close(b);
 }
 END_TEST
@@ -160,11 +163,11 @@ START_TEST(only_who_knows_a_sink_counts_for_it)
 {
         static const char *const sinks[] = { "hook" };
         const struct weir_stream hook = { "hook", 's', 1 };
-        struct weir_pg *b = fixture_connect();
-        int64_t owner, owner_b;
+        int64_t owner;
         char text[256] = "";
         bool ours[2];
 
+        b = fixture_connect();
         OK(weir_stream_session(pg, sinks, 1, &owner, reterr));
         OK(weir_stream_session(b, NULL, 0, &owner_b, reterr));
         OK(weir_stream_lease(pg, owner, both, 2, ours, reterr));
