@@ -19,6 +19,11 @@
 #define WORKER_KEYS "name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ];"
 #define WORKERS "workers = ( { " WORKER_KEYS " } );\n"
 #define MINIMAL KAFKA STORE WORKERS
+#define TOP(more) MINIMAL more "\n"
+#define WORKER(more) KAFKA STORE "workers = ( { " WORKER_KEYS " " more " } );\n"
+#define PROPERTIES(list) STORE WORKERS "kafka = { brokers = \"b\"; properties = [ " list " ]; };\n"
+#define SECRETS(list) STORE WORKERS "kafka = { brokers = \"b\"; secrets = ( " list " ); };\n"
+#define CANARY "hunter2canary" /* a secret: found in no message */
 
 /* The outcome of one reading. */
 struct reading {

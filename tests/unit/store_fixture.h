@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "store/schema.h"
 #include "store/wire.h"
+#include "wait_fixture.h"
 
 static struct {
         char server[1024]; /* url of the server's own database */
@@ -217,19 +218,15 @@ static inline int64_t fixture_backend(struct weir_pg *pg)
 __attribute__((format(printf, 2, 3))) static inline void fixture_until(struct weir_pg *pg,
                                                                        const char *format, ...)
 {
-        int64_t deadline_us = weir_clock_us() + 20 * 1000000;
+        int64_t deadline_us = wait_deadline_us();
         char sql[1024];
         va_list ap;
 
         va_start(ap, format);
         vsnprintf(sql, sizeof sql, format, ap);
         va_end(ap);
-        while (fixture_int(pg, "SELECT (%s)::int", sql) != 1) {
-                struct timespec pause = { 0, 2000000 };
-
-                ck_assert_msg(weir_clock_us() < deadline_us, "not within 20 s: %s", sql);
-                nanosleep(&pause, NULL);
-        }
+        while (fixture_int(pg, "SELECT (%s)::int", sql) != 1)
+                ck_assert_msg(wait_more(deadline_us), "not within 20 s: %s", sql);
 }
 
 /* Wait until the backend of another connection waits for a lock. */

@@ -3,29 +3,7 @@
 #include <pthread.h>
 
 #include "store/attempt.h"
-#include "store_fixture.h"
-
-static struct weir_pg *pg;
-static struct weir_position position;
-static struct weir_arena arena;
-
-static void setup(void)
-{
-        static int count;
-        char topic[32];
-
-        pg = fixture_connect();
-        snprintf(topic, sizeof topic, "t-%d-%d", (int)getpid(), count++);
-        OK(weir_position_take(pg, "w", topic, 0, "host:1", &position, reterr));
-        OK(weir_position_begin(pg, &position, 10, reterr));
-        weir_arena_init(&arena, 4096);
-}
-
-static void teardown(void)
-{
-        weir_arena_fini(&arena);
-        weir_pg_close(pg);
-}
+#include "position_fixture.h"
 
 static int save(const struct weir_position *holder, int64_t offset, int32_t item, int32_t attempts,
                 int64_t wait_ms)
@@ -174,10 +152,8 @@ END_TEST
 START_TEST(an_operator_who_sets_the_position_gives_all_attempts_back)
 {
         int64_t before;
-        char topic[32];
 
         save(&position, 10, 0, 4, 0);
-        snprintf(topic, sizeof topic, "t-%d-0", (int)getpid());
         OK(weir_position_set(pg, "w", topic, 0, 10, "again", &before, reterr));
         ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.attempt WHERE position = %d",
                                      position.id),

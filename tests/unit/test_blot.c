@@ -2,6 +2,7 @@
 /* side/blot: what an echo may still say of a URL */
 #include <check.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -40,7 +41,7 @@ START_TEST(an_echo_does_not_say_the_url)
 {
         char text[100];
 
-        strcpy(text, echoes[_i].text);
+        snprintf(text, sizeof text, "%s", echoes[_i].text);
         ck_assert(weir_blot_url(text, strlen(text), echoes[_i].path, echoes[_i].query));
         ck_assert_str_eq(text, echoes[_i].wanted);
 }

@@ -12,6 +12,7 @@
 #include "base/board.h"
 #include "base/crash.h"
 #include "base/thread.h"
+#include "wait_fixture.h"
 
 static struct weir_board *board;
 static int fd;
@@ -238,12 +239,10 @@ START_TEST(the_stack_of_a_living_thread_can_be_asked_for)
         weir_board_use(board);
         ck_assert_int_eq(weir_crash_arm(), 0);
         ck_assert_int_eq(weir_thread_start(&thread, WEIR_ROLE_ANY, "spins", spin, &go_on), 0);
-        while (!board->slots[0].thread)
-                usleep(1000);
+        WAIT_UNTIL(board->slots[0].thread);
         board->stack_asked = board->slots[0].thread;
         ck_assert_int_eq(tgkill(getpid(), board->slots[0].thread, weir_crash_stack_signal()), 0);
-        while (!board->stack_given)
-                usleep(1000);
+        WAIT_UNTIL(board->stack_given);
         ck_assert_int_eq(board->stack_given, board->stack_asked);
         ck_assert_uint_gt(board->trace_size, 0);
         go_on = 0;

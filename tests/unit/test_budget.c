@@ -3,10 +3,9 @@
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/budget.h"
-#include "base/clock.h"
+#include "wait_fixture.h"
 
 #define PATIENCE_MS 20000
 
@@ -48,7 +47,7 @@ static void *ask(void *p)
 /* Start it, and wait until it waits: then it stands in the queue, and nobody grows past it. */
 static void begin(struct asker *asker, uint64_t bytes, struct weir_credit *witness)
 {
-        int64_t deadline_us = weir_clock_us() + PATIENCE_MS * 1000LL;
+        int64_t deadline_us = wait_deadline_us();
 
         asker->credit.budget = budget;
         asker->bytes = bytes;
@@ -56,12 +55,9 @@ static void begin(struct asker *asker, uint64_t bytes, struct weir_credit *witne
         ck_assert_int_eq(weir_latch_init(&asker->interrupt), 0);
         ck_assert_int_eq(pthread_create(&asker->thread, NULL, ask, asker), 0);
         while (weir_credit_grow(witness, witness->bytes + 1)) {
-                struct timespec tick = { .tv_nsec = 1000000 };
-
                 weir_credit_set(witness, witness->bytes - 1);
                 ck_assert(!asker->done);
-                ck_assert_int_lt(weir_clock_us(), deadline_us);
-                nanosleep(&tick, NULL);
+                ck_assert_msg(wait_more(deadline_us), "nobody waits");
         }
 }
 

@@ -136,7 +136,7 @@ static struct weir_board_slot *lane(int i, int doing, int64_t offset, int64_t la
         slot->last_offset = last;
         slot->count = (int32_t)(last - offset + 1);
         slot->item = 2;
-        strcpy(slot->topic, "t"); /* NOLINT */
+        snprintf(slot->topic, sizeof slot->topic, "t");
         return slot;
 }
 
@@ -164,7 +164,7 @@ START_TEST(DE2_the_thread_that_broke_is_the_only_suspect)
         lane(1, WEIR_BOARD_HANDLES, 6, 6);
         board.crash_thread = 101;
         board.crash_signal = 11;
-        strcpy(board.trace, "probe.so+0x10\n\001"); /* NOLINT */
+        snprintf(board.trace, sizeof board.trace, "probe.so+0x10\n\001");
         board.trace_size = 15;
         weir_death_read(&death, KILLED(11), 0, &board);
         ck_assert_uint_eq(death.count, 1);

@@ -2,7 +2,6 @@
 /* conf: sinks: each key, which go together, and that no secret or query comes out again */
 #include "conf_fixture.h"
 
-#define CANARY "hunter2canary"
 #define SINKS(list) MINIMAL "sinks = (" list " );\n"
 #define HOOK(more) SINKS("{ name = \"h\"; url = \"https://h/\";\n" more " }")
 #define URL(text) SINKS("{ name = \"h\";\nurl = \"" text "\"; allow_plain = true; }")

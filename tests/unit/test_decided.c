@@ -8,17 +8,28 @@ static struct weir_position position;
 static struct weir_decided *list;
 static size_t count;
 
-static void setup(void)
+static void take(const char *holder)
+{
+        OK(weir_position_take(pg, "w", "t", 0, holder, &position, reterr));
+}
+
+/* An operator's word: from there on, and what was is forgotten. */
+static void set(int64_t offset, const char *why)
 {
         int64_t before;
 
+        OK(weir_position_set(pg, "w", "t", 0, offset, why, &before, reterr));
+        take("host:1");
+}
+
+static void setup(void)
+{
         pg = fixture_connect();
         OK(weir_pg_run(pg, "TRUNCATE weir.batch", reterr));
-        OK(weir_position_take(pg, "w", "t", 0, "host:1", &position, reterr));
+        take("host:1");
         if (position.next_offset < 0)
                 OK(weir_position_begin(pg, &position, 0, reterr));
-        OK(weir_position_set(pg, "w", "t", 0, 1000, "test", &before, reterr));
-        OK(weir_position_take(pg, "w", "t", 0, "host:1", &position, reterr));
+        set(1000, "test");
 }
 
 static void teardown(void)
@@ -45,11 +56,13 @@ static void passed(int records, int dead, const char *version)
         position.next_offset += records;
 }
 
-static void load(const char *version, uint32_t window)
+/* The window is found to hold @wanted spans. */
+static void load(const char *version, uint32_t window, size_t wanted)
 {
         free(list);
         list = NULL;
         OK(weir_decided_load(pg, &position, version, window, &list, &count, reterr));
+        ck_assert_uint_eq(count, wanted);
 }
 
 static void is(size_t i, int64_t newer, uint32_t records, uint32_t dead)
@@ -68,16 +81,13 @@ START_TEST(newest_first_as_far_as_the_window_goes)
         passed(30, 0, "1");
         passed(5, 5, "1");
         passed(0, 0, "1"); /* run again */
-        load("1", 1000);
-        ck_assert_uint_eq(count, 4);
+        load("1", 1000, 4);
         is(0, 0, 5, 5);
         is(1, 35, 0, 1);
         is(2, 35, 10, 2);
         is(3, 45, 50, 7);
-        load("1", 45);
-        ck_assert_uint_eq(count, 3);
-        load("1", 35);
-        ck_assert_uint_eq(count, 1);
+        load("1", 45, 3);
+        load("1", 35, 1);
 }
 END_TEST
 
@@ -88,8 +98,7 @@ START_TEST(what_was_parked_takes_no_place)
         OK(weir_pg_run(pg, "UPDATE weir.batch SET parked = 15 WHERE records = 20", reterr));
         passed(4, 0, "1");
         OK(weir_pg_run(pg, "UPDATE weir.batch SET parked = 4 WHERE records = 4", reterr));
-        load("1", 6);
-        ck_assert_uint_eq(count, 1);
+        load("1", 6, 1);
         is(0, 5, 10, 3);
 }
 END_TEST
@@ -99,8 +108,7 @@ START_TEST(thousands_of_another_version_hide_nothing)
         passed(10, 3, "1");
         for (int i = 0; i < 200; i++)
                 passed(1, 0, "2");
-        load("1", 10);
-        ck_assert_uint_eq(count, 1);
+        load("1", 10, 1);
         is(0, 0, 10, 3);
 }
 END_TEST
@@ -110,40 +118,29 @@ START_TEST(another_version_begins_anew_and_wipes_nothing_out)
         passed(10, 3, "1");
         passed(10, 4, "2");
         passed(10, 5, "1");
-        load("1", 1000);
-        ck_assert_uint_eq(count, 2);
+        load("1", 1000, 2);
         is(0, 0, 10, 5);
         is(1, 10, 10, 3);
-        load("2", 1000);
-        ck_assert_uint_eq(count, 1);
-        load("3", 1000);
-        ck_assert_uint_eq(count, 0);
+        load("2", 1000, 1);
+        load("3", 1000, 0);
 }
 END_TEST
 
 START_TEST(a_move_forgets_nothing_and_an_operators_word_all)
 {
-        int64_t before;
-
         passed(10, 3, "1");
-        OK(weir_position_take(pg, "w", "t", 0, "other:2", &position, reterr));
+        take("other:2");
         passed(10, 4, "1");
-        OK(weir_position_take(pg, "w", "t", 0, "host:1", &position, reterr));
-        load("1", 1000);
-        ck_assert_uint_eq(count, 2);
-        OK(weir_position_set(pg, "w", "t", 0, position.next_offset, "again", &before, reterr));
-        OK(weir_position_take(pg, "w", "t", 0, "host:1", &position, reterr));
-        load("1", 1000);
-        ck_assert_uint_eq(count, 0);
+        take("host:1");
+        load("1", 1000, 2);
+        set(position.next_offset, "again");
+        load("1", 1000, 0);
         passed(10, 1, "1");
-        load("1", 1000);
-        ck_assert_uint_eq(count, 1);
+        load("1", 1000, 1);
         /* back over the trail: what lies there is from before the word */
-        OK(weir_position_set(pg, "w", "t", 0, 1000, "anew", &before, reterr));
-        OK(weir_position_take(pg, "w", "t", 0, "host:1", &position, reterr));
+        set(1000, "anew");
         passed(15, 2, "1");
-        load("1", 1000);
-        ck_assert_uint_eq(count, 1);
+        load("1", 1000, 1);
         is(0, 0, 15, 2);
 }
 END_TEST
@@ -160,8 +157,7 @@ START_TEST(of_a_long_trail_the_end_is_read)
                 position.id, (long long)position.epoch);
         OK(weir_pg_run(pg, sql, reterr));
         position.next_offset = 101000;
-        load("1", 100);
-        ck_assert_uint_eq(count, 50);
+        load("1", 100, 50);
         is(0, 1, 1, 1);
         is(49, 99, 1, 1);
 }

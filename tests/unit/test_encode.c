@@ -138,12 +138,24 @@ START_TEST(structured_members_come_in_the_order_that_all_can_read)
 }
 END_TEST
 
+struct payload {
+        struct weir_view type, data;
+        int kind;
+};
+
+static struct weir_event full_with(const struct payload *payload)
+{
+        struct weir_event event = full();
+
+        event.datacontenttype = payload->type;
+        event.data = payload->data;
+        event.data_kind = payload->kind;
+        return event;
+}
+
 START_TEST(data_of_every_kind_keeps_its_bytes)
 {
-        static const struct {
-                struct weir_view type, data;
-                int kind;
-        } cases[] = {
+        static const struct payload cases[] = {
                 { { NULL, 0 }, VIEW("{\"a\":1}"), WEIR_DATA_BINARY },
                 { { NULL, 0 }, VIEW("text"), WEIR_DATA_TEXT },
                 { VIEW("application/json"), VIEW("not json"), WEIR_DATA_JSON },
@@ -156,12 +168,9 @@ START_TEST(data_of_every_kind_keeps_its_bytes)
         };
 
         for (size_t i = 0; i < WEIR_COUNT_OF(cases); i++) {
-                struct weir_event event = full();
+                struct weir_event event = full_with(&cases[i]);
                 struct weir_encoded encoded;
 
-                event.datacontenttype = cases[i].type;
-                event.data = cases[i].data;
-                event.data_kind = cases[i].kind;
                 ck_assert_int_eq(weir_encode_kafka_structured(&arena, &event, NULL, &encoded,
                                                               &refusal),
                                  0);
@@ -192,10 +201,7 @@ START_TEST(an_event_about_an_event_is_never_read_as_the_inner_one)
 {
         static const char inner[] =
                 "{\"specversion\":\"1.0\",\"id\":\"inner\",\"source\":\"/i\",\"type\":\"i\"}";
-        static const struct {
-                struct weir_view type, data;
-                int kind;
-        } cases[] = {
+        static const struct payload cases[] = {
                 { VIEW("application/cloudevents+json"), VIEW(inner), WEIR_DATA_JSON },
                 { VIEW("Application/CloudEvents+JSON"), VIEW(inner), WEIR_DATA_JSON },
                 { VIEW("application/cloudevents+json; charset=utf-8"), VIEW(inner),
@@ -208,12 +214,9 @@ START_TEST(an_event_about_an_event_is_never_read_as_the_inner_one)
         };
 
         for (size_t i = 0; i < WEIR_COUNT_OF(cases); i++) {
-                struct weir_event event = full();
+                struct weir_event event = full_with(&cases[i]);
                 struct weir_encoded encoded;
 
-                event.datacontenttype = cases[i].type;
-                event.data = cases[i].data;
-                event.data_kind = cases[i].kind;
                 ck_assert_int_eq(weir_encode_kafka_binary(&arena, &event, NULL, &encoded, &refusal),
                                  0);
                 ck_assert_uint_eq(encoded.header_count, 1);

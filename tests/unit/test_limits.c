@@ -9,6 +9,7 @@
 #include "conf_fixture.h"
 #include "guard/limits.h"
 #include "guard_fixture.h"
+#include "wait_fixture.h"
 
 #define MIB(n) ((size_t)(n) << 20)
 
@@ -195,10 +196,10 @@ START_TEST(LM3_an_orphan_notices_that_it_was_too_late)
                 if (fork() == 0) {
                         const struct weir_limits_conf conf = { .memory_bytes = MIB(4096),
                                                                .supervisor = self };
+                        int64_t deadline_us = wait_deadline_us();
 
-                        alarm(20);
-                        while (getppid() == self)
-                                usleep(1000);
+                        while (getppid() == self && wait_more(deadline_us))
+                                ;
                         weir_limits_apply(&conf, parts);
                         EXPECT_STATE(parts[WEIR_LIMITS_PARENT], WEIR_GUARD_FAILED);
                         EXPECT(strstr(parts[WEIR_LIMITS_PARENT].text, "has ended"));

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
-#include <netinet/in.h>
+/* pg: connecting, sessions, values, statements, and what a failure is called */
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 
 #include "conf/value.h"
+#include "listen_fixture.h"
 #include "store_fixture.h"
 
 #define WEIR(rows, row, column) weir_pg_rows_text(rows, row, column)
@@ -99,24 +98,10 @@ START_TEST(an_unreachable_server_is_transient_and_named)
 }
 END_TEST
 
-static int listen_on(uint16_t *ret_port)
-{
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof address;
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-        ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-        ck_assert_int_eq(listen(fd, 8), 0);
-        ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-        *ret_port = ntohs(address.sin_port);
-        return fd;
-}
-
 START_TEST(a_server_that_accepts_and_is_silent_ends_at_the_deadline)
 {
         uint16_t port;
-        int fd = listen_on(&port);
+        int fd = listen_on(8, &port);
         char url[128];
         struct weir_pg_conf conf = { .url = url, .connect_timeout_ms = 150 };
         struct weir_error error = { 0 };
@@ -134,7 +119,7 @@ END_TEST
 START_TEST(a_latch_ends_a_connect)
 {
         uint16_t port;
-        int fd = listen_on(&port);
+        int fd = listen_on(8, &port);
         char url[128];
         struct weir_pg_conf conf = { .url = url, .connect_timeout_ms = 20000 };
         struct weir_error error = { 0 };
@@ -393,160 +378,6 @@ START_TEST(a_killed_backend_is_a_broken_connection_with_the_servers_words)
 }
 END_TEST
 
-START_TEST(a_commit_of_a_failed_transaction_is_refused)
-{
-        struct weir_pg *pg = fixture_connect();
-        struct weir_error error = { 0 };
-
-        OK(weir_pg_begin(pg, reterr));
-        ck_assert(weir_pg_in_transaction(pg));
-        ck_assert_int_eq(weir_pg_run(pg, "SELECT 1/0", &error), WEIR_ESQL);
-        ck_assert_str_eq(error.sqlstate, "22012");
-        ck_assert(!weir_pg_in_transaction(pg));
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
-        ck_assert_str_eq(error.sqlstate, "25P02");
-        ck_assert(weir_pg_idle(pg));
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
-        ck_assert_str_eq(error.sqlstate, "25P01");
-        weir_pg_close(pg);
-}
-END_TEST
-
-START_TEST(a_constraint_that_fails_at_commit_is_data)
-{
-        struct weir_pg *pg = fixture_connect();
-        struct weir_error error = { 0 };
-
-        OK(weir_pg_run(pg, "CREATE TABLE defer (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)",
-                       reterr));
-        OK(weir_pg_begin(pg, reterr));
-        OK(weir_pg_run(pg, "INSERT INTO defer VALUES (1), (1)", reterr));
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ESQL);
-        ck_assert_str_eq(error.sqlstate, "23505");
-        ck_assert_int_eq(weir_pg_classify(&error), WEIR_SQL_DATA);
-        ck_assert(weir_pg_idle(pg));
-        weir_pg_close(pg);
-}
-END_TEST
-
-/* ---- a proxy that loses the answer to COMMIT, or COMMIT itself ----------------------------------- */
-
-struct proxy {
-        int listener, port;
-        uint16_t server_port;
-        bool forward_commit;
-        pthread_t thread;
-};
-
-static int dial(uint16_t port)
-{
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                       .sin_port = htons(port) };
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-        return connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? fd : -1;
-}
-
-static void *relay(void *arg)
-{
-        struct proxy *proxy = arg;
-        int client = accept(proxy->listener, NULL, NULL), server = dial(proxy->server_port);
-        struct pollfd fds[2] = { { .fd = client, .events = POLLIN },
-                                 { .fd = server, .events = POLLIN } };
-        char buffer[65536];
-        bool committing = false;
-
-        while (poll(fds, 2, -1) > 0)
-                for (int from = 0; from < 2; from++) {
-                        ssize_t n;
-
-                        if (!fds[from].revents)
-                                continue;
-                        n = read(fds[from].fd, buffer, sizeof buffer);
-                        if (n <= 0 || (from == 1 && committing))
-                                goto out;
-                        if (from == 0 && memmem(buffer, (size_t)n, "COMMIT", 7)) {
-                                committing = true;
-                                if (!proxy->forward_commit)
-                                        goto out;
-                        }
-                        if (write(fds[!from].fd, buffer, (size_t)n) != n)
-                                goto out;
-                }
-out:
-        close(client);
-        close(server);
-        return NULL;
-}
-
-static void commit_through_a_cut(bool forward_commit, int64_t rows_after)
-{
-        struct weir_pg *direct = fixture_connect(), *pg;
-        struct proxy proxy = { .forward_commit = forward_commit };
-        struct weir_error error = { 0 };
-        uint16_t port;
-        char url[512];
-
-        proxy.server_port = (uint16_t)strtol(PQport(direct->conn), NULL, 10);
-        proxy.listener = listen_on(&port);
-        ck_assert_int_eq(pthread_create(&proxy.thread, NULL, relay, &proxy), 0);
-        snprintf(url, sizeof url,
-                 "host=127.0.0.1 port=%u dbname=%s user=%s password='%s' sslmode=disable "
-                 "gssencmode=disable",
-                 port, PQdb(direct->conn), PQuser(direct->conn), PQpass(direct->conn));
-        pg = fixture_connect_to(url);
-        OK(weir_pg_run(direct, "DROP TABLE IF EXISTS cut; CREATE TABLE cut (a int)", reterr));
-        OK(weir_pg_begin(pg, reterr));
-        OK(weir_pg_run(pg, "INSERT INTO cut VALUES (1)", reterr));
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ECOMMIT);
-        ck_assert_int_eq(error.code, WEIR_ECOMMIT);
-        ck_assert(weir_pg_broken(pg));
-        pthread_join(proxy.thread, NULL);
-        close(proxy.listener);
-        weir_pg_close(pg);
-        ck_assert_int_eq(fixture_int(direct, "SELECT count(*) FROM cut"), rows_after);
-        weir_pg_close(direct);
-}
-
-START_TEST(an_answer_to_commit_that_is_lost_is_unknown_and_it_happened)
-{
-        commit_through_a_cut(true, 1);
-}
-END_TEST
-
-START_TEST(a_commit_that_is_lost_is_unknown_and_it_did_not_happen)
-{
-        commit_through_a_cut(false, 0);
-}
-END_TEST
-
-START_TEST(a_commit_interrupted_by_the_latch_is_unknown)
-{
-        struct weir_pg *pg = fixture_connect();
-        struct weir_error error = { 0 };
-        struct weir_latch latch;
-
-        OK(weir_pg_run(
-                pg,
-                "CREATE TABLE slow (a int);"
-                "CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS"
-                " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';"
-                "CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
-                " FOR EACH ROW EXECUTE FUNCTION doze()",
-                reterr));
-        OK(weir_pg_begin(pg, reterr));
-        OK(weir_pg_run(pg, "INSERT INTO slow VALUES (1)", reterr));
-        weir_latch_init(&latch);
-        weir_latch_set(&latch);
-        weir_pg_set_interrupt(pg, &latch);
-        ck_assert_int_eq(weir_pg_commit(pg, &error), WEIR_ECOMMIT);
-        ck_assert(weir_pg_broken(pg));
-        weir_pg_close(pg);
-        weir_latch_fini(&latch);
-}
-END_TEST
-
 START_TEST(an_answer_that_is_there_wins_over_the_latch)
 {
         struct weir_pg *pg = fixture_connect();
@@ -607,11 +438,6 @@ int main(void)
         tcase_add_test(tcase, the_states_have_their_classes);
         tcase_add_test(tcase, a_latch_ends_a_long_statement_at_once);
         tcase_add_test(tcase, a_killed_backend_is_a_broken_connection_with_the_servers_words);
-        tcase_add_test(tcase, a_commit_of_a_failed_transaction_is_refused);
-        tcase_add_test(tcase, a_constraint_that_fails_at_commit_is_data);
-        tcase_add_test(tcase, an_answer_to_commit_that_is_lost_is_unknown_and_it_happened);
-        tcase_add_test(tcase, a_commit_that_is_lost_is_unknown_and_it_did_not_happen);
-        tcase_add_test(tcase, a_commit_interrupted_by_the_latch_is_unknown);
         tcase_add_test(tcase, an_answer_that_is_there_wins_over_the_latch);
         tcase_add_test(tcase, a_large_parameter_passes_while_the_server_answers_largely);
         suite_add_tcase(suite, tcase);

@@ -3,7 +3,6 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #include "store/pool.h"
@@ -57,28 +56,27 @@ static void *ask(void *arg)
 }
 
 /* A waiter sleeps in poll(), state S; there is nothing else to see from outside. */
-static void until_asleep(int wanted)
+static int asleep(void)
 {
-        for (int asleep = 0; asleep < wanted; sched_yield()) {
-                DIR *tasks = opendir("/proc/self/task");
-                const struct dirent *entry;
+        DIR *tasks = opendir("/proc/self/task");
+        const struct dirent *entry;
+        int count = 0;
 
-                asleep = 0;
-                while ((entry = readdir(tasks))) {
-                        char path[300], state = 0;
-                        FILE *file;
+        while ((entry = readdir(tasks))) {
+                char path[300], state = 0;
+                FILE *file;
 
-                        if (strtol(entry->d_name, NULL, 10) == getpid())
-                                continue;
-                        snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
-                        file = fopen(path, "r");
-                        if (!file)
-                                continue;
-                        asleep += fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state == 'S';
-                        fclose(file);
-                }
-                closedir(tasks);
+                if (strtol(entry->d_name, NULL, 10) == getpid())
+                        continue;
+                snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
+                file = fopen(path, "r");
+                if (!file)
+                        continue;
+                count += fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state == 'S';
+                fclose(file);
         }
+        closedir(tasks);
+        return count;
 }
 
 START_TEST(a_pool_makes_connections_when_asked_and_keeps_them)
@@ -113,7 +111,7 @@ START_TEST(a_pool_never_exceeds_its_bound_and_serves_in_order)
         for (int i = 0; i < ASKERS; i++) {
                 askers[i] = (struct asker){ .pool = pool, .next_order = &next_order };
                 pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
-                until_asleep(i + 1);
+                WAIT_UNTIL(asleep() >= i + 1);
         }
         ck_assert_int_eq(open_connections(other), 2);
         weir_pool_release(pool, held[0]); /* one place: they go one after the other */
@@ -141,9 +139,9 @@ START_TEST(a_waiter_that_is_interrupted_leaves_no_gap)
         first = (struct asker){ .pool = pool, .interrupt = &latch };
         second = (struct asker){ .pool = pool };
         pthread_create(&first.thread, NULL, ask, &first);
-        until_asleep(1);
+        WAIT_UNTIL(asleep() >= 1);
         pthread_create(&second.thread, NULL, ask, &second);
-        until_asleep(2);
+        WAIT_UNTIL(asleep() >= 2);
         weir_latch_set(&latch);
         pthread_join(first.thread, NULL);
         ck_assert_int_eq(first.result, WEIR_ESTOP);

@@ -2,29 +2,7 @@
 /* suspicion: a death, written for each event that may have caused it */
 #include "store/attempt.h"
 #include "store/suspicion.h"
-#include "store_fixture.h"
-
-static struct weir_pg *pg;
-static struct weir_position position;
-static struct weir_arena arena;
-static char topic[32];
-
-static void setup(void)
-{
-        static int count;
-
-        pg = fixture_connect();
-        snprintf(topic, sizeof topic, "t-%d-%d", (int)getpid(), count++);
-        OK(weir_position_take(pg, "w", topic, 0, "host:1", &position, reterr));
-        OK(weir_position_begin(pg, &position, 10, reterr));
-        weir_arena_init(&arena, 4096);
-}
-
-static void teardown(void)
-{
-        weir_arena_fini(&arena);
-        weir_pg_close(pg);
-}
+#include "position_fixture.h"
 
 static int64_t blame(int64_t first, int64_t last, int32_t item)
 {

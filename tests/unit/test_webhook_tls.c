@@ -241,19 +241,14 @@ static void *accept_and_wait(void *arg)
 
 START_TEST(a_handshake_that_is_not_answered_is_named)
 {
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof address;
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
         struct weir_conf_sink sink;
         pthread_t thread;
+        uint16_t port;
+        int fd = listen_on(1, &port);
 
-        ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
-        ck_assert_int_eq(listen(fd, 1), 0);
-        getsockname(fd, (struct sockaddr *)&address, &size);
         pthread_create(&thread, NULL, accept_and_wait, &fd);
         client_start();
-        sink = tls_sink("127.0.0.1", ntohs(address.sin_port));
+        sink = tls_sink("127.0.0.1", port);
         sink.ca_file = NULL;
         sink.timeout_ms = 300;
         deliver(&sink);

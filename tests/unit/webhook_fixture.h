@@ -27,6 +27,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "side/webhook.h"
+#include "listen_fixture.h"
 
 /* ---- the receiver ------------------------------------------------------------------------------- */
 
@@ -189,16 +190,11 @@ static inline void *accept_all(void *arg)
 
 static inline void receiver_start(struct receiver *receiver, answer_fn *answer)
 {
-        struct sockaddr_in address = { .sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof address;
+        uint16_t port;
 
         receiver->answer = answer;
-        receiver->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ck_assert_int_eq(bind(receiver->fd, (struct sockaddr *)&address, size), 0);
-        ck_assert_int_eq(listen(receiver->fd, 512), 0);
-        ck_assert_int_eq(getsockname(receiver->fd, (struct sockaddr *)&address, &size), 0);
-        receiver->port = ntohs(address.sin_port);
+        receiver->fd = listen_on(512, &port);
+        receiver->port = port;
         ck_assert_int_eq(pthread_create(&receiver->thread, NULL, accept_all, receiver), 0);
 }
 
