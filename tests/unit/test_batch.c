@@ -185,6 +185,53 @@ START_TEST(a_record_with_very_many_headers_keeps_them_for_the_dead_letter)
 }
 END_TEST
 
+START_TEST(a_replay_claims_in_its_own_space_and_says_so)
+{
+        const struct weir_batch_rules rules = { "w@fix", "fix", NULL };
+        struct weir_key live;
+
+        add(1, "a");
+        live = batch.items[0].key;
+        ck_assert_ptr_null(batch.items[0].event.replay);
+        weir_batch_reset(&batch);
+        weir_batch_set_rules(&batch, "w", &rules);
+        add(1, "a");
+        ck_assert_int_ne(memcmp(&live, &batch.items[0].key, sizeof live), 0);
+        ck_assert_str_eq(batch.items[0].event.replay, "fix");
+        weir_batch_reset(&batch);
+        weir_batch_set_rules(&batch, "w", NULL);
+        add(1, "a");
+        ck_assert_mem_eq(&live, &batch.items[0].key, sizeof live);
+        ck_assert_ptr_null(batch.items[0].event.replay);
+}
+END_TEST
+
+START_TEST(what_a_filter_leaves_out_is_neither_claimed_nor_dead)
+{
+        static const char *const meant[] = { "b" };
+        const struct weir_filter filter = { .ids = { meant, 1 } };
+        const struct weir_batch_rules rules = { "w", "missing", &filter };
+        struct weir_record refused = { .topic = "t", .offset = 4 };
+        struct weir_error error;
+
+        weir_batch_set_rules(&batch, "w", &rules);
+        add(1, "a");
+        add(2, "b");
+        add(3, "c");
+        given_count = 0; /* no event at all */
+        ck_assert_int_eq(weir_batch_add(&batch, &refused, &error), 0);
+        ck_assert_uint_eq(batch.record_count, 4);
+        ck_assert_ptr_null(batch.records[3].refusal);
+        ck_assert_int_eq(weir_claims_collect(&claims, &batch, 0, 4, &error), 0);
+        ck_assert_uint_eq(claims.count, 1);
+        ck_assert_uint_eq(claims.event_count, 1);
+        ck_assert_uint_eq(claims.dead_count, 0);
+        ck_assert_int_eq(claims.offsets[0], 2);
+        for (size_t i = 0; i < 4; i++)
+                ck_assert_int_eq(weir_batch_fate(&batch, i), WEIR_FATE_GOOD);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("batch");
@@ -193,6 +240,8 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tcase, setup, teardown);
+        tcase_add_test(tcase, a_replay_claims_in_its_own_space_and_says_so);
+        tcase_add_test(tcase, what_a_filter_leaves_out_is_neither_claimed_nor_dead);
         tcase_add_test(tcase, an_event_knows_where_it_came_from);
         tcase_add_test(tcase, a_record_that_is_no_event_is_kept_with_its_refusal);
         tcase_add_test(tcase, duplicates_inside_a_batch_are_claimed_once_by_the_first);

@@ -255,6 +255,74 @@ START_TEST(a_marked_letter_that_fails_waits_and_is_kept_at_last)
 }
 END_TEST
 
+START_TEST(a_replay_meets_what_failed_before_and_writes_no_second_letter)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(7100);
+        int64_t id = 0, other = 0;
+
+        letter.item = 2;
+        OK(weir_deadletter_keep(pg, &letter, &id, reterr));
+        letter.unless_kept = true;
+        OK(weir_deadletter_keep(pg, &letter, &other, reterr));
+        ck_assert_int_eq(other, 0);
+        letter.item = 1; /* another event of it */
+        OK(weir_deadletter_keep(pg, &letter, &other, reterr));
+        ck_assert_int_gt(other, id);
+        letter.epoch = "fix"; /* another run */
+        letter.withhold = true;
+        OK(weir_deadletter_keep(pg, &letter, &other, reterr));
+        ck_assert_int_gt(other, id);
+        OK(weir_deadletter_keep(pg, &letter, &other, reterr));
+        ck_assert_int_eq(other, 0);
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.dead_letter WHERE \"offset\""
+                                         " = 7100 AND epoch = 'fix' AND withhold"),
+                         1);
+        fixture_int(pg,
+                    "WITH u AS (UPDATE weir.dead_letter SET state = 'dropped' WHERE id = %d"
+                    " RETURNING 1) SELECT count(*) FROM u",
+                    (int)id);
+        letter = letter_at(7100);
+        letter.item = 2;
+        letter.unless_kept = true;
+        OK(weir_deadletter_keep(pg, &letter, &other, reterr)); /* that one was done with */
+        ck_assert_int_gt(other, id);
+        weir_pg_close(pg);
+}
+END_TEST
+
+START_TEST(a_letter_is_run_again_in_its_epoch)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_deadletter letter = letter_at(7200);
+        struct weir_kept_event kept;
+        struct weir_arena arena;
+        int64_t id = 0;
+
+        weir_arena_init(&arena, 4096);
+        for (int i = 0; i < 2; i++) {
+                letter.epoch = i ? "fix" : NULL;
+                letter.withhold = i;
+                OK(weir_deadletter_keep(pg, &letter, &id, reterr));
+                fixture_int(pg,
+                            "WITH u AS (UPDATE weir.dead_letter SET state = 'requeue' WHERE id"
+                            " = %d RETURNING 1) SELECT count(*) FROM u",
+                            (int)id);
+                OK(weir_deadletter_read(pg, id, &arena, &kept, reterr));
+                ck_assert_int_eq(kept.withhold, i);
+                if (i)
+                        ck_assert_str_eq(kept.epoch.ptr, "fix");
+                else
+                        ck_assert_ptr_null(kept.epoch.ptr);
+        }
+        fixture_int(pg,
+                    "WITH d AS (DELETE FROM weir.dead_letter WHERE \"offset\" = 7200 RETURNING 1)"
+                    " SELECT count(*) FROM d");
+        weir_arena_fini(&arena);
+        weir_pg_close(pg);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("deadletter");
@@ -262,6 +330,8 @@ int main(void)
 
         fixture_start("deadletter", true);
         tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, a_replay_meets_what_failed_before_and_writes_no_second_letter);
+        tcase_add_test(tcase, a_letter_is_run_again_in_its_epoch);
         tcase_add_test(tcase, a_record_is_kept_whole);
         tcase_add_test(tcase, absent_and_empty_stay_different);
         tcase_add_test(tcase, no_text_can_refuse_a_letter);

@@ -74,6 +74,36 @@ START_TEST(what_is_rolled_back_was_never_there)
 }
 END_TEST
 
+START_TEST(RP3_what_is_withheld_is_checked_counted_and_does_not_leave)
+{
+        struct weir_event event = base_event();
+
+        weir_handler_tx_withhold(tx, true);
+        begin();
+        ck_assert_int_eq(call_with(&event, emit_in_hand), 0);
+        ck_assert_int_eq(call_with(&event, emit_in_hand), 0);
+        OK(weir_handler_tx_flush(tx, reterr));
+        ck_assert_uint_eq(weir_handler_tx_withheld(tx), 2);
+        drop();
+        begin();
+        ck_assert_uint_eq(weir_handler_tx_withheld(tx), 0); /* that transaction never was */
+        ck_assert_int_eq(call_with(&event, emit_in_hand), 0);
+        ck_assert_uint_eq(weir_handler_tx_withheld(tx), 1);
+        commit();
+        ck_assert_int_eq(count_rows("true"), 0);
+        begin();
+        event.type = (struct weir_view){ NULL, 0 };
+        ck_assert_int_lt(call_with(&event, emit_in_hand), 0); /* a mistake is one here, too */
+        drop();
+        weir_handler_tx_withhold(tx, false);
+        event = base_event();
+        begin();
+        ck_assert_int_eq(call_with(&event, emit_in_hand), 0);
+        commit();
+        ck_assert_int_eq(count_rows("true"), 1);
+}
+END_TEST
+
 static bool told(struct weir_pg *listener)
 {
         struct weir_error error = { 0 };
@@ -369,6 +399,7 @@ int main(void)
 
         fixture_start("emit", true);
         tcase_add_checked_fixture(tcase, set_up, close_tables);
+        tcase_add_test(tcase, RP3_what_is_withheld_is_checked_counted_and_does_not_leave);
         tcase_add_test(tcase, the_event_in_hand_is_passed_on_unchanged);
         tcase_add_test(tcase, what_is_rolled_back_was_never_there);
         tcase_add_test(tcase, a_transaction_that_wrote_wakes_the_relays_with_its_commit);
