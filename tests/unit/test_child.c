@@ -155,6 +155,10 @@ START_TEST(DE1_only_what_was_inside_a_handler_is_suspected)
         ck_assert_int_eq(death.suspicions[1].last, 11);
         ck_assert_int_eq(death.suspicions[1].item, -1);
         ck_assert_str_eq(death.text, "SIGKILL\n");
+        lane(9, WEIR_BOARD_HANDLES, 8, 9); /* one of two is not told apart either */
+        weir_death_read(&death, KILLED(9), 0, &board);
+        ck_assert_int_eq(death.suspicions[1].last, 9);
+        ck_assert_int_eq(death.suspicions[1].item, -1);
 }
 END_TEST
 
@@ -164,12 +168,12 @@ START_TEST(DE2_the_thread_that_broke_is_the_only_suspect)
         lane(1, WEIR_BOARD_HANDLES, 6, 6);
         board.crash_thread = 101;
         board.crash_signal = 11;
-        snprintf(board.trace, sizeof board.trace, "probe.so+0x10\n\001");
-        board.trace_size = 15;
+        snprintf(board.trace, sizeof board.trace, "probe.so+0x10\n\001~\177\200");
+        board.trace_size = 18;
         weir_death_read(&death, KILLED(11), 0, &board);
         ck_assert_uint_eq(death.count, 1);
         ck_assert_int_eq(death.suspicions[0].partition, 1);
-        ck_assert_str_eq(death.text, "SIGSEGV\nprobe.so+0x10\n?");
+        ck_assert_str_eq(death.text, "SIGSEGV\nprobe.so+0x10\n?~??");
 }
 END_TEST
 

@@ -57,6 +57,8 @@ START_TEST(what_needs_a_restart_is_named_with_its_worker)
                 "plugin_path workers.plugin@a workers.group@a workers.topics@a "
                 "workers.processes@a workers.static_membership@a workers.start@a workers@b");
         ck_assert_int_eq(told.reloadable, 2); /* log.level, workers.batch.max_events */
+        told = compare(other.conf, running.conf);
+        ck_assert_ptr_nonnull(strstr(told.keys, "workers@b")); /* that one goes is no less */
         done(&running);
         done(&other);
 }

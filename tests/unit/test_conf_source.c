@@ -40,6 +40,29 @@ START_TEST(an_integer_never_wraps)
 }
 END_TEST
 
+/* A path of 159 bytes is told whole; of a longer one it is told that it was cut. */
+START_TEST(a_path_that_is_cut_says_so)
+{
+        for (int size = 158; size <= 170; size++) {
+                char name[200], text[600], path[400];
+                struct reading reading;
+
+                memset(name, 'n', sizeof name);
+                name[size - (int)strlen("workers.options.")] = '\0';
+                snprintf(text, sizeof text,
+                         KAFKA STORE "workers = ( { " WORKER_KEYS
+                                     " options = { %s = 99999999999999999999; }; } );",
+                         name);
+                snprintf(path, sizeof path, "t.cfg:3: workers.options.%s", name);
+                if (size > 159)
+                        snprintf(path + strlen("t.cfg:3: ") + 156, 16, "...");
+                reading = parse(text);
+                expect_problem(&reading, 1, 0, path, "64 bits");
+                done(&reading);
+        }
+}
+END_TEST
+
 START_TEST(digits_in_strings_and_comments_are_no_integers)
 {
         accept_text("/* 99999999999999999999 @include \"/etc\"\n */ # 99999999999999999999\n"
@@ -395,6 +418,7 @@ int main(void)
         tcase_set_timeout(tcase, 30); /* 65,000 lines, with a sanitizer, on a busy machine */
         tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
         tcase_add_test(tcase, an_integer_never_wraps);
+        tcase_add_test(tcase, a_path_that_is_cut_says_so);
         tcase_add_test(tcase, digits_in_strings_and_comments_are_no_integers);
         tcase_add_loop_test(tcase, broken_grammar_is_one_problem_at_the_line_that_is_at_fault, 0,
                             WEIR_COUNT_OF(broken));

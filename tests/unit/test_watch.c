@@ -112,6 +112,7 @@ START_TEST(who_is_past_the_deadline_is_named_with_its_event)
         lane(WEIR_BOARD_HANDLES, 40, 50);
         board.slots[3].offset = 41;
         ck_assert_int_eq(pass(DEADLINE_US), 0);
+        ck_assert_int_eq(board.stack_asked, 0); /* the whole deadline is its own */
         ck_assert_int_eq(pass(S), (int32_t)process);
         ck_assert_int_eq(board.stack_asked, (int32_t)process);
         ck_assert_int_eq(lines("event=handler.stuck"), 1);
@@ -127,6 +128,11 @@ START_TEST(who_comes_back_while_its_stack_is_asked_for_lives)
         ck_assert_int_ne(board.stack_asked, 0);
         lane(WEIR_BOARD_APPLIES, 40, 50);
         ck_assert_int_eq(pass(3 * S), 0);
+        /* the next time it is late it is asked anew: what was asked for then is another event's */
+        board.stack_asked = 0;
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        ck_assert_int_eq(pass(DEADLINE_US + S / 10), 0);
+        ck_assert_int_eq(board.stack_asked, (int32_t)process);
 }
 END_TEST
 
@@ -155,7 +161,9 @@ END_TEST
 START_TEST(WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too)
 {
         lane(WEIR_BOARD_WAITS, 40, 50);
-        pass(10 * S);
+        pass(8 * S + S / 10); /* it is first seen at the first look */
+        ck_assert_int_eq(lines("event=lane.stalls"), 0);
+        pass(S / 10);
         ck_assert_int_eq(lines("event=lane.stalls"), 1);
         ck_assert_int_eq(lines("topic=orders partition=7 offset=40"), 1);
         pass(30 * S);
