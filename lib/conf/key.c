@@ -189,7 +189,9 @@ const struct weir_key weir_keys[] = {
         { "workers.static_membership", WEIR_KEY_BOOL, 0, WORKER(static_membership),
           .fallback = "false",
           .help = "Each process keeps a group.instance.id over its restarts, so that they make no "
-                  "rebalance: its partitions wait for it for the session timeout." },
+                  "rebalance: its partitions wait for it for the session timeout. The id is made of "
+                  "the worker's name, the host's and the number of the process: on a machine one "
+                  "weir run may have the worker, and a second one refuses to start." },
         { "workers.start", WEIR_KEY_START, 0, .fallback = "earliest",
           .allowed = "earliest, latest, or a time such as 2026-01-31T08:00:00Z",
           .help = "Where a partition begins that has no position yet. Afterwards the position "
