@@ -16,6 +16,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "cmd.h"
+#include "guard/limits.h"
 #include "guard/supervisor.h"
 #include "run_worker.h"
 #include "runtime.h"
@@ -69,6 +70,20 @@ static void become(void *context, const char *worker, uint32_t index, int board_
         snprintf(text, sizeof text, "%d", text_fd);
         execv("/proc/self/exe", (char *const *)argv);
         cmd_say(CMD_FAILED, "run", "/proc/self/exe: cannot be started; is /proc mounted?");
+}
+
+/* From its first instruction on: a stop that comes while the file is read is a stop, not a death, and a crash over the
+ * file leaves no secret on a disk. Who obeys, the supervisor or run_worker(), finds the signal waiting. */
+static void begin(void)
+{
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+        weir_limits_core(false);
 }
 
 static bool knows(const struct weir_conf *conf, const char *worker)
@@ -146,6 +161,7 @@ int cmd_run(int argc, char **argv)
         struct weir_conf *conf, *last_good = NULL;
         int c, r, text_fd = -1;
 
+        begin();
         while ((c = cmd_option(argc, argv, "c:w:1h", options)) != -1)
                 switch (c) {
                 case 'c': words.config_path = optarg; break;
@@ -179,6 +195,8 @@ int cmd_run(int argc, char **argv)
                 weir_conf_free(conf);
                 return cmd_say(CMD_USAGE, "run", "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
         }
+        if (here && !how.supervisor)
+                weir_limits_core(true); /* for debuggers */
         if (here)
                 return run_worker(conf, &how);
         if (how.worker && !knows(conf, how.worker)) {

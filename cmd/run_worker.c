@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/board.h"
@@ -21,6 +22,7 @@
 #include "base/heap.h"
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/shortage.h"
 #include "base/thread.h"
 #include "cmd.h"
 #include "conf/diff.h"
@@ -37,6 +39,7 @@ struct orders {
         _Atomic int64_t end_at_ms; /* the process is gone by then; 0 = no order yet */
         atomic_int count;
         atomic_bool reload;
+        bool plugins; /* run in this process */
         sigset_t signals;
 };
 
@@ -130,12 +133,35 @@ static void reload(struct weir_runtime *runtime, struct orders *orders)
                          LOG_S("action", "keep"));
 }
 
+/* Nothing can be drained without memory: what is open rolls back, and the next process begins with none of it in use. */
+static void end_if_exhausted(struct weir_shortage *shortage)
+{
+        struct weir_board *board = weir_board_used();
+        struct rlimit limit = { 0 };
+        int64_t ms;
+
+        if (!board || !weir_shortage_look(shortage, board, weir_clock_us(), &ms))
+                return;
+        getrlimit(RLIMIT_DATA, &limit);
+        board->exhausted = 1;
+        weir_log(WEIR_LOG_ERROR, "memory.exhausted",
+                 LOG_I("limit_mib", (int64_t)(limit.rlim_cur >> 20)), LOG_I("ms", ms),
+                 LOG_S("next", "raise memory.limit, or mend the plugin that keeps what it "
+                               "allocates"),
+                 LOG_S("action", "restart"));
+        _exit(CMD_MEMORY);
+}
+
 /* Wait until all workers ended, or a stop has taken too long: 2. */
 static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
                         struct weir_error *reterr)
 {
+        struct weir_shortage shortage = { 0 };
+
         for (;;) {
                 weir_heap_trim();
+                if (orders->plugins && !orders->end_at_ms)
+                        end_if_exhausted(&shortage);
                 if (orders->reload && !orders->end_at_ms && weir_runtime_reloaded(runtime)) {
                         orders->reload = false;
                         reload(runtime, orders);
@@ -188,7 +214,8 @@ static int fence_in(const struct weir_conf *conf, const struct run_worker *how,
 
 int run_worker(struct weir_conf *conf, const struct run_worker *how)
 {
-        struct orders orders = { .deadline_ms = conf->stop_deadline_ms };
+        struct orders orders = { .deadline_ms = conf->stop_deadline_ms,
+                                 .plugins = how->role.parts == WEIR_RUNTIME_WORKERS };
         const struct weir_runtime_options options = { .size = sizeof options,
                                                       .worker = how->worker,
                                                       .migrations_path = cmd_migrations_path() };

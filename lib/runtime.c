@@ -2,9 +2,8 @@
 /*
  * runtime - the only file that knows everyone
  *
- * Order of a start: configuration, plugins (ABI), plugins' open where it needs no table, database, schema, the others'
- * open, groups. What can be refused without touching the world is refused first. Order of an end: groups (lanes drain), the relay (what they committed last leaves
- * at once if it can), plugins' close, connections.
+ * Order of a start: configuration, plugins (ABI), plugins' open where it needs no table, database, schema, the others' open, groups: what
+ * can be refused without touching the world, first. Of an end: groups (lanes drain), relay (what they committed last), plugins' close, connections.
  */
 #include "runtime.h"
 
@@ -19,16 +18,19 @@
 #include "conf/diff.h"
 #include "flow/member.h"
 #include "kafka/cluster.h"
+#include "kafka/instance.h"
 #include "setup.h"
 #include "side/relay.h"
 #include "store/position.h"
 #include "store/schema.h"
 
 #define STORE_WAIT_MAX_MS 1000
+#define INSTANCE_WAIT_MS 1000 /* beyond the stop.deadline of who has it */
 
 struct slot {                     /* one configured worker */
-        struct weir_setup *setup; /* the newest; older ones behind it, as long as lanes use them */
+        struct weir_setup *setup; /* the newest; older ones behind it, while lanes use them */
         struct weir_member *member;
+        int instance_fd; /* IN1: held as long as we live; -1 = no static member */
 };
 
 struct weir_runtime {
@@ -78,6 +80,7 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
 
                 if (only && strcmp(only, worker->name))
                         continue;
+                slot->instance_fd = -1;
                 r = weir_setup_load(runtime->shared, worker, &slot->setup, reterr);
                 if (r < 0)
                         return r;
@@ -229,9 +232,15 @@ static int open_setup(const struct weir_runtime *runtime, struct weir_setup *set
 
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
+        const struct weir_lane_env *env = &slot->setup->env;
         int r = open_setup(runtime, slot->setup, reterr);
 
-        return r < 0 ? r : weir_member_new(runtime->conf, &slot->setup->env, &slot->member, reterr);
+        if (r == 0 && env->instance)
+                r = weir_instance_hold(runtime->conf->kafka_brokers, env->worker->group,
+                                       env->instance,
+                                       runtime->conf->stop_deadline_ms + INSTANCE_WAIT_MS,
+                                       &runtime->stop, &slot->instance_fd, reterr);
+        return r < 0 ? r : weir_member_new(runtime->conf, env, &slot->member, reterr);
 }
 
 int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
@@ -462,8 +471,11 @@ void weir_runtime_free(struct weir_runtime *runtime)
 {
         if (!runtime)
                 return;
-        for (size_t i = 0; i < runtime->count; i++)
+        for (size_t i = 0; i < runtime->count; i++) {
                 weir_member_free(runtime->slots[i].member);
+                if (runtime->slots[i].instance_fd >= 0)
+                        close(runtime->slots[i].instance_fd);
+        }
         weir_relay_free(runtime->relay);
         for (size_t i = 0; i < runtime->count; i++)
                 while (runtime->slots[i].setup) {

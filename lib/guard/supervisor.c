@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "guard/family.h"
 #include "guard/herald.h"
+#include "guard/limits.h"
 
 #define TICK_MS 100
 #define HURRY_MS 1000
@@ -73,6 +74,9 @@ static void keep_text(struct supervisor *all)
 
 static void take_conf(struct supervisor *all, struct weir_conf *conf)
 {
+        if (weir_limits_core(conf->crash_core) < 0)
+                weir_log(WEIR_LOG_WARN, "supervisor.core", LOG_S("error", strerror(errno)),
+                         LOG_S("action", "continue"));
         weir_conf_free(all->conf);
         all->conf = conf;
         all->env.conf = conf;
@@ -367,7 +371,7 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                 .calls = calls,
                 .env = { .text_fd = -1, .become = calls->become, .context = calls->context }
         };
-        const struct timespec tick = { .tv_nsec = TICK_MS * 1000000l };
+        struct timespec tick = { 0 }; /* what came before us is obeyed before anything is started */
 
         sigemptyset(&all.signals);
         sigaddset(&all.signals, SIGTERM);
@@ -375,6 +379,9 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         sigaddset(&all.signals, SIGHUP);
         sigaddset(&all.signals, SIGCHLD);
         sigprocmask(SIG_BLOCK, &all.signals, &all.env.mask);
+        for (int number = 1; number < SIGRTMIN; number++)
+                if (sigismember(&all.signals, number) == 1)
+                        sigdelset(&all.env.mask, number); /* the caller may block them before us */
         all.env.blocked = all.env.mask;
         sigaddset(&all.env.blocked, SIGTERM);
         sigaddset(&all.env.blocked, SIGINT);
@@ -391,7 +398,6 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         while (!is_over(&all)) {
                 int signal_number;
 
-                look_after_all(&all);
                 signal_number = sigtimedwait(&all.signals, NULL, &tick);
                 if (signal_number == SIGTERM || signal_number == SIGINT)
                         obey(&all, signal_number);
@@ -399,6 +405,8 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         try_file(&all);
                 reap(&all);
                 overtime(&all);
+                look_after_all(&all);
+                tick.tv_nsec = TICK_MS * 1000000l;
         }
         weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status || all.killed ? "no" : "yes"));

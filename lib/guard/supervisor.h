@@ -22,7 +22,8 @@ struct weir_supervisor_calls {
         void *context;
 };
 
-/* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD.
+/* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD;
+ * one that was blocked before, and came before, is obeyed: nothing is started then.
  * SIGHUP: the file is read again. Takes over @conf.
  * Returns an exit status: 0; 1 = a worker was given up, or a third signal came; what the first of them said when
  * it could not start. One that had to be killed at the end is no failure: it lost nothing. */

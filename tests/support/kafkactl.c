@@ -21,11 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
-enum { TIMEOUT_MS = 10000 };
+enum { TIMEOUT_MS = 10000, EARLY_MS = 50 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
 {
@@ -125,14 +126,27 @@ static void print_list(const rd_kafka_topic_partition_list_t *list)
         }
 }
 
-/* Wait for the one answer to an admin request; errors hide per element, so look at each. */
-static void admin_result(rd_kafka_queue_t *queue, const char *what)
+/* The controller knows of a broker before that broker may hold anything: for a moment after its start. */
+static bool too_early(const rd_kafka_topic_result_t *result)
+{
+        const char *text = rd_kafka_topic_result_error_string(result);
+
+        return rd_kafka_topic_result_error(result) ==
+                       RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR &&
+               text && strstr(text, "currently fenced");
+}
+
+/* Wait for the one answer to an admin request; errors hide per element, so look at each. @ret_early (may be
+ * NULL, then that is an error too): ask again. */
+static void admin_result(rd_kafka_queue_t *queue, const char *what, bool *ret_early)
 {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
         const rd_kafka_topic_result_t **results = NULL;
         const rd_kafka_CreatePartitions_result_t *grown;
         size_t count = 0;
 
+        if (ret_early)
+                *ret_early = false;
         if (!event)
                 die("%s: no answer in %d ms", what, TIMEOUT_MS);
         if (rd_kafka_event_error(event))
@@ -151,7 +165,9 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
                 print_list(rd_kafka_DeleteRecords_result_offsets(
                         rd_kafka_event_DeleteRecords_result(event)));
         for (size_t i = 0; i < count; i++)
-                if (rd_kafka_topic_result_error(results[i]))
+                if (ret_early && too_early(results[i]))
+                        *ret_early = true;
+                else if (rd_kafka_topic_result_error(results[i]))
                         die("%s: %s: %s", what, rd_kafka_topic_result_name(results[i]),
                             rd_kafka_topic_result_error_string(results[i]));
         rd_kafka_event_destroy(event);
@@ -175,8 +191,18 @@ static void create(rd_kafka_t *rk, const char *topic, int count, char **settings
                 *value = '\0';
                 rd_kafka_NewTopic_set_config(wanted, settings[i], value + 1);
         }
-        rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "create");
+        for (int left = TIMEOUT_MS / EARLY_MS;; left--) {
+                const struct timespec pause = { .tv_nsec = EARLY_MS * 1000000l };
+                bool early;
+
+                rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
+                admin_result(queue, "create", &early);
+                if (!early)
+                        break;
+                if (left <= 0)
+                        die("create: %s: all brokers are fenced, for %d ms", topic, TIMEOUT_MS);
+                nanosleep(&pause, NULL);
+        }
         rd_kafka_NewTopic_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -191,7 +217,7 @@ static void grow(rd_kafka_t *rk, const char *topic, int count)
         if (!wanted)
                 die("%s: %s", topic, text);
         rd_kafka_CreatePartitions(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "grow");
+        admin_result(queue, "grow", NULL);
         rd_kafka_NewPartitions_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -202,7 +228,7 @@ static void delete_topic(rd_kafka_t *rk, const char *topic)
         rd_kafka_DeleteTopic_t *wanted = rd_kafka_DeleteTopic_new(topic);
 
         rd_kafka_DeleteTopics(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "delete");
+        admin_result(queue, "delete", NULL);
         rd_kafka_DeleteTopic_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -216,7 +242,7 @@ static void delete_records(rd_kafka_t *rk, const char *topic, int partition, int
         rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
         wanted = rd_kafka_DeleteRecords_new(list);
         rd_kafka_DeleteRecords(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "delete-records");
+        admin_result(queue, "delete-records", NULL);
         rd_kafka_DeleteRecords_destroy(wanted);
         rd_kafka_topic_partition_list_destroy(list);
         rd_kafka_queue_destroy(queue);

@@ -208,6 +208,48 @@ START_TEST(a_lane_that_moves_slowly_does_not_stall)
 }
 END_TEST
 
+START_TEST(an_open_that_hangs_ends_the_process_as_a_handler_does)
+{
+        weir_board_use(&board);
+        weir_board_plugin(WEIR_BOARD_OPENS);
+        weir_board_use(NULL);
+        board.plugin_since_us = now_us;
+        board.plugin_thread = process; /* its only one */
+        for (; now_us <= board.plugin_since_us + DEADLINE_US; now_us += S / 2)
+                ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0); /* the stack */
+        ck_assert_int_eq(board.stack_asked, process);
+        board.stack_given = process;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), process);
+        ck_assert_int_eq(lines("event=plugin.stuck worker=w in=open() "), 1);
+}
+END_TEST
+
+START_TEST(an_open_that_is_over_is_forgotten)
+{
+        board.plugin = WEIR_BOARD_OPENS;
+        board.plugin_thread = process;
+        board.plugin_since_us = now_us;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us + DEADLINE_US), 0);
+        board.plugin = WEIR_BOARD_OUTSIDE;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us + 9 * DEADLINE_US),
+                         0);
+        ck_assert_int_eq(board.stack_asked, 0);
+}
+END_TEST
+
+START_TEST(WT1_a_process_that_was_stopped_in_open_is_excused)
+{
+        board.plugin = WEIR_BOARD_OPENS;
+        board.plugin_thread = process;
+        board.plugin_since_us = now_us;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        now_us += 2 * DEADLINE_US; /* nobody ran meanwhile: a gap between two looks */
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        ck_assert_int_eq(board.stack_asked, 0);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("watch");
@@ -223,6 +265,9 @@ int main(void)
         tcase_add_test(tcase, WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too);
         tcase_add_test(tcase, WT3_a_lane_without_work_never_stalls);
         tcase_add_test(tcase, records_that_are_there_and_do_not_come_are_a_stall);
+        tcase_add_test(tcase, an_open_that_hangs_ends_the_process_as_a_handler_does);
+        tcase_add_test(tcase, an_open_that_is_over_is_forgotten);
+        tcase_add_test(tcase, WT1_a_process_that_was_stopped_in_open_is_excused);
         tcase_add_test(tcase, a_lane_that_moves_slowly_does_not_stall);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
