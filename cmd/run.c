@@ -159,11 +159,13 @@ static int load_texts(struct words *words, const struct weir_texts *texts, struc
 /* No plugin needs them. The pad stays, where no handler closes it by mistake. */
 static int put_away(const struct weir_texts *texts)
 {
-        int pad = fcntl(texts->offer, F_DUPFD_CLOEXEC, PAD_FROM);
+        int pad = fcntl(texts->offer, F_DUPFD_CLOEXEC, PAD_FROM), error = errno;
 
         close(texts->first);
-        close(texts->good);
+        if (texts->good != texts->first)
+                close(texts->good);
         close(texts->offer);
+        errno = error;
         return pad;
 }
 
@@ -229,8 +231,11 @@ int cmd_run(int argc, char **argv)
                              : cmd_load("run", words.config_path, &conf);
         if (r != CMD_DONE)
                 return r;
-        if (texts.first >= 0)
-                how.offer_fd = put_away(&texts);
+        if (texts.first >= 0 && (how.offer_fd = put_away(&texts)) < 0) {
+                weir_conf_free(conf);
+                return cmd_say(CMD_FAILED, "run", "descriptor %d: %s", texts.offer,
+                               strerror(errno));
+        }
         cmd_log_setup(conf);
         if (!weir_failpoint_setup()) {
                 weir_conf_free(conf);

@@ -22,14 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OF4, and those that were given up. */
-static bool is_asked(const struct weir_process *process)
+bool weir_offer_asks(const struct weir_process *process)
 {
         const struct weir_child *child = &process->child;
 
         if (!child->worker || child->state == WEIR_CHILD_FAILED || child->state == WEIR_CHILD_ENDED)
                 return false;
-        return !child->misfits || (child->state == WEIR_CHILD_RUNS && child->board->ready);
+        return (!child->misfits && !child->stillborn) ||
+               (child->state == WEIR_CHILD_RUNS && child->board->ready);
 }
 
 void weir_offer_put(const struct weir_offer *offer, struct weir_board *board)
@@ -63,7 +63,7 @@ static void refuse(struct weir_offer *offer, const struct weir_process *process,
 
 void weir_offer_died(struct weir_offer *offer, const struct weir_process *process)
 {
-        if (offer->open && is_asked(process))
+        if (offer->open && weir_offer_asks(process))
                 refuse(offer, process, "died while the file was tried");
 }
 
@@ -77,7 +77,7 @@ enum weir_offer_state weir_offer_look(struct weir_offer *offer, const struct wei
                 const struct weir_board_offer *answer = &process->child.board->offer;
                 char why[WEIR_BOARD_WHY_BYTES];
 
-                if (!is_asked(process))
+                if (!weir_offer_asks(process))
                         continue;
                 if (process->child.state == WEIR_CHILD_RUNS && answer->refused == offer->number) {
                         memcpy(why, answer->why, sizeof why); /* BD3 */

@@ -15,7 +15,8 @@
  *  OF2 go is said when every worker process that can work has prepared the same text. What dies, hangs, or does not come
  *      up meanwhile has refused.
  *  OF3 a process that is started works by what is in force then; while an offer is open it is asked too.
- *  OF4 a process that cannot work by what is in force either (child.h, CH3) is not asked: it has nothing to lose.
+ *  OF4 a process that cannot work by what is in force either (child.h: CH3, stillborn) is not asked before it can: it has
+ *      nothing to lose, and the reload may be what mends it.
  *
  * Pure but for the boards: what is done about an answer is reload.c's.
  * Thread   supervisor; weir_offer_text(): the process that is asked.
@@ -36,6 +37,8 @@ struct weir_offer {
 
 enum weir_offer_state { WEIR_OFFER_WAITS, WEIR_OFFER_AGREED, WEIR_OFFER_REFUSED };
 
+/* Is @process one whose answer is waited for? OF4, and neither the relay nor one that was given up. */
+bool weir_offer_asks(const struct weir_process *process);
 /* Number @number, of the text that @mark is of, to all of @family. */
 void weir_offer_make(struct weir_offer *offer, const struct weir_family *family, uint32_t number,
                      const struct weir_kept_mark *mark, int64_t now_us);

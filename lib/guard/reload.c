@@ -122,10 +122,11 @@ static void offer(struct weir_reload *reload, const struct weir_kept_mark *mark)
 
         weir_offer_make(&reload->offer, reload->family, reload->count, mark, now_us);
         for (size_t i = 0; i < reload->family->count; i++) {
-                struct weir_child *child = &reload->family->processes[i].child;
+                struct weir_process *process = &reload->family->processes[i];
 
-                if (child->worker && child->state == WEIR_CHILD_DOWN && child->start_at_us > now_us)
-                        child->start_at_us = now_us;
+                if (process->child.state == WEIR_CHILD_DOWN && weir_offer_asks(process) &&
+                    process->child.start_at_us > now_us)
+                        process->child.start_at_us = now_us;
         }
         reload->state = WEIR_RELOAD_OFFERS;
 }
@@ -230,7 +231,7 @@ static void tell_processes(struct weir_reload *reload)
                 struct weir_process *process = &reload->family->processes[i];
 
                 process->watch.deadline_us = reload->conf->handler_deadline_ms * 1000;
-                if (process->child.misfits) /* it waits for nothing else */
+                if (process->child.misfits || process->child.stillborn) /* what it has waited for */
                         process->child.start_at_us = weir_clock_us();
                 if (weir_offer_is_outside(&reload->offer, process) ||
                     (!process->child.worker && reload->relay_renewed &&

@@ -24,6 +24,14 @@ log = { level = "debug"; };
 crash = { attempts = 1; };
 restart = { first_delay = "10ms"; max_delay = "50ms"; };
 TXT
+password() { # of a role of this test's own; who is connected stays so
+        printf '%s' "$1" >secret
+        chmod 600 secret
+        sql "alter role reloader login superuser password '$1'"
+}
+sql 'create role reloader'
+password one
+sed -i 's|//weir@|//reloader@|; s|password_file = "password"|password_file = "secret"|' weir.cfg
 cp weir.cfg good.cfg
 cp weir.cfg produce.cfg
 config=$TEST_DIR/produce.cfg
@@ -118,10 +126,11 @@ for key in 'workers.group of=one' 'workers.processes of=one' store.url 'workers 
 done
 since event=reload.done | grep -q ' relay=kept' || fail "$(since reload)"
 largest_is 7
+password two # who is started from now on reads it
 end one:1
 end two:0
 largest_is 7
-in_two crashes hostile.segfault # who writes down why needs the store
+in_two crashes hostile.segfault # who writes down why needs the store, and its password
 died() { [ "$(sql "select class from weir.dead_letter where event_id = 'crashes'")" = crash ]; }
 within 30s died || fail 'the death is not written down'
 equal 'commits in the group that waits for a restart' '' "$(kafkactl ledger other)"
@@ -144,6 +153,15 @@ kill -CONT "$held"
 within 20s again one:0 "$was"
 largest_is 7
 equal 'takeovers' '' "$(since event=worker.reloaded)"
+
+# ---- dead of it -----------------------------------------------------------------------------------------------------------
+
+was=$(process two:0)
+write -e 's/max_events = [0-9]*;/max_events = 999;/' -e 's/sleep_ms/die = true; sleep_ms/'
+hup reload.refused
+since event=reload.refused | grep -q 'error="died .*" worker=two ' || fail "$(since reload.refused)"
+within 20s again two:0 "$was"
+largest_is 7
 
 # ---- the relay, and the end as systemd hears it ---------------------------------------------------------------------------------
 

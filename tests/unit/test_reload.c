@@ -401,6 +401,26 @@ START_TEST(OF4_one_that_cannot_work_anyway_is_not_asked_and_begins_anew_with_wha
 }
 END_TEST
 
+/* Its plugin crashes in open(), say: another file may be what mends it. */
+START_TEST(OF4_one_that_dies_before_it_is_ready_is_asked_as_soon_as_it_is)
+{
+        const struct weir_child_policy policy = { 10, 1000, 9 };
+
+        child(0)->board->ready = 0;
+        weir_child_died(child(0), &policy, SIGSEGV, false, weir_clock_us());
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        child(0)->state = WEIR_CHILD_RUNS;
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        child(0)->board->ready = 1;
+        ck_assert(weir_offer_asks(&world.family.processes[0]));
+        weir_child_died(child(0), &policy, SIGSEGV, false, weir_clock_us());
+        ck_assert(weir_offer_asks(&world.family.processes[0]));
+        child(0)->state = WEIR_CHILD_FAILED;
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        ck_assert(!weir_offer_asks(&world.family.processes[3]));
+}
+END_TEST
+
 START_TEST(given_up_and_ended_ones_are_not_waited_for)
 {
         child(0)->state = WEIR_CHILD_FAILED;
@@ -578,6 +598,7 @@ int main(void)
         tcase_add_test(
                 tcase,
                 OF4_one_that_cannot_work_anyway_is_not_asked_and_begins_anew_with_what_is_in_force);
+        tcase_add_test(tcase, OF4_one_that_dies_before_it_is_ready_is_asked_as_soon_as_it_is);
         tcase_add_test(tcase, given_up_and_ended_ones_are_not_waited_for);
         tcase_add_loop_test(tcase, a_relay_is_started_anew_only_where_something_it_uses_has_changed,
                             0, WEIR_COUNT_OF(changes));
