@@ -21,7 +21,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WEIR_BOARD_LANES = 1024, WEIR_BOARD_TOPIC_BYTES = 256, WEIR_BOARD_TRACE_BYTES = 8192 };
+enum {
+        WEIR_BOARD_LANES = 1024,
+        WEIR_BOARD_TOPIC_BYTES = 256,
+        WEIR_BOARD_TRACE_BYTES = 8192,
+        WEIR_BOARD_WHY_BYTES = 1024
+};
 
 /* What a lane does, or waits for. */
 enum weir_board_doing {
@@ -71,6 +76,19 @@ struct weir_board_slot {
         char topic[WEIR_BOARD_TOPIC_BYTES];
 };
 
+/* A reload: what the supervisor says of it and what the process answers (guard/offer.h). Numbers of reloads, from 1. */
+struct weir_board_offer {
+        uint64_t size; /* of the text that is offered, */
+        uint8_t digest[32];
+        _Atomic uint32_t offered;  /* to be tried, */
+        _Atomic uint32_t go;       /* to be taken over, */
+        _Atomic uint32_t dropped;  /* nothing any more */
+        _Atomic uint32_t prepared; /* the process can take it over at once, */
+        _Atomic uint32_t refused;  /* or cannot at all: why, */
+        _Atomic uint32_t taken;    /* has taken it over, all of its lanes */
+        char why[WEIR_BOARD_WHY_BYTES];
+};
+
 struct weir_board {
         uint32_t magic, size;          /* of the program that made it */
         _Atomic int32_t ready;         /* 1: the worker has joined or is about to */
@@ -86,6 +104,7 @@ struct weir_board {
         _Atomic int64_t plugin_since_us; /* … CLOCK_MONOTONIC: since when */
         _Atomic uint32_t trace_size;
         char trace[WEIR_BOARD_TRACE_BYTES]; /* backtrace, lines of text */
+        struct weir_board_offer offer;
         struct weir_board_slot slots[WEIR_BOARD_LANES];
 };
 

@@ -290,19 +290,51 @@ static void print_headers(const rd_kafka_message_t *message)
         putchar('\n');
 }
 
+static rd_kafka_resp_err_t error_in(const rd_kafka_topic_partition_list_t *list)
+{
+        for (int i = 0; i < list->cnt; i++)
+                if (list->elems[i].err)
+                        return list->elems[i].err;
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* A topic that was made just now, as the broker makes its own at the first group, has partitions before they have leaders. */
+static bool is_early(rd_kafka_resp_err_t err)
+{
+        return err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+               err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+               err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+               err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+}
+
+static rd_kafka_topic_partition_list_t *ends_of(rd_kafka_t *rk, const char *topic)
+{
+        for (int left_ms = TIMEOUT_MS;; left_ms -= EARLY_MS) {
+                rd_kafka_topic_partition_list_t *ends = list_of(rk, topic, RD_KAFKA_OFFSET_END);
+                rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
+
+                if (!err)
+                        err = error_in(ends);
+                if (!err)
+                        return ends;
+                rd_kafka_topic_partition_list_destroy(ends);
+                if (!is_early(err) || left_ms <= 0)
+                        die("%s: %s", topic, rd_kafka_err2str(err));
+                rd_kafka_poll(rk, EARLY_MS);
+        }
+}
+
 /* From start to end, a partition after the other. */
 static void records(const char *brokers, const char *topic,
                     void (*print)(const rd_kafka_message_t *))
 {
         rd_kafka_t *rk = open_client(brokers, "kafkactl", NULL);
-        rd_kafka_topic_partition_list_t *ends = list_of(rk, topic, RD_KAFKA_OFFSET_END);
+        rd_kafka_topic_partition_list_t *ends = ends_of(rk, topic);
         rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-        rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
 
-        if (err)
-                die("%s: %s", topic, rd_kafka_err2str(err));
         for (int i = 0; i < ends->cnt; i++) {
                 int64_t next = 0, end = ends->elems[i].offset;
+                int early_ms = 0;
 
                 if (end <= 0)
                         continue;
@@ -312,6 +344,12 @@ static void records(const char *brokers, const char *topic,
 
                         if (!message)
                                 die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
+                        if (is_early(message->err) && early_ms < TIMEOUT_MS) { /* it goes on */
+                                rd_kafka_message_destroy(message);
+                                rd_kafka_poll(rk, EARLY_MS);
+                                early_ms += EARLY_MS;
+                                continue;
+                        }
                         if (message->err)
                                 die("%s/%d: %s", topic, i, rd_kafka_message_errstr(message));
                         print(message);
