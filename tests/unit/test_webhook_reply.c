@@ -278,6 +278,8 @@ static const struct {
         { "200 OK\r\nAllow: OPTIONS, POST", WEIR_WEBHOOK_REFUSED, 7, "without consent" },
         { "200 OK\r\nWebHook-Allowed-Origin: weir.example.com.evil.net", WEIR_WEBHOOK_REFUSED, 7,
           "without consent" },
+        { "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Origin:*\t",
+          WEIR_WEBHOOK_DELIVERED, 120, "consent" }, /* twice the same, but for blanks */
         { "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Origin: evil.net",
           WEIR_WEBHOOK_REFUSED, 7, "without consent" },
         { "405 No", WEIR_WEBHOOK_REFUSED, 7, "answered 405 to OPTIONS without consent" },
