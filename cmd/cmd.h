@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "conf/conf.h"
 
-enum { CMD_DONE = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_CONFIG = 78 };
+enum { CMD_DONE = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_MEMORY = 71, CMD_CONFIG = 78 };
 
 /* A subcommand: argv[0] is its name. Prints its own help on --help. Returns an exit code. */
 typedef int cmd_fn(int argc, char **argv);

@@ -3,22 +3,27 @@
  * run - the workers in the foreground, each in a process of its own
  *
  * A worker's process is this program once more, with the words that the supervisor gives it (become() below): started
- * anew it has no memory of others, and its addresses are shuffled again.
+ * anew it has no memory of others, and its addresses are shuffled again. It reads no file: what is in force comes with it,
+ * by descriptor (guard/kept.h).
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "cmd.h"
-#include "guard/supervisor.h"
+#include "conf/diff.h"
+#include "guard/limits.h"
+#include "guard/process.h"
 #include "run_worker.h"
 #include "runtime.h"
+
+#define PAD_FROM 64
 
 static const char help[] =
         "usage: weir run [-c FILE] [--worker NAME] [--alone]\n\n"
@@ -32,7 +37,8 @@ static const char help[] =
         "SIGTERM, SIGINT: lanes finish or roll back what they hold, offsets are committed, the group is\n"
         "left, within stop.deadline. A second signal hurries (one second), a third ends at once; nothing is lost.\n"
         "SIGHUP: the file is read again; what can be taken over by a running worker is, at its next batch, a plugin that\n"
-        "was replaced too; the rest is named. A file with mistakes changes nothing.\n"
+        "was replaced too; the rest is named. A file with mistakes, or one that a worker's plugin refuses, changes\n"
+        "nothing anywhere. The file is read at no other time.\n"
         "Exit status: 0 stopped, also where a handler that hung had to be left (the log says clean=no);\n"
         "1 a worker died restart.limit times in a row and was given up (the others went on), or a third signal\n"
         "ended it; 78 the file, or what a plugin wants of it, is wrong at the start.\n"
@@ -44,11 +50,10 @@ struct words { /* of the command line, for the processes of the workers */
         const char *config_path;
 };
 
-static void become(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
-                   pid_t supervisor)
+static void become(void *context, const struct weir_birth *birth)
 {
         const struct words *words = context;
-        char who[96], board[16], parent[24], text[16];
+        char who[96], board[16], parent[24], texts[48];
         const char *const argv[] = { "weir",
                                      "run",
                                      "--as",
@@ -57,18 +62,33 @@ static void become(void *context, const char *worker, uint32_t index, int board_
                                      board,
                                      "--supervisor",
                                      parent,
-                                     "--last-good",
-                                     text,
+                                     "--texts",
+                                     texts,
                                      words->config_path ? "--config" : NULL,
                                      words->config_path,
                                      NULL };
 
-        snprintf(who, sizeof who, "%s:%u", worker ? worker : "", index);
-        snprintf(board, sizeof board, "%d", board_fd);
-        snprintf(parent, sizeof parent, "%ld", (long)supervisor);
-        snprintf(text, sizeof text, "%d", text_fd);
+        snprintf(who, sizeof who, "%s:%u", birth->worker ? birth->worker : "", birth->index);
+        snprintf(board, sizeof board, "%d", birth->board_fd);
+        snprintf(parent, sizeof parent, "%ld", (long)birth->supervisor);
+        snprintf(texts, sizeof texts, "%d,%d,%d", birth->texts.first, birth->texts.good,
+                 birth->texts.offer);
         execv("/proc/self/exe", (char *const *)argv);
         cmd_say(CMD_FAILED, "run", "/proc/self/exe: cannot be started; is /proc mounted?");
+}
+
+/* From its first instruction on: a stop that comes while the file is read is a stop, not a death, and a crash over the
+ * file leaves no secret on a disk. Who obeys, the supervisor or run_worker(), finds the signal waiting. */
+static void begin(void)
+{
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+        weir_limits_core(false);
 }
 
 static bool knows(const struct weir_conf *conf, const char *worker)
@@ -79,35 +99,89 @@ static bool knows(const struct weir_conf *conf, const char *worker)
         return false;
 }
 
-/* Errors are printed. The supervisor logs as the file says from here on, as its workers do. */
-static struct weir_conf *read_again(void *context)
+/* Errors are printed. */
+static int read_file(void *context, int pad)
+{
+        const struct words *words = context;
+        struct weir_conf *conf;
+        int r;
+
+        if (cmd_load("run", words->config_path, &conf) != CMD_DONE)
+                return -1;
+        r = weir_kept_write(pad, conf->text, conf->text_size);
+        if (r < 0)
+                cmd_say(CMD_FAILED, "run", "%s: its text cannot be kept: %s", conf->path,
+                        strerror(errno));
+        weir_conf_free(conf);
+        return r;
+}
+
+static struct weir_conf *parse(void *context, const char *text, size_t size,
+                               struct weir_error *reterr)
 {
         const struct words *words = context;
         struct weir_conf *conf = NULL;
 
-        if (cmd_load("run", words->config_path, &conf) != CMD_DONE)
-                return NULL;
+        return weir_runtime_load_text(words->config_path, text, size, &conf, reterr) < 0 ? NULL
+                                                                                         : conf;
+}
+
+/* The supervisor logs as its workers do. */
+static void took(void *context, const struct weir_conf *conf)
+{
+        (void)context;
         cmd_log_setup(conf);
+}
+
+static struct weir_conf *parse_fd(struct words *words, int fd)
+{
+        struct weir_conf *conf;
+        struct weir_error error;
+        char *text;
+        size_t size;
+
+        if (weir_kept_read(fd, WEIR_CONF_TEXT_BYTES_MAX, &text, &size) < 0) {
+                cmd_say(CMD_FAILED, "run", "descriptor %d: %s", fd, strerror(errno));
+                return NULL;
+        }
+        conf = parse(words, text, size, &error);
+        free(text);
+        if (!conf)
+                cmd_fail("run", &error);
         return conf;
 }
 
-/* The file is not to be read, and was once: work as it said then. Others on their way in read the same descriptor. */
-static struct weir_conf *read_last_good(const char *path, int fd)
+/* What is in force (RE2). No path is read: what lies there now was not asked for, or was refused. */
+static int load_texts(struct words *words, const struct weir_texts *texts, struct weir_conf **ret)
 {
-        struct weir_conf *conf = NULL;
+        WEIR_CLEANUP(weir_conf_freep) struct weir_conf *first = parse_fd(words, texts->first);
+        WEIR_CLEANUP(weir_conf_freep) struct weir_conf *good = NULL;
         struct weir_error error;
-        struct stat st;
-        void *text;
 
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
-                return NULL;
-        text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (text == MAP_FAILED)
-                return NULL;
-        if (weir_runtime_load_text(path, text, (size_t)st.st_size, &conf, &error) < 0)
-                cmd_fail("run", &error);
-        munmap(text, (size_t)st.st_size);
-        return conf;
+        if (first && texts->good == texts->first) {
+                *ret = WEIR_TAKE(first);
+                return CMD_DONE;
+        }
+        good = first ? parse_fd(words, texts->good) : NULL;
+        if (!good)
+                return CMD_CONFIG;
+        if (weir_conf_keep(first, good, &error) < 0)
+                return cmd_fail("run", &error);
+        *ret = WEIR_TAKE(good);
+        return CMD_DONE;
+}
+
+/* No plugin needs them. The pad stays, where no handler closes it by mistake. */
+static int put_away(const struct weir_texts *texts)
+{
+        int pad = fcntl(texts->offer, F_DUPFD_CLOEXEC, PAD_FROM), error = errno;
+
+        close(texts->first);
+        if (texts->good != texts->first)
+                close(texts->good);
+        close(texts->offer);
+        errno = error;
+        return pad;
 }
 
 /* NAME:INDEX, or :0 for the relay. */
@@ -126,26 +200,27 @@ static bool parse_who(char *text, struct run_worker *how)
 
 int cmd_run(int argc, char **argv)
 {
-        enum { AS = 256, BOARD, SUPERVISOR, LAST_GOOD };
-        static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' },
-                { "worker", required_argument, NULL, 'w' },
-                { "alone", no_argument, NULL, '1' },
-                { "help", no_argument, NULL, 'h' },
-                /* the supervisor's words; not for people */
-                { "as", required_argument, NULL, AS },
-                { "board", required_argument, NULL, BOARD },
-                { "supervisor", required_argument, NULL, SUPERVISOR },
-                { "last-good", required_argument, NULL, LAST_GOOD },
-                { 0 }
-        };
-        struct run_worker how = { .board_fd = -1 };
+        enum { AS = 256, BOARD, SUPERVISOR, TEXTS };
+        static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+                                                 { "worker", required_argument, NULL, 'w' },
+                                                 { "alone", no_argument, NULL, '1' },
+                                                 { "help", no_argument, NULL, 'h' },
+                                                 /* the supervisor's words; not for people */
+                                                 { "as", required_argument, NULL, AS },
+                                                 { "board", required_argument, NULL, BOARD },
+                                                 { "supervisor", required_argument, NULL,
+                                                   SUPERVISOR },
+                                                 { "texts", required_argument, NULL, TEXTS },
+                                                 { 0 } };
+        struct run_worker how = { .board_fd = -1, .offer_fd = -1 };
+        struct weir_texts texts = { -1, -1, -1 };
         struct words words = { NULL };
-        const struct weir_supervisor_calls calls = { become, read_again, &words };
+        const struct weir_supervisor_calls calls = { become, read_file, parse, took, &words };
         bool here = false;
-        struct weir_conf *conf, *last_good = NULL;
-        int c, r, text_fd = -1;
+        struct weir_conf *conf;
+        int c, r;
 
+        begin();
         while ((c = cmd_option(argc, argv, "c:w:1h", options)) != -1)
                 switch (c) {
                 case 'c': words.config_path = optarg; break;
@@ -158,27 +233,32 @@ int cmd_run(int argc, char **argv)
                         break;
                 case BOARD: how.board_fd = (int)strtol(optarg, NULL, 10); break;
                 case SUPERVISOR: how.supervisor = (pid_t)strtol(optarg, NULL, 10); break;
-                case LAST_GOOD: text_fd = (int)strtol(optarg, NULL, 10); break;
+                case TEXTS:
+                        if (sscanf(optarg, "%d,%d,%d", &texts.first, &texts.good, &texts.offer) !=
+                            3)
+                                return cmd_usage("run");
+                        break;
                 case 'h': fputs(help, stdout); return CMD_DONE;
                 default: return cmd_usage("run");
                 }
         if (optind < argc)
                 return cmd_say(CMD_USAGE, "run", "unexpected '%s'", argv[optind]);
-        r = cmd_load("run", words.config_path, &conf);
+        r = texts.first >= 0 ? load_texts(&words, &texts, &conf)
+                             : cmd_load("run", words.config_path, &conf);
         if (r != CMD_DONE)
-                conf = last_good = read_last_good(words.config_path, text_fd);
-        if (!conf)
                 return r;
-        if (text_fd >= 0)
-                close(text_fd); /* no plugin needs it */
+        if (texts.first >= 0 && (how.offer_fd = put_away(&texts)) < 0) {
+                weir_conf_free(conf);
+                return cmd_say(CMD_FAILED, "run", "descriptor %d: %s", texts.offer,
+                               strerror(errno));
+        }
         cmd_log_setup(conf);
-        if (last_good)
-                weir_log(WEIR_LOG_ERROR, "config.last_good", LOG_S("file", conf->path),
-                         LOG_S("next", "mend the file, then SIGHUP"), LOG_S("action", "keep"));
         if (!weir_failpoint_setup()) {
                 weir_conf_free(conf);
                 return cmd_say(CMD_USAGE, "run", "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
         }
+        if (here && !how.supervisor)
+                weir_limits_core(true); /* for debuggers */
         if (here)
                 return run_worker(conf, &how);
         if (how.worker && !knows(conf, how.worker)) {

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/board.h"
@@ -21,10 +22,11 @@
 #include "base/heap.h"
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/shortage.h"
 #include "base/thread.h"
 #include "cmd.h"
-#include "conf/diff.h"
 #include "guard/sandbox.h"
+#include "run_reload.h"
 
 #define HURRY_MS 1000
 /* Workers get nine tenths of the deadline; half a tenth later the process ends, whatever hangs, and has the rest
@@ -37,6 +39,7 @@ struct orders {
         _Atomic int64_t end_at_ms; /* the process is gone by then; 0 = no order yet */
         atomic_int count;
         atomic_bool reload;
+        bool plugins; /* run in this process */
         sigset_t signals;
 };
 
@@ -68,7 +71,7 @@ static void *take_orders(void *arg)
 
                 if (sigwait(&orders->signals, &signal_number))
                         continue;
-                if (signal_number == SIGHUP) {
+                if (signal_number == SIGHUP) { /* a supervisor says it on the board */
                         orders->reload = true;
                         continue;
                 }
@@ -95,53 +98,59 @@ static void *take_orders(void *arg)
         return NULL;
 }
 
-static void tell_change(void *context, const char *key, const char *of, bool reloadable)
+/* A step of a reload, where one is on. */
+static void look_at_reload(struct orders *orders, struct run_reload *reload)
 {
-        (void)context;
-        if (!reloadable)
-                weir_log(WEIR_LOG_WARN, "reload.needs_restart", LOG_S("key", key),
-                         LOG_S("of", of ? of : ""));
+        const struct weir_conf *now = NULL;
+
+        if (reload->offer_fd >= 0) {
+                now = run_reload_look(reload);
+        } else if (orders->reload && weir_runtime_reloaded(orders->runtime)) {
+                orders->reload = false;
+                now = run_reload_file(orders->runtime);
+        }
+        if (!now)
+                return;
+        cmd_log_setup(now);
+        orders->deadline_ms = now->stop_deadline_ms;
 }
 
-/* What cannot be taken over changes nothing; the supervisor has looked at the file before. */
-static void reload(struct weir_runtime *runtime, struct orders *orders)
+/* Nothing can be drained without memory: what is open rolls back, and the next process begins with none of it in use. */
+static void end_if_exhausted(struct weir_shortage *shortage)
 {
-        const struct weir_conf *first = weir_runtime_conf(runtime);
-        struct weir_conf_problems problems = { 0 };
-        struct weir_error error = { 0 };
-        struct weir_conf *conf = NULL;
-        int r = weir_runtime_load(first->path, &conf, &problems, &error);
+        struct weir_board *board = weir_board_used();
+        struct rlimit limit = { 0 };
+        int64_t ms;
 
-        weir_conf_problems_fini(&problems);
-        if (r == 0)
-                r = weir_conf_diff(first, conf, tell_change, NULL, &error);
-        if (r >= 0) {
-                const struct weir_conf *now = conf;
-
-                r = weir_runtime_reload(runtime, WEIR_TAKE(conf), &error);
-                if (r == 0) {
-                        cmd_log_setup(now);
-                        orders->deadline_ms = now->stop_deadline_ms;
-                }
-        }
-        weir_conf_free(conf);
-        if (r < 0)
-                weir_log(WEIR_LOG_ERROR, "reload.refused", LOG_S("error", error.text),
-                         LOG_S("action", "keep"));
+        if (!board || !weir_shortage_look(shortage, board, weir_clock_us(), &ms))
+                return;
+        getrlimit(RLIMIT_DATA, &limit);
+        board->exhausted = 1;
+        weir_log(WEIR_LOG_ERROR, "memory.exhausted",
+                 LOG_I("limit_mib", (int64_t)(limit.rlim_cur >> 20)), LOG_I("ms", ms),
+                 LOG_S("next", "raise memory.limit, or mend the plugin that keeps what it "
+                               "allocates"),
+                 LOG_S("action", "restart"));
+        _exit(CMD_MEMORY);
 }
 
 /* Wait until all workers ended, or a stop has taken too long: 2. */
-static int wait_for_end(struct weir_runtime *runtime, struct orders *orders,
-                        struct weir_error *reterr)
+static int wait_for_end(struct orders *orders, int offer_fd, struct weir_error *reterr)
 {
-        for (;;) {
-                weir_heap_trim();
-                if (orders->reload && !orders->end_at_ms && weir_runtime_reloaded(runtime)) {
-                        orders->reload = false;
-                        reload(runtime, orders);
-                }
-                int r = weir_runtime_wait(runtime, orders->end_at_ms ? 20 : 200, reterr);
+        struct weir_shortage shortage = { 0 };
+        struct run_reload reload = { .runtime = orders->runtime, .offer_fd = offer_fd };
 
+        for (;;) {
+                int r;
+
+                weir_heap_trim();
+                if (orders->plugins && !orders->end_at_ms)
+                        end_if_exhausted(&shortage);
+                if (!orders->end_at_ms)
+                        look_at_reload(orders, &reload);
+                r = weir_runtime_wait(orders->runtime,
+                                      orders->end_at_ms || run_reload_is_busy(&reload) ? 20 : 200,
+                                      reterr);
                 if (r != 1)
                         return r;
                 if (orders->end_at_ms && weir_clock_ms() >= orders->end_at_ms)
@@ -188,7 +197,8 @@ static int fence_in(const struct weir_conf *conf, const struct run_worker *how,
 
 int run_worker(struct weir_conf *conf, const struct run_worker *how)
 {
-        struct orders orders = { .deadline_ms = conf->stop_deadline_ms };
+        struct orders orders = { .deadline_ms = conf->stop_deadline_ms,
+                                 .plugins = how->role.parts == WEIR_RUNTIME_WORKERS };
         const struct weir_runtime_options options = { .size = sizeof options,
                                                       .worker = how->worker,
                                                       .migrations_path = cmd_migrations_path() };
@@ -228,7 +238,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         }
         if (weir_board_used())
                 weir_board_used()->ready = 1;
-        r = r == WEIR_ESTOP ? 0 : wait_for_end(runtime, &orders, &error);
+        r = r == WEIR_ESTOP ? 0 : wait_for_end(&orders, how->offer_fd, &error);
         if (r < 0) {
                 cmd_fail("run", &error);
                 _exit(CMD_FAILED);

@@ -10,6 +10,7 @@ struct run_worker {
         const char *worker; /* only this one; NULL = all */
         struct weir_runtime_role role;
         int board_fd;     /* -1: nobody supervises */
+        int offer_fd;     /* struct weir_texts; the same */
         pid_t supervisor; /* 0 = none */
 };
 

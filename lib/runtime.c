@@ -2,9 +2,8 @@
 /*
  * runtime - the only file that knows everyone
  *
- * Order of a start: configuration, plugins (ABI), plugins' open where it needs no table, database, schema, the others'
- * open, groups. What can be refused without touching the world is refused first. Order of an end: groups (lanes drain), the relay (what they committed last leaves
- * at once if it can), plugins' close, connections.
+ * Order of a start: configuration, plugins (ABI), plugins' open where it needs no table, database, schema, the others' open, groups: what
+ * can be refused without touching the world, first. Of an end: groups (lanes drain), relay (what they committed last), plugins' close, connections.
  */
 #include "runtime.h"
 
@@ -19,6 +18,7 @@
 #include "conf/diff.h"
 #include "flow/member.h"
 #include "kafka/cluster.h"
+#include "kafka/instance.h"
 #include "setup.h"
 #include "side/janitor.h"
 #include "side/relay.h"
@@ -26,16 +26,20 @@
 #include "store/schema.h"
 
 #define STORE_WAIT_MAX_MS 1000
+#define INSTANCE_WAIT_MS 1000 /* beyond the stop.deadline of who has it */
 
 struct slot {                     /* one configured worker */
-        struct weir_setup *setup; /* the newest; older ones behind it, as long as lanes use them */
+        struct weir_setup *setup; /* the newest; older ones behind it, while lanes use them */
+        struct weir_setup *next;  /* prepared, and used by nobody yet */
         struct weir_member *member;
+        int instance_fd; /* IN1: held as long as we live; -1 = no static member */
 };
 
 struct weir_runtime {
         struct weir_shared_conf *first; /* KE1: what cannot be taken over runs as it says there */
         struct weir_shared_conf *shared;
-        struct weir_conf *conf; /* of shared */
+        struct weir_shared_conf *next; /* of what is prepared; NULL = nothing is */
+        struct weir_conf *conf;        /* of shared */
         struct weir_runtime_role role;
         char *migrations_path;
         char owner[96];   /* "host:pid" */
@@ -80,6 +84,7 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
 
                 if (only && strcmp(only, worker->name))
                         continue;
+                slot->instance_fd = -1;
                 r = weir_setup_load(runtime->shared, worker, &slot->setup, reterr);
                 if (r < 0)
                         return r;
@@ -232,26 +237,30 @@ static uint32_t connections(const struct weir_runtime *runtime)
 }
 
 /* Half of the budget is for what is fetched ahead, which the client counts, for each member by itself. */
-static int open_setup(const struct weir_runtime *runtime, struct weir_setup *setup,
-                      struct weir_error *reterr)
+static struct weir_setup_share share_of(const struct weir_runtime *runtime)
 {
-        const struct weir_setup_share share = {
+        return (struct weir_setup_share){
                 .pool = runtime->pool,
                 .budget = runtime->budget,
-                .fetch_bytes = budget_bytes(runtime) / 2 / runtime->count,
+                .fetch_bytes = budget_bytes(runtime) / 2 / (runtime->count ? runtime->count : 1),
                 .owner = runtime->owner,
                 .process = runtime->role.process,
                 .replaying = runtime->role.replaying,
         };
-
-        return weir_setup_open(setup, &share, reterr);
 }
 
 static int open_slot(struct weir_runtime *runtime, struct slot *slot, struct weir_error *reterr)
 {
-        int r = open_setup(runtime, slot->setup, reterr);
+        const struct weir_lane_env *env = &slot->setup->env;
+        const struct weir_setup_share share = share_of(runtime);
+        int r = weir_setup_open(slot->setup, &share, reterr);
 
-        return r < 0 ? r : weir_member_new(runtime->conf, &slot->setup->env, &slot->member, reterr);
+        if (r == 0 && env->instance)
+                r = weir_instance_hold(runtime->conf->kafka_brokers, env->worker->group,
+                                       env->instance,
+                                       runtime->conf->stop_deadline_ms + INSTANCE_WAIT_MS,
+                                       &runtime->stop, &slot->instance_fd, reterr);
+        return r < 0 ? r : weir_member_new(runtime->conf, env, &slot->member, reterr);
 }
 
 static int start_janitor(struct weir_runtime *runtime, struct weir_error *reterr)
@@ -333,52 +342,6 @@ static void sweep(struct weir_runtime *runtime)
         }
 }
 
-static const struct weir_conf_worker *find_worker(const struct weir_conf *conf, const char *name)
-{
-        for (size_t i = 0; i < conf->worker_count; i++)
-                if (strcmp(conf->workers[i].name, name) == 0)
-                        return &conf->workers[i];
-        return NULL;
-}
-
-/* Another plugin in the same file has other tables, which nobody checked, and other migrations. */
-static int same_plugin(const struct weir_setup *running, const struct weir_setup *setup,
-                       struct weir_error *reterr)
-{
-        const char *was = weir_plugin_worker(running->plugin)->name;
-        const char *is = weir_plugin_worker(setup->plugin)->name;
-
-        if (strcmp(was, is) == 0)
-                return 0;
-        return weir_fail(reterr, WEIR_EABI, 0,
-                         "%s: worker %s: %s is the plugin '%s' now, '%s' runs: put '%s' back, or "
-                         "restart weir to change to '%s'",
-                         setup->worker->where, setup->worker->name, weir_plugin_path(setup->plugin),
-                         is, was, was, is);
-}
-
-/* All are opened before one is used: a reload happens whole or not at all. */
-static int open_new(struct weir_runtime *runtime, struct weir_shared_conf *shared,
-                    struct weir_setup **setups, struct weir_error *reterr)
-{
-        for (size_t i = 0; i < runtime->count; i++) {
-                const char *name = runtime->slots[i].setup->worker->name;
-                const struct weir_conf_worker *worker = find_worker(shared->conf, name);
-                int r;
-
-                if (!worker) /* its end needs a restart */
-                        continue;
-                r = weir_setup_load(shared, worker, &setups[i], reterr);
-                if (r == 0)
-                        r = same_plugin(runtime->slots[i].setup, setups[i], reterr);
-                if (r == 0)
-                        r = open_setup(runtime, setups[i], reterr);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 bool weir_runtime_reloaded(const struct weir_runtime *runtime)
 {
         for (size_t i = 0; i < runtime->count; i++)
@@ -387,37 +350,52 @@ bool weir_runtime_reloaded(const struct weir_runtime *runtime)
         return true;
 }
 
-int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
-                        struct weir_error *reterr)
+/* All are opened before one is used: a reload happens whole or not at all. */
+int weir_runtime_prepare(struct weir_runtime *runtime, struct weir_conf *conf,
+                         struct weir_error *reterr)
 {
-        struct weir_shared_conf *shared = weir_shared_conf_new(conf);
-        struct weir_setup **setups = calloc(runtime->count + 1, sizeof(struct weir_setup *));
-        int r = shared && setups ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "reload");
+        struct weir_setup_share share;
+        int r = 0;
 
+        weir_runtime_drop(runtime);
+        runtime->next = weir_shared_conf_new(conf);
+        if (!runtime->next)
+                r = weir_fail(reterr, WEIR_ENOMEM, 0, "reload");
         if (r == 0 && !weir_runtime_reloaded(runtime))
                 r = weir_fail(reterr, WEIR_EUSAGE, 0, "the last reload is not through yet");
         if (r == 0)
                 r = weir_conf_keep(runtime->first->conf, conf, reterr);
-        if (r == 0)
-                r = open_new(runtime, shared, setups, reterr);
-        for (size_t i = 0; i < runtime->count && setups; i++) {
-                if (r < 0) {
-                        weir_setup_free(setups[i]);
-                } else if (setups[i]) {
-                        setups[i]->older = runtime->slots[i].setup;
-                        runtime->slots[i].setup = setups[i];
-                        weir_member_reload(runtime->slots[i].member, conf, &setups[i]->env);
-                }
-        }
-        free(setups);
-        if (r < 0) {
-                weir_shared_conf_put(shared);
-                return r;
+        share = share_of(runtime);
+        for (size_t i = 0; r == 0 && i < runtime->count; i++)
+                r = weir_setup_renew(runtime->slots[i].setup, runtime->next, &share,
+                                     &runtime->slots[i].next, reterr);
+        if (r < 0)
+                weir_runtime_drop(runtime);
+        return r;
+}
+
+const struct weir_conf *weir_runtime_commit(struct weir_runtime *runtime)
+{
+        for (size_t i = 0; i < runtime->count; i++) {
+                struct slot *slot = &runtime->slots[i];
+
+                if (!slot->next)
+                        continue;
+                slot->next->older = slot->setup;
+                slot->setup = WEIR_TAKE(slot->next);
+                weir_member_reload(slot->member, runtime->next->conf, &slot->setup->env);
         }
         weir_shared_conf_put(runtime->shared);
-        runtime->shared = shared;
-        runtime->conf = conf;
-        return 0;
+        runtime->shared = WEIR_TAKE(runtime->next);
+        runtime->conf = runtime->shared->conf;
+        return runtime->conf;
+}
+
+void weir_runtime_drop(struct weir_runtime *runtime)
+{
+        for (size_t i = 0; i < runtime->count; i++)
+                weir_setup_free(WEIR_TAKE(runtime->slots[i].next));
+        weir_shared_conf_put(WEIR_TAKE(runtime->next));
 }
 
 /* ---- wait and end --------------------------------------------------------------------------- */
@@ -493,10 +471,14 @@ void weir_runtime_free(struct weir_runtime *runtime)
 {
         if (!runtime)
                 return;
-        for (size_t i = 0; i < runtime->count; i++)
+        for (size_t i = 0; i < runtime->count; i++) {
                 weir_member_free(runtime->slots[i].member);
+                if (runtime->slots[i].instance_fd >= 0)
+                        close(runtime->slots[i].instance_fd);
+        }
         weir_janitor_free(runtime->janitor);
         weir_relay_free(runtime->relay);
+        weir_runtime_drop(runtime);
         for (size_t i = 0; i < runtime->count; i++)
                 while (runtime->slots[i].setup) {
                         struct weir_setup *setup = runtime->slots[i].setup;

@@ -31,11 +31,16 @@ struct weir_runtime_role {
 int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options *options,
                       struct weir_runtime_role role, struct weir_runtime **ret,
                       struct weir_error *reterr);
-/* Main thread, while it runs: open plugins anew with @conf beside the old ones, and go over to them at the next batch.
- * What cannot be taken over stays as it runs (weir_conf_keep). When a plugin cannot be opened, or is another one than
- * the one that runs, nothing changes. Takes over @conf, also on failure. Only when the last one is through: reloaded(). */
-int weir_runtime_reload(struct weir_runtime *runtime, struct weir_conf *conf,
-                        struct weir_error *reterr);
+/* Main thread, while it runs: open plugins anew with @conf beside the old ones. Nothing is in force by that. What cannot
+ * be taken over stays as it runs (weir_conf_keep). A plugin that cannot be opened, or is another one than the one that
+ * runs, is an error, and nothing is prepared then. Takes over @conf, also on failure. Only when the last one is
+ * through: reloaded(). May wait for a plugin's open(). */
+int weir_runtime_prepare(struct weir_runtime *runtime, struct weir_conf *conf,
+                         struct weir_error *reterr);
+/* Go over to what is prepared, lane by lane, at the next batch: reloaded() says when all have. What is in force now. */
+const struct weir_conf *weir_runtime_commit(struct weir_runtime *runtime);
+/* Close what is prepared, if anything is. */
+void weir_runtime_drop(struct weir_runtime *runtime);
 bool weir_runtime_reloaded(const struct weir_runtime *runtime);
 /* What it began with: what no reload can change has its value from there. */
 const struct weir_conf *weir_runtime_conf(const struct weir_runtime *runtime);

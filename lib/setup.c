@@ -116,6 +116,47 @@ int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *sha
         return 0;
 }
 
+/* Another plugin in the same file has other tables, which nobody checked, and other migrations. */
+static int same_plugin(const struct weir_setup *running, const struct weir_setup *setup,
+                       struct weir_error *reterr)
+{
+        const char *was = weir_plugin_worker(running->plugin)->name;
+        const char *is = weir_plugin_worker(setup->plugin)->name;
+
+        if (strcmp(was, is) == 0)
+                return 0;
+        return weir_fail(reterr, WEIR_EABI, 0,
+                         "%s: worker %s: %s is the plugin '%s' now, '%s' runs: put '%s' back, or "
+                         "restart weir to change to '%s'",
+                         setup->worker->where, setup->worker->name, weir_plugin_path(setup->plugin),
+                         is, was, was, is);
+}
+
+int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *shared,
+                     const struct weir_setup_share *share, struct weir_setup **ret,
+                     struct weir_error *reterr)
+{
+        const struct weir_conf_worker *worker = NULL;
+        int r;
+
+        *ret = NULL;
+        for (size_t i = 0; i < shared->conf->worker_count; i++)
+                if (strcmp(shared->conf->workers[i].name, running->worker->name) == 0)
+                        worker = &shared->conf->workers[i];
+        if (!worker)
+                return 0;
+        r = weir_setup_load(shared, worker, ret, reterr);
+        if (r == 0)
+                r = same_plugin(running, *ret, reterr);
+        if (r == 0)
+                r = weir_setup_open(*ret, share, reterr);
+        if (r < 0) {
+                weir_setup_free(*ret);
+                *ret = NULL;
+        }
+        return r;
+}
+
 void weir_setup_free(struct weir_setup *setup)
 {
         if (!setup)

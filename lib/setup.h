@@ -51,6 +51,11 @@ struct weir_setup_share {
 /* Open it, if that is not done, and fill @env. */
 int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *share,
                     struct weir_error *reterr);
+/* The same worker of @shared, loaded and opened beside @running. *ret NULL: @shared has no such worker. A plugin of another
+ * name is refused. */
+int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *shared,
+                     const struct weir_setup_share *share, struct weir_setup **ret,
+                     struct weir_error *reterr);
 /* No lane uses it any more. */
 void weir_setup_free(struct weir_setup *setup);
 WEIR_DEFINE_FREEP(struct weir_setup, weir_setup_free)

@@ -52,6 +52,15 @@ const char *weir_board_doing_name(int doing)
                                                                            : "nonsense";
 }
 
+const char *weir_board_plugin_name(int plugin)
+{
+        static const char *const names[] = { "nothing", "loading", "open()", "close()",
+                                             "unloading" };
+
+        return plugin >= 0 && plugin < (int)(sizeof names / sizeof names[0]) ? names[plugin]
+                                                                             : "nonsense";
+}
+
 static struct weir_board *map(int fd)
 {
         void *board = mmap(NULL, sizeof(struct weir_board), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
@@ -231,4 +240,15 @@ void weir_board_leave(void)
         if (sentinel >= 0 && fcntl(sentinel, F_GETFD) < 0)
                 abort(); /* BD4, still inside the handler: it is this event's death */
         atomic_store_explicit(&weir_board_here->doing, WEIR_BOARD_APPLIES, memory_order_release);
+}
+
+/* ---- the process ------------------------------------------------------------------------------ */
+
+void weir_board_plugin(enum weir_board_plugin plugin)
+{
+        if (!used)
+                return;
+        used->plugin_thread = (int32_t)syscall(SYS_gettid);
+        used->plugin_since_us = weir_clock_us();
+        atomic_store_explicit(&used->plugin, plugin, memory_order_release);
 }

@@ -21,7 +21,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WEIR_BOARD_LANES = 1024, WEIR_BOARD_TOPIC_BYTES = 256, WEIR_BOARD_TRACE_BYTES = 8192 };
+enum {
+        WEIR_BOARD_LANES = 1024,
+        WEIR_BOARD_TOPIC_BYTES = 256,
+        WEIR_BOARD_TRACE_BYTES = 8192,
+        WEIR_BOARD_WHY_BYTES = 1024
+};
 
 /* What a lane does, or waits for. */
 enum weir_board_doing {
@@ -45,6 +50,16 @@ enum weir_board_kind {
         WEIR_BOARD_LETTER      /* row of weir.dead_letter, run again */
 };
 
+/* Inside code of a plugin that is no handler; one thread of a process does that. */
+enum weir_board_plugin {
+        WEIR_BOARD_OUTSIDE = 0,
+        WEIR_BOARD_LOADS,  /* its constructors run */
+        WEIR_BOARD_OPENS,  /* open(), but for what we do for it there */
+        WEIR_BOARD_CLOSES, /* close() */
+        WEIR_BOARD_UNLOADS /* its destructors run */
+};
+const char *weir_board_plugin_name(int plugin);
+
 struct weir_board_slot {
         _Atomic int32_t doing;  /* enum weir_board_doing */
         _Atomic int32_t thread; /* kernel's number of the lane's thread */
@@ -61,17 +76,35 @@ struct weir_board_slot {
         char topic[WEIR_BOARD_TOPIC_BYTES];
 };
 
+/* A reload: what the supervisor says of it and what the process answers (guard/offer.h). Numbers of reloads, from 1. */
+struct weir_board_offer {
+        uint64_t size; /* of the text that is offered, */
+        uint8_t digest[32];
+        _Atomic uint32_t offered;  /* to be tried, */
+        _Atomic uint32_t go;       /* to be taken over, */
+        _Atomic uint32_t dropped;  /* nothing any more */
+        _Atomic uint32_t prepared; /* the process can take it over at once, */
+        _Atomic uint32_t refused;  /* or cannot at all: why, */
+        _Atomic uint32_t taken;    /* has taken it over, all of its lanes */
+        char why[WEIR_BOARD_WHY_BYTES];
+};
+
 struct weir_board {
-        uint32_t magic, size;         /* of the program that made it */
-        _Atomic int32_t ready;        /* 1: the worker has joined or is about to */
-        _Atomic int64_t end_at_us;    /* CLOCK_MONOTONIC: told to end, and gone by then; 0 = not */
-        _Atomic int64_t commits;      /* transactions committed since the start */
-        _Atomic int32_t crash_signal; /* a deadly signal was caught … */
-        _Atomic int32_t crash_thread; /* … in this thread */
-        _Atomic int32_t stack_asked;  /* the supervisor wants the stack of this thread */
-        _Atomic int32_t stack_given;  /* … and has it in trace */
+        uint32_t magic, size;          /* of the program that made it */
+        _Atomic int32_t ready;         /* 1: the worker has joined or is about to */
+        _Atomic int64_t end_at_us;     /* CLOCK_MONOTONIC: told to end, and gone by then; 0 = not */
+        _Atomic int64_t commits;       /* transactions committed since the start */
+        _Atomic int32_t crash_signal;  /* a deadly signal was caught … */
+        _Atomic int32_t crash_thread;  /* … in this thread */
+        _Atomic int32_t stack_asked;   /* the supervisor wants the stack of this thread */
+        _Atomic int32_t stack_given;   /* … and has it in trace */
+        _Atomic int32_t exhausted;     /* it ended itself: memory.limit was used up */
+        _Atomic int32_t plugin;        /* enum weir_board_plugin: in which of its calls … */
+        _Atomic int32_t plugin_thread; /* … this thread is … */
+        _Atomic int64_t plugin_since_us; /* … CLOCK_MONOTONIC: since when */
         _Atomic uint32_t trace_size;
         char trace[WEIR_BOARD_TRACE_BYTES]; /* backtrace, lines of text */
+        struct weir_board_offer offer;
         struct weir_board_slot slots[WEIR_BOARD_LANES];
 };
 
@@ -102,5 +135,7 @@ void weir_board_aside(enum weir_board_kind kind, int64_t row);
 void weir_board_item(int32_t item); /* which event of its record comes next; -1: any */
 void weir_board_enter(int64_t offset, int64_t last_offset, int32_t count);
 void weir_board_leave(void);
+/* Around each of those calls. Main thread. */
+void weir_board_plugin(enum weir_board_plugin plugin);
 
 #endif

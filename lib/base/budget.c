@@ -7,7 +7,11 @@
  *               BU2 somebody always gets on: where every credit that is held rests (it waits for the next try of an
  *                   event, for hours perhaps), or none is held, the first that waits is granted what it asks for, also
  *                   when it is more than there is. A record larger than the budget is taken, alone.
- *               BU3 nobody is overtaken: a small wish waits behind a large one that came first.
+ *               BU3 nobody is overtaken: a small wish waits behind a large one that came first. But who has something in
+ *                   hand already, and needs more to go on with it, comes before those who have nothing.
+ * Why BU3       1. four lanes each take a record, as large as is expected  2. each turns out larger: they wait with it in hand, and
+ *               rest  3. sixty others wait for their first. Had they come first, BU2 would have granted each of them what it
+ *               asks for, one after the other, and each would wait with a record in hand: 23 messages of 10 MB were.
  * The race      A waiter's time is over at the moment when it is granted. Both sides decide under the mutex: granted
  *               wins.
  * Not chosen    a condition variable: it cannot be waited for together with the interrupt latch.
@@ -26,6 +30,7 @@ struct waiter {
         struct waiter *next;
         struct weir_latch latch;
         uint64_t bytes; /* more than it holds */
+        bool begun;     /* it holds something */
         bool granted;
 };
 
@@ -94,6 +99,19 @@ static void grant(struct weir_budget *budget)
         }
 }
 
+/* @takes the mutex, held. BU3: behind all that have begun, or behind all. */
+static void join(struct weir_budget *budget, struct waiter *waiter)
+{
+        struct waiter **at = &budget->first;
+
+        while (*at && (!waiter->begun || (*at)->begun))
+                at = &(*at)->next;
+        waiter->next = *at;
+        *at = waiter;
+        if (!waiter->next)
+                budget->last = waiter;
+}
+
 static void leave(struct weir_budget *budget, const struct waiter *waiter)
 {
         struct waiter *before = NULL;
@@ -135,19 +153,19 @@ bool weir_credit_take(struct weir_credit *credit, uint64_t bytes, struct weir_la
                       int timeout_ms)
 {
         struct weir_budget *budget = credit->budget;
-        struct waiter waiter = { .bytes = bytes > credit->bytes ? bytes - credit->bytes : 0 };
+        struct waiter waiter = { .bytes = bytes > credit->bytes ? bytes - credit->bytes : 0,
+                                 .begun = credit->bytes > 0 };
 
         if (!budget)
                 return true;
         pthread_mutex_lock(&budget->mutex);
         set_resting(credit, true);
-        grant(budget);
         waiter.granted = !budget->first && fits(budget, waiter.bytes);
         if (waiter.granted) {
                 budget->used += waiter.bytes;
         } else if (weir_latch_init(&waiter.latch) == 0) {
-                *(budget->last ? &budget->last->next : &budget->first) = &waiter;
-                budget->last = &waiter;
+                join(budget, &waiter);
+                grant(budget); /* at the head it may be the one that BU2 is for */
                 pthread_mutex_unlock(&budget->mutex);
                 wait(&waiter, interrupt, timeout_ms);
                 pthread_mutex_lock(&budget->mutex);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/shortage.h"
+
 static void make_one_line(char *text)
 {
         size_t length = strlen(text);
@@ -27,6 +29,8 @@ int weir_error_raise(struct weir_error *reterr, int code, int sys, const char *o
 {
         va_list ap;
 
+        if (code == WEIR_ENOMEM)
+                weir_shortage_note();
         if (!reterr)
                 return code;
         reterr->code = code;

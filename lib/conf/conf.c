@@ -181,8 +181,7 @@ static int load(const char *path, const char *text, size_t size,
         if (r == 0)
                 r = listed;
         if (r == 0) {
-                conf->text = weir_arena_copy(arena, source.flat, source.size);
-                conf->text_size = source.size;
+                conf->text = weir_source_keep(&source, arena, &conf->text_size);
                 if (!conf->text)
                         r = weir_fail(reterr, WEIR_ENOMEM, 0, "reading %s", path);
         }

@@ -48,6 +48,7 @@ struct weir_conf_sink {
         uint32_t request_rate;   /* per minute asked for there; 0 = not asked */
         const char *reply_topic; /* a CloudEvent in the answer goes there; NULL = it is ignored */
         const char *ca_file;     /* NULL = the system's */
+        uint8_t ca_digest[32];   /* of the bytes in it, to see that it was replaced */
         bool allow_private;      /* addresses of private ranges */
         bool allow_plain;        /* http:// */
         const char *where;       /* "file:line" */
@@ -84,6 +85,9 @@ struct weir_conf_worker {
         const struct weir_conf *conf; /* that it is a part of; NULL: made by hand, in a test */
 };
 
+/* Of weir_conf.text: 1 MiB of files, at worst three bytes for each token of one, and the places of lines. */
+#define WEIR_CONF_TEXT_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
 struct weir_conf {
         const char *path;
         const char *kafka_brokers;
@@ -113,9 +117,10 @@ struct weir_conf {
         size_t worker_count;
         struct weir_conf_sink *sinks;
         size_t sink_count;
-        const char *text; /* it was read from, with what it includes in it: weir_conf_parse() */
-        size_t text_size;
-        void *memory; /* conf's own */
+        const char
+                *text; /* what it was read from, with what that includes: for weir_conf_parse() */
+        size_t text_size; /* WEIR_CONF_TEXT_BYTES_MAX at most */
+        void *memory;     /* conf's own */
 };
 
 /* Problems of a file, all of them, in the order of lines. */

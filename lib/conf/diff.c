@@ -4,7 +4,8 @@
  *
  * `weir config show` prints every key as it took effect. Two values that print the same are the same, so there is one
  * place that knows the types. Secrets and plugins' options print nothing: options are taken over whenever a
- * plugin is opened anew, secrets of connections need a restart and are compared here by their bytes.
+ * plugin is opened anew, secrets are compared here by their bytes, and so are the certificates of a sink: those of
+ * connections need a restart, those of sinks do not.
  *
  * Reloadable    has the flag in the table. What is not: whatever a connection, a group membership, a fence or the
  *               number of processes was made of.
@@ -135,9 +136,30 @@ static const char *secret_of(const struct weir_conf *conf, const char *name)
         return NULL;
 }
 
+/* The files of a sink are read whenever its relay is started, so their bytes are a part of it. */
+static void compare_sink(struct comparison *all, const struct weir_conf_sink *before,
+                         const struct weir_conf_sink *after)
+{
+        if (!same_text(before->secret, after->secret))
+                tell(all, "sinks.secret_file", before->name, true);
+        if (!same_text(before->secret_next, after->secret_next))
+                tell(all, "sinks.secret_next_file", before->name, true);
+        if (!same_text(before->token, after->token))
+                tell(all, "sinks.token_file", before->name, true);
+        if (memcmp(before->ca_digest, after->ca_digest, sizeof before->ca_digest) != 0)
+                tell(all, "sinks.ca_file", before->name, true);
+}
+
 /* What stands in the files and variables that keys name. */
 static void compare_secrets(struct comparison *all)
 {
+        for (size_t i = 0; i < all->before->sink_count; i++) {
+                const struct weir_conf_sink *before = &all->before->sinks[i];
+                const struct weir_conf_sink *after = weir_conf_sink_find(all->after, before->name);
+
+                if (after)
+                        compare_sink(all, before, after);
+        }
         if (!same_text(all->before->store_password, all->after->store_password))
                 tell(all, "store.password_file", NULL, false);
         for (size_t i = 0; i < all->before->property_count; i++) {

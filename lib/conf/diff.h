@@ -16,8 +16,8 @@ typedef void weir_conf_difference(void *context, const char *key, const char *of
 int weir_conf_diff(const struct weir_conf *before, const struct weir_conf *after,
                    weir_conf_difference *told, void *context, struct weir_error *reterr);
 
-/* KE1. Give @conf the values of @running wherever a running process cannot take over another one. 0 or WEIR_ENOMEM:
- * @conf is of no use then. */
+/* KE1. Give @conf the values of @running wherever a running process cannot take over another one; workers are such a
+ * value. 0 or WEIR_ENOMEM: @conf is of no use then. */
 int weir_conf_keep(const struct weir_conf *running, struct weir_conf *conf,
                    struct weir_error *reterr);
 

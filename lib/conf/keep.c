@@ -6,9 +6,11 @@
  * never came into force: a change that waits for a restart was named once and forgotten, and taking it back was named
  * as a change. Worse, what is read late (where a new partition starts, which plugin is opened) was half taken over.
  *
- * Always true   KE1 after weir_conf_keep() each key without WEIR_KEY_RELOADABLE has the value of the running one.
+ * Always true   KE1 after weir_conf_keep() each key without WEIR_KEY_RELOADABLE has the value of the running one, and
+ *                   the workers are those of the running one, in its order: one that the file has no more stays as it
+ *                   is, one that it has besides is left out. Which workers there are needs a restart like any other key;
+ *                   a process that is started again must find its own.
  * Copied        deep, into the other's arena: either may be freed first. Secrets too, so each wipes its own.
- * Not done      workers that are in one file only: a process runs the workers it began with.
  */
 #include <string.h>
 
@@ -124,12 +126,67 @@ static bool is_kept(const struct weir_key *key, const char *list)
         return list ? of && strcmp(of->path, list) == 0 : !of;
 }
 
+static void copy_option(struct keeping *keeping, const struct weir_option *from,
+                        struct weir_option *to)
+{
+        *to = *from;
+        to->known = false; /* nobody has asked this one */
+        to->name = copy_text(keeping, from->name);
+        to->where = copy_text(keeping, from->where);
+        to->text = copy_text(keeping, from->text);
+        to->children = room(keeping, from->count, sizeof *to->children);
+        to->count = to->children ? from->count : 0;
+        for (size_t i = 0; i < to->count; i++)
+                copy_option(keeping, &from->children[i], &to->children[i]);
+}
+
+/* The file has it no more. */
+static void copy_worker(struct keeping *keeping, const struct weir_conf_worker *running,
+                        struct weir_conf_worker *worker)
+{
+        *worker = *running;
+        worker->where = copy_text(keeping, running->where);
+        worker->options = running->options ? room(keeping, 1, sizeof *worker->options) : NULL;
+        if (worker->options)
+                copy_option(keeping, running->options, worker->options);
+        for (size_t i = 0; i < weir_key_count; i++) {
+                const struct weir_key *of = weir_key_list(&weir_keys[i]);
+
+                if (of && strcmp(of->path, "workers") == 0)
+                        keep_value(keeping, &weir_keys[i], running, worker);
+        }
+}
+
 static void keep_worker(struct keeping *keeping, const struct weir_conf_worker *running,
                         struct weir_conf_worker *worker)
 {
         for (size_t i = 0; i < weir_key_count; i++)
                 if (is_kept(&weir_keys[i], "workers"))
                         keep_value(keeping, &weir_keys[i], running, worker);
+}
+
+static void keep_workers(struct keeping *keeping)
+{
+        const struct weir_conf *running = keeping->running;
+        struct weir_conf *conf = keeping->conf;
+        struct weir_conf_worker *list = room(keeping, running->worker_count, sizeof *list);
+
+        for (size_t i = 0; list && i < running->worker_count; i++) {
+                const struct weir_conf_worker *worker = &running->workers[i];
+                size_t k = 0;
+
+                while (k < conf->worker_count && strcmp(conf->workers[k].name, worker->name) != 0)
+                        k++;
+                if (k < conf->worker_count) {
+                        list[i] = conf->workers[k];
+                        keep_worker(keeping, worker, &list[i]);
+                } else {
+                        copy_worker(keeping, worker, &list[i]);
+                }
+                list[i].conf = conf;
+        }
+        conf->workers = list;
+        conf->worker_count = list ? running->worker_count : 0;
 }
 
 int weir_conf_keep(const struct weir_conf *running, struct weir_conf *conf,
@@ -143,9 +200,6 @@ int weir_conf_keep(const struct weir_conf *running, struct weir_conf *conf,
                 if (is_kept(&weir_keys[i], NULL))
                         keep_value(&keeping, &weir_keys[i], from, to);
         keep_password(&keeping);
-        for (size_t i = 0; i < conf->worker_count; i++)
-                for (size_t k = 0; k < running->worker_count; k++)
-                        if (strcmp(conf->workers[i].name, running->workers[k].name) == 0)
-                                keep_worker(&keeping, &running->workers[k], &conf->workers[i]);
+        keep_workers(&keeping);
         return keeping.full ? weir_fail(reterr, WEIR_ENOMEM, 0, "configuration of the reload") : 0;
 }

@@ -98,7 +98,8 @@ const struct weir_key weir_keys[] = {
           .max = MIB(16 << 20), .allowed = "0, or 256MiB and more",
           .help = "What a worker process may reserve: all that is allocated, and the stack of each "
                   "thread, 8MiB a lane. A plugin that leaks then fails by itself instead of taking "
-                  "the machine with it. 0: three quarters of the memory of the machine or of the "
+                  "the machine with it. Where allocations go on failing and nothing was committed "
+                  "for five seconds, the process ends and is started again. 0: three quarters of the memory of the machine or of the "
                   "container, and at least 1GiB." },
 
         { "stop", WEIR_KEY_GROUP, .help = "What happens on SIGTERM." },
@@ -121,7 +122,8 @@ const struct weir_key weir_keys[] = {
           .help = "Processes that an event may end, the first included, before it becomes a dead "
                   "letter. From the second on it is run alone." },
         { "crash.core", WEIR_KEY_BOOL, 0, CONF(crash_core), .fallback = "false",
-          .help = "Let the kernel write a core, for a debugger. It holds every secret and every "
+          .help = "Let the kernel write a core of a worker process or of the supervisor, for a "
+                  "debugger. It holds every secret and every "
                   "event in memory. Where cores go to a file, its directory has to be in "
                   "sandbox.write." },
 
@@ -129,7 +131,8 @@ const struct weir_key weir_keys[] = {
         { "handler.deadline", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, CONF(handler_deadline_ms),
           .fallback = "5min", .min = SEC(1), .max = SEC(86400), .unit_us = 1000,
           .help = "For one event. Past it the stack of the lane is logged, the process is ended and "
-                  "started again, and the event counts as one that crashed it." },
+                  "started again, and the event counts as one that crashed it. The plugin's "
+                  "open() and close() have the same time each; nothing is blamed for theirs." },
 
         { "restart", WEIR_KEY_GROUP, .help = "How a worker process that ended is started again." },
         { "restart.first_delay", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE,
@@ -202,7 +205,9 @@ const struct weir_key weir_keys[] = {
         { "workers.static_membership", WEIR_KEY_BOOL, 0, WORKER(static_membership),
           .fallback = "false",
           .help = "Each process keeps a group.instance.id over its restarts, so that they make no "
-                  "rebalance: its partitions wait for it for the session timeout." },
+                  "rebalance: its partitions wait for it for the session timeout. The id is made of "
+                  "the worker's name, the host's and the number of the process: on a machine one "
+                  "weir run may have the worker, and a second one refuses to start." },
         { "workers.start", WEIR_KEY_START, 0, .fallback = "earliest",
           .allowed = "earliest, latest, or a time such as 2026-01-31T08:00:00Z",
           .help = "Where a partition begins that has no position yet. Afterwards the position "

@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 #include "base/cert.h"
+#include "base/hash.h"
+#include "conf/file.h"
 #include "conf/read.h"
+
+#define CA_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 struct looking {
         struct weir_reading *reading;
@@ -197,6 +201,22 @@ static void check_webhook(const struct looking *looking)
                      "holds no certificate; name a file of certificates (PEM)");
 }
 
+/* Zeroes where it is not to be read: that is told elsewhere. */
+static void digest(const char *path, uint8_t ret[32])
+{
+        struct weir_error error;
+        struct stat st;
+        char *text;
+        size_t size;
+
+        memset(ret, 0, 32);
+        if (!path || weir_file_read(path, CA_BYTES_MAX, 0, &text, &size, &st, &error) < 0)
+                return;
+        if (weir_hash_parts(&(struct weir_hash_part){ text, size }, 1, ret) < 0)
+                memset(ret, 0, 32);
+        weir_file_free(text, size);
+}
+
 void weir_read_sink(struct weir_reading *reading, struct config_setting_t *group, size_t index,
                     struct config_setting_t *const *seen, const bool *good)
 {
@@ -204,6 +224,7 @@ void weir_read_sink(struct weir_reading *reading, struct config_setting_t *group
         const struct looking looking = { reading, from, group, seen, good };
 
         from->sink.structured = from->mode && !strcmp(from->mode, "structured");
+        digest(from->sink.ca_file, from->sink.ca_digest);
         read_secrets(&looking);
         reading->base->conf.sinks[index] = from->sink;
         if (one_destination(&looking)) {

@@ -18,6 +18,7 @@ struct weir_input {
         ino_t inode;
         const char *p, *end;
         struct weir_place here;
+        bool kept; /* of weir_source_keep(): marks say where lines came from */
 };
 
 struct weir_scan {

@@ -14,6 +14,8 @@
  *               CS3 a line of @flat holds tokens of one line of one file, in their order, but
  *                   for the punctuation after a string (scan.c). Lines without tokens have none.
  *               CS4 no group of it has two settings of one name (trail.c).
+ *               CS5 taken again, the text of weir_source_keep() gives the same tokens at the same places: whoever works
+ *                   by it says of a mistake where it stands in the files, not where in the text.
  * Includes      relative to the directory of the main file and inside it, links resolved; 10
  *               deep, 1000 in number, all together at most 1 MiB: ten files that include each
  *               other twenty times over would otherwise be 20^10.
@@ -30,6 +32,11 @@
 #define BYTES_MAX ((size_t)1024 * 1024)
 #define INCLUDE_DEPTH_MAX 10
 #define INCLUDES_MAX 1000
+
+/* A kept text begins with the first; "#@LINE" is the place of the line behind it, "#@LINE FILE" where the file is
+ * another one than before ("#@LINE " and nothing: the main file). To a reader who does not know them: comments. */
+#define KEPT_HEAD "#@ kept\n"
+#define KEPT_MARK "#@"
 
 static void scan_input(struct weir_scan *scan, struct weir_input *in);
 
@@ -140,6 +147,66 @@ malformed:
                    "unexpected @; an include is a line of its own: @include \"name.cfg\"");
 }
 
+/* ---- a kept text -------------------------------------------------------------------- */
+
+static bool is_kept(const char *text, size_t size)
+{
+        return size >= strlen(KEPT_HEAD) && memcmp(text, KEPT_HEAD, strlen(KEPT_HEAD)) == 0;
+}
+
+/* in->p is at the first # of a line. What is no mark is a comment. */
+static void scan_mark(struct weir_scan *scan, struct weir_input *in)
+{
+        const char *eol = memchr(in->p, '\n', (size_t)(in->end - in->p)), *p;
+        unsigned long line = 0;
+
+        if (!eol)
+                eol = in->end;
+        p = in->p + strlen(KEPT_MARK);
+        in->p = eol;
+        if (eol - p < 1 || p[-1] != '@' || *p < '0' || *p > '9')
+                return;
+        while (p < eol && *p >= '0' && *p <= '9' && line < UINT32_MAX / 10)
+                line = line * 10 + (unsigned long)(*p++ - '0');
+        in->here.line = (uint32_t)line - 1; /* that of the mark */
+        if (p == eol || *p != ' ')
+                return;
+        p++;
+        in->here.file = p == eol ? scan->source->top.place.file
+                                 : weir_arena_copy(scan->arena, p, (size_t)(eol - p));
+        scan->source->no_memory = scan->source->no_memory || !in->here.file;
+}
+
+char *weir_source_keep(const struct weir_source *source, struct weir_arena *arena, size_t *ret_size)
+{
+        const char *file = NULL, *line = source->flat;
+        char *text = NULL, *copy = NULL;
+        FILE *out = open_memstream(&text, ret_size);
+        bool failed;
+
+        if (!out)
+                return NULL;
+        fputs(KEPT_HEAD, out);
+        for (size_t i = 0; i < source->line_count; i++) {
+                const struct weir_place *place = &source->lines[i].place;
+                size_t size = strcspn(line, "\n");
+
+                if (place->file != file)
+                        fprintf(out, KEPT_MARK "%u %s\n", place->line,
+                                place->file == source->top.place.file ? "" : place->file);
+                else if (place->line != source->lines[i - 1].place.line + 1)
+                        fprintf(out, KEPT_MARK "%u\n", place->line);
+                file = place->file;
+                fprintf(out, "%.*s\n", (int)size, line);
+                line += size + (line[size] == '\n');
+        }
+        failed = fclose(out) != 0;
+        if (!failed && *ret_size <= WEIR_CONF_TEXT_BYTES_MAX)
+                copy = weir_arena_copy(arena, text, *ret_size);
+        free(text);
+        return copy;
+}
+
 /* ---- a file ------------------------------------------------------------------------- */
 
 static void scan_input(struct weir_scan *scan, struct weir_input *in)
@@ -148,7 +215,7 @@ static void scan_input(struct weir_scan *scan, struct weir_input *in)
         bool line_begins = true;
 
         scan->total_bytes += (size_t)(in->end - in->p);
-        if (scan->total_bytes > BYTES_MAX) {
+        if (scan->total_bytes > (in->kept ? WEIR_CONF_TEXT_BYTES_MAX : BYTES_MAX)) {
                 scan->stop = true;
                 WEIR_BREAK(scan, &in->here,
                            "the configuration has more than %zu bytes, included files counted",
@@ -172,6 +239,8 @@ static void scan_input(struct weir_scan *scan, struct weir_input *in)
                 }
                 if (blank || c == '\r' || c == '\f')
                         in->p++;
+                else if (c == '#' && line_begins && in->kept)
+                        scan_mark(scan, in);
                 else if (c == '@')
                         scan_include(scan, in, line_begins);
                 else
@@ -193,6 +262,8 @@ static void scan_main(struct weir_source *source, const char *path, const char *
         if (st) {
                 in.device = st->st_dev;
                 in.inode = st->st_ino;
+        } else {
+                in.kept = is_kept(text, size);
         }
         scan_input(&scan, &in);
         weir_scan_finish(&scan);

@@ -27,7 +27,8 @@ struct weir_source {
         const char *directory;       /* of the main file; "." when its name has no slash */
 };
 
-/* Read the file @path, or take @text for it (@path is then only a name). Every problem goes to
+/* Read the file @path, or take @text for it (@path is then only a name; one of weir_source_keep() says itself where its
+ * lines came from). Every problem goes to
  * @problems. Names of files are kept in @arena. @source must be zeroed; weir_source_fini() after
  * any return. */
 void weir_source_read(struct weir_source *source, const char *path, struct weir_arena *arena,
@@ -35,6 +36,10 @@ void weir_source_read(struct weir_source *source, const char *path, struct weir_
 void weir_source_take(struct weir_source *source, const char *path, const char *text, size_t size,
                       struct weir_arena *arena, struct weir_problem_list *problems);
 void weir_source_fini(struct weir_source *source);
+
+/* What was read as one text that needs no file any more, and still knows the places of its lines (CS5). NULL = no memory. */
+char *weir_source_keep(const struct weir_source *source, struct weir_arena *arena,
+                       size_t *ret_size);
 
 /* Where line @number (1-based) of @flat came from; the nearest line when there is no such. */
 const struct weir_source_line *weir_source_line(const struct weir_source *source, size_t number);

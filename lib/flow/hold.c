@@ -54,7 +54,8 @@ bool weir_hold_wait(struct weir_hold *hold, const struct weir_position *position
 
         if (attempt == 1 || attempt % LOG_EVERY == 0)
                 weir_log(WEIR_LOG_WARN, "lane.waits", WEIR_HOLD_FIELDS(hold),
-                         LOG_I("offset", position->next_offset), LOG_S("for", "database"),
+                         LOG_I("offset", position->next_offset),
+                         LOG_S("for", error->code == WEIR_ENOMEM ? "memory" : "database"),
                          LOG_S("sqlstate", error->sqlstate), LOG_S("error", error->text),
                          LOG_I("attempt", attempt), LOG_S("action", "retry"));
         weir_board_do(WEIR_BOARD_WAITS);

@@ -32,6 +32,7 @@ void weir_child_died(struct weir_child *child, const struct weir_child_policy *p
                      int wait_status, bool blamed, int64_t now_us)
 {
         child->was_ready = child->was_ready || child->board->ready;
+        child->stillborn = !child->board->ready;
         child->misfits = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EX_CONFIG
                                  ? child->misfits + 1
                                  : 0;

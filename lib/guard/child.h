@@ -47,6 +47,7 @@ struct weir_child {
         bool was_ready;   /* once in its life */
         uint32_t deaths;  /* in a row, without a commit */
         uint32_t misfits; /* in a row, because its file is not to be read */
+        bool stillborn;   /* the last time it died before it was ready */
         uint32_t starts;
         int status; /* the last exit status, or 128 + signal */
 };

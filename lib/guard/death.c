@@ -2,7 +2,7 @@
 /*
  * death - the board is read as foreign data: who wrote it was about to crash
  *
- * Always true   DE1 DE2, see death.h.
+ * Always true   DE1 DE2 DE3, see death.h.
  * Unknown thread   SIGKILL leaves none, neither does exit(), and a thread that the plugin started is in no lane:
  *               then all events inside handlers are suspects, and flow/gate sorts them.
  * Numbers       a partition below 0 or a range that runs backwards was never written by a lane: not suspected.
@@ -29,6 +29,8 @@ const char *weir_death_name(const struct weir_death *death)
 
         if (death->stuck)
                 return "stuck";
+        if (death->exhausted)
+                return "memory";
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
                 if (names[i].number == death->signal_number)
                         return names[i].name;
@@ -99,6 +101,7 @@ void weir_death_read(struct weir_death *death, int wait_status, int32_t stuck_th
         death->signal_number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
         death->status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0;
         death->stuck = stuck_thread != 0;
+        death->exhausted = WIFEXITED(wait_status) && board->exhausted;
         death->thread = stuck_thread ? stuck_thread : board->crash_thread;
         if (!death->stuck && death->signal_number && board->crash_signal)
                 death->signal_number = board->crash_signal; /* the first, whatever ended it then */
@@ -110,6 +113,8 @@ void weir_death_read(struct weir_death *death, int wait_status, int32_t stuck_th
         weir_death_trace(board, death->text + used, sizeof death->text - used);
         known = slot_of(board, death->thread);
         death->exact = false;
+        if (death->exhausted || (death->stuck && !known))
+                return; /* DE3 */
         for (int i = 0; i < WEIR_BOARD_LANES; i++)
                 if (handles(&board->slots[i]) && (!known || known == &board->slots[i]))
                         suspect(death, &board->slots[i]);

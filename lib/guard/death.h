@@ -8,6 +8,8 @@
  *
  *  DE1 only events that were inside a handler at the death are suspected.
  *  DE2 where the broken thread is known, and was inside a handler, only its event is.
+ *  DE3 who was ended by weir itself for another reason than an event, its memory used up or a plugin's open() that
+ *      hangs, has no suspects: what other lanes had in hand is innocent.
  */
 #include "base/board.h"
 #include "store/suspicion.h"
@@ -19,6 +21,7 @@ struct weir_death {
         int status;                       /* then its exit status */
         int32_t thread;                   /* the one that broke, 0 = not known */
         bool stuck;                       /* ended by the supervisor: past handler.deadline */
+        bool exhausted;                   /* ended by itself: memory.limit was used up */
         char text[WEIR_DEATH_TEXT_BYTES]; /* "SIGSEGV", then lines of the stack */
         struct weir_suspicion suspicions[WEIR_BOARD_LANES];
         char topics[WEIR_BOARD_LANES][WEIR_BOARD_TOPIC_BYTES];

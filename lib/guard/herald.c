@@ -7,8 +7,9 @@
  *
  * Sign of life  it comes from the supervisor's loop. A worker that hangs is the supervisor's business (guard/watch); a
  *               supervisor that hangs is the service manager's.
- * Reload        RELOADING when it begins and READY when the file was taken or refused: which of them, the log says. One
- *               that was over before anybody looked is told all the same, the manager may wait for both.
+ * Reload        RELOADING when it begins, and READY when the file was refused or every worker has taken it over (or one of
+ *               them takes too long: guard/reload.c): which of them, the log says. One that was over before anybody looked
+ *               is told all the same, the manager may wait for both.
  * A datagram that is not taken is one line of the log, once: nobody works worse for it.
  */
 #include "guard/herald.h"

@@ -5,7 +5,9 @@
  * Always true   LM1  what a worker process reserves beyond memory.limit is refused, by malloc too: it fails by itself.
  *               LM2  no memory of it reaches a disk unless crash.core = true: neither a core file (RLIMIT_CORE) nor
  *                    the pipe of a core collector. The kernel ignores a limit of 0 where core_pattern begins with |,
- *                    and asks PR_SET_DUMPABLE only.
+ *                    and asks PR_SET_DUMPABLE only. The supervisor, which holds the secrets too, works so from before
+ *                    it reads its file. A process that is not dumpable still runs /proc/self/exe: it is asked only
+ *                    whether it is itself; and exec begins dumpable anew, so each process refuses for itself.
  *               LM3  a worker process has a supervisor or is ending.
  *               LM4  neither it nor what it starts gains rights by a set-user-id program.
  * The race      1. the supervisor starts a process  2. the supervisor is killed  3. the process asks for a signal at
@@ -196,15 +198,25 @@ static void limit_memory(uint64_t wanted_bytes, struct weir_guard_part *ret)
                                wanted_bytes > 0 ? "" : ", chosen by what the machine has");
 }
 
+/* The soft limit alone: a process that it starts may be told otherwise. */
+int weir_limits_core(bool core)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_CORE, &limit) < 0)
+                return -1;
+        limit.rlim_cur = core ? limit.rlim_max : 0;
+        return setrlimit(RLIMIT_CORE, &limit) < 0 || prctl(PR_SET_DUMPABLE, core, 0, 0, 0) < 0 ? -1
+                                                                                               : 0;
+}
+
 static void refuse_core(bool core, struct weir_guard_part *ret)
 {
         struct rlimit limit = { 0, 0 };
 
         if (core) { /* as far as the one above us allows */
-                if (getrlimit(RLIMIT_CORE, &limit) == 0) {
-                        limit.rlim_cur = limit.rlim_max;
-                        setrlimit(RLIMIT_CORE, &limit);
-                }
+                weir_limits_core(true);
+                getrlimit(RLIMIT_CORE, &limit);
                 weir_guard_say(ret, WEIR_GUARD_OFF,
                                "crash.core = true: a core holds secrets and events%s",
                                limit.rlim_max == 0 ? "; but the limit from outside is 0 (ulimit "

@@ -30,6 +30,10 @@ enum weir_limits_part {
 void weir_limits_apply(const struct weir_limits_conf *conf,
                        struct weir_guard_part ret[WEIR_LIMITS_PARTS]);
 
+/* LM2 for a process that is no worker's: may the kernel write a core of it? Can be taken back, and what the process
+ * starts decides for itself. -1: errno. */
+int weir_limits_core(bool core);
+
 /* What memory.limit = 0 means here: three quarters of what the machine or the container has, at least 1 GiB. */
 uint64_t weir_limits_memory_bytes(void);
 /* The least that the control groups of this process allow; UINT64_MAX = they set no limit. @root stands before

@@ -22,6 +22,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "guard/limits.h"
+#include "guard/offer.h"
 #include "store/pg.h"
 
 #define NOTE_FIRST_MS 200
@@ -56,12 +58,40 @@ void weir_process_fini(struct weir_process *process)
         free(process->worker);
 }
 
+void weir_process_env_take(struct weir_process_env *env, const struct weir_conf *conf)
+{
+        if (weir_limits_core(conf->crash_core) < 0)
+                weir_log(WEIR_LOG_WARN, "supervisor.core", LOG_S("error", strerror(errno)),
+                         LOG_S("action", "continue"));
+        env->conf = conf;
+        env->policy = (struct weir_child_policy){ conf->restart_first_delay_ms,
+                                                  conf->restart_max_delay_ms, conf->restart_limit };
+}
+
+/* Of the descriptors it gets its own alone. */
+static void become(const struct weir_child *child, const struct weir_process_env *env,
+                   pid_t supervisor)
+{
+        const int fds[] = { child->board_fd, env->texts.first, env->texts.good, env->texts.offer };
+        const struct weir_birth birth = { .worker = child->worker,
+                                          .index = child->index,
+                                          .board_fd = child->board_fd,
+                                          .texts = env->texts,
+                                          .supervisor = supervisor };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(fds); i++)
+                fcntl(fds[i], F_SETFD, 0);
+        env->calls->become(env->calls->context, &birth);
+}
+
 void weir_process_start(struct weir_process *process, const struct weir_process_env *env)
 {
         struct weir_child *child = &process->child;
         pid_t supervisor = getpid(), pid;
 
         weir_board_clear(child->board);
+        if (child->worker)
+                weir_offer_put(env->offer, child->board);
         weir_watch_begin(&process->watch, env->conf->handler_deadline_ms * 1000);
         process->stuck_thread = 0;
         process->renewed = false;
@@ -71,10 +101,7 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
                 signal(SIGTTOU,
                        SIG_IGN); /* a terminal with tostop would stop it at its first line */
                 sigprocmask(SIG_SETMASK, &env->blocked, NULL);
-                fcntl(child->board_fd, F_SETFD, 0); /* of the descriptors it gets its own alone */
-                fcntl(env->text_fd, F_SETFD, 0);
-                env->become(env->context, child->worker, child->index, child->board_fd,
-                            env->text_fd, supervisor);
+                become(child, env, supervisor);
                 _exit(127);
         }
         if (pid < 0) {
@@ -93,11 +120,29 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
 
 /* ---- its death ---------------------------------------------------------------------------------- */
 
+/* A password may have changed since we have read it, and the old one opens nothing any more: read as a process that is
+ * started now would. NULL = it cannot be. */
+static struct weir_conf *read_first(const struct weir_process_env *env)
+{
+        struct weir_conf *conf = NULL;
+        struct weir_error error;
+        char *text;
+        size_t size;
+
+        if (weir_kept_read(env->texts.first, WEIR_CONF_TEXT_BYTES_MAX, &text, &size) < 0)
+                return NULL;
+        conf = env->calls->parse(env->calls->context, text, size, &error);
+        free(text);
+        return conf;
+}
+
 /* In a process of its own: it may wait for PostgreSQL. */
 static int write_suspicions(const struct weir_process *process, const struct weir_process_env *env)
 {
-        const struct weir_pg_conf conf = { .url = env->conf->store_url,
-                                           .password = env->conf->store_password,
+        const struct weir_conf *first = read_first(env);
+        const struct weir_conf *store = first ? first : env->conf;
+        const struct weir_pg_conf conf = { .url = store->store_url,
+                                           .password = store->store_password,
                                            .application_name = "weir suspicion" };
         struct weir_error error = { 0 };
         struct weir_pg *pg = NULL;

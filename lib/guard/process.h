@@ -11,20 +11,32 @@
 #include "conf/conf.h"
 #include "guard/child.h"
 #include "guard/death.h"
+#include "guard/supervisor.h"
+#include "guard/kept.h"
 #include "guard/watch.h"
+
+struct weir_offer;
 
 /* What every process of the family is started with. */
 struct weir_process_env {
-        const struct weir_conf *conf; /* of the last file that was good */
+        const struct weir_conf *conf; /* in force */
         struct weir_child_policy policy;
-        sigset_t mask;    /* ours, before we were the supervisor */
-        sigset_t blocked; /* what a process begins with */
-        int text_fd; /* the last good file's text, for when the file is none any more; -1 = there is none */
-        /* In the forked process: become the worker's process (exec), with these two descriptors. Returns only when
-         * that fails. @worker NULL: the relay. */
-        void (*become)(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
-                       pid_t supervisor);
-        void *context;
+        sigset_t mask;                  /* ours, before we were the supervisor */
+        sigset_t blocked;               /* what a process begins with */
+        struct weir_texts texts;        /* what it works by */
+        const struct weir_offer *offer; /* what it is asked */
+        const struct weir_supervisor_calls *calls;
+};
+/* @conf is in force for all that are started. */
+void weir_process_env_take(struct weir_process_env *env, const struct weir_conf *conf);
+
+/* What a process of the family is told, by the words that it is started with. */
+struct weir_birth {
+        const char *worker; /* NULL = the relay */
+        uint32_t index;     /* among the processes of its worker, from 0 */
+        int board_fd;
+        struct weir_texts texts;
+        pid_t supervisor;
 };
 
 struct weir_process {

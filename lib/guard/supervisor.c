@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,8 +26,10 @@
 #include "base/log.h"
 #include "guard/family.h"
 #include "guard/herald.h"
+#include "guard/reload.h"
 
 #define TICK_MS 100
+#define RELOAD_TICK_MS 20 /* somebody waits for us */
 #define HURRY_MS 1000
 /* What is over its time is killed before the deadline is, and everybody has had time to end by himself before that. */
 #define LAST_MS 150
@@ -37,50 +38,17 @@
 #define READ_SECONDS 10 /* a file that takes longer to read is none */
 
 struct supervisor {
-        struct weir_conf *conf;
-        const struct weir_supervisor_calls *calls;
         struct weir_process_env env;
         struct weir_family family;
+        struct weir_reload reload; /* what is in force */
         sigset_t signals;
         int orders; /* signals to stop */
         bool relay_told;
-        pid_t reader;    /* that tries the file; 0 = none */
-        bool read_again; /* told so while it was at it */
-        bool killed;     /* one that was over its time: it did not end by itself */
-        uint32_t reloads;
+        bool killed; /* one that was over its time: it did not end by itself */
         struct weir_herald herald;
         int64_t end_at_us;
         int status;
 };
-
-/* A bad file changes nothing: not even for a worker that has to be started again while it lies there. */
-static void keep_text(struct supervisor *all)
-{
-        int fd = memfd_create("weir.cfg", MFD_CLOEXEC);
-
-        if (fd >= 0 &&
-            write(fd, all->conf->text, all->conf->text_size) != (ssize_t)all->conf->text_size) {
-                close(fd);
-                fd = -1;
-        }
-        if (fd < 0)
-                weir_log(WEIR_LOG_WARN, "config.not_kept", LOG_S("error", strerror(errno)),
-                         LOG_S("action", "continue"));
-        if (all->env.text_fd >= 0)
-                close(all->env.text_fd);
-        all->env.text_fd = fd;
-}
-
-static void take_conf(struct supervisor *all, struct weir_conf *conf)
-{
-        weir_conf_free(all->conf);
-        all->conf = conf;
-        all->env.conf = conf;
-        all->env.policy = (struct weir_child_policy){ conf->restart_first_delay_ms,
-                                                      conf->restart_max_delay_ms,
-                                                      conf->restart_limit };
-        keep_text(all);
-}
 
 /* ---- deaths ------------------------------------------------------------------------------------- */
 
@@ -104,6 +72,7 @@ static void stop(struct supervisor *all, int64_t within_ms)
 
         if (!all->end_at_us || end_at_us < all->end_at_us)
                 all->end_at_us = end_at_us;
+        weir_reload_stop(&all->reload);
         tell_to_end(all);
 }
 
@@ -120,6 +89,7 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
 {
         struct weir_child *child = &process->child;
 
+        weir_offer_died(&all->reload.offer, process);
         if (process->renewed && !all->orders && WIFEXITED(wait_status)) {
                 child->state = WEIR_CHILD_DOWN;
                 child->pid = 0;
@@ -137,13 +107,11 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
                 if (!all->status)
                         all->status = child->status;
                 if (!all->orders++)
-                        stop(all, all->conf->stop_deadline_ms);
+                        stop(all, all->env.conf->stop_deadline_ms);
                 return;
         }
         weir_process_died(process, &all->env, wait_status);
 }
-
-static void take_file(struct supervisor *all, int wait_status);
 
 /* What a worker's process forked and left behind has come to us (PR_SET_CHILD_SUBREAPER). It holds sockets of a process
  * that is dead, perhaps in the middle of a transaction, and nobody else will end it. */
@@ -160,7 +128,7 @@ static void end_strays(const struct supervisor *all)
                 close(fd);
         text[size > 0 ? size : 0] = '\0';
         for (long pid; (pid = strtol(at, &end, 10)) > 0 && end != at; at = end) {
-                if (pid == all->reader || weir_family_find(&all->family, (pid_t)pid))
+                if (pid == all->reload.reader || weir_family_find(&all->family, (pid_t)pid))
                         continue;
                 weir_log(WEIR_LOG_WARN, "process.stray", LOG_I("pid", pid),
                          LOG_S("action", "kill"));
@@ -177,10 +145,8 @@ static void reap(struct supervisor *all)
 
         while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
                 any = true;
-                if (pid == all->reader) {
-                        take_file(all, wait_status);
+                if (weir_reload_reaped(&all->reload, pid, wait_status))
                         continue;
-                }
                 process = weir_family_find(&all->family, pid);
                 if (!process)
                         continue;
@@ -193,67 +159,6 @@ static void reap(struct supervisor *all)
         }
         if (any)
                 end_strays(all);
-}
-
-/* ---- reload ------------------------------------------------------------------------------------- */
-
-/* libconfig may end its process, and a file may be a FIFO: the first look is another process's. */
-static void try_file(struct supervisor *all)
-{
-        if (all->reader || all->orders) {
-                all->read_again = true;
-                return;
-        }
-        all->read_again = false;
-        all->reloads++;
-        weir_log(WEIR_LOG_INFO, "reload.asked", LOG_S("file", all->conf->path));
-        all->reader = fork();
-        if (all->reader == 0) {
-                struct weir_conf *conf;
-
-                alarm(READ_SECONDS);
-                sigprocmask(SIG_SETMASK, &all->env.mask, NULL);
-                signal(SIGHUP, SIG_IGN);
-                conf = all->calls->read(all->calls->context);
-                _exit(conf ? 0 : 1);
-        }
-        if (all->reader < 0) {
-                all->reader = 0;
-                weir_log(WEIR_LOG_ERROR, "reload.refused", LOG_S("error", strerror(errno)),
-                         LOG_S("action", "keep"));
-        }
-}
-
-/* Keys of ours are taken over here, those of workers by them. A relay has nothing to lose: it is started anew. */
-static void take_file(struct supervisor *all, int wait_status)
-{
-        struct weir_conf *conf;
-
-        all->reader = 0;
-        conf = wait_status == 0 ? all->calls->read(all->calls->context) : NULL;
-        if (!conf) {
-                weir_log(WEIR_LOG_ERROR, "reload.refused",
-                         LOG_S("error", "the file cannot be read; see above"),
-                         LOG_S("action", "keep"));
-        } else if (!all->orders) {
-                take_conf(all, conf);
-                for (size_t i = 0; i < all->family.count; i++) {
-                        struct weir_process *process = &all->family.processes[i];
-
-                        process->watch.deadline_us = conf->handler_deadline_ms * 1000;
-                        if (process->child.misfits) /* it waits for nothing else */
-                                process->child.start_at_us = weir_clock_us();
-                        if (process->child.state != WEIR_CHILD_RUNS)
-                                continue;
-                        if (!process->renewed)
-                                kill(process->child.pid, process->child.worker ? SIGHUP : SIGTERM);
-                        process->renewed = !process->child.worker;
-                }
-        } else {
-                weir_conf_free(conf);
-        }
-        if (all->read_again)
-                try_file(all);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------- */
@@ -269,7 +174,7 @@ static bool is_over(struct supervisor *all)
                         tell_to_end(all);
                 } else { /* every worker was given up */
                         all->orders = 1;
-                        stop(all, all->conf->stop_deadline_ms);
+                        stop(all, all->env.conf->stop_deadline_ms);
                 }
         }
         return !weir_family_lives(&all->family, true);
@@ -279,8 +184,8 @@ static void tell_manager(struct supervisor *all, int64_t now_us)
 {
         struct weir_herald_news news = { .processes = (uint32_t)all->family.count,
                                          .stopping = all->orders > 0,
-                                         .reloads = all->reloads,
-                                         .reloading = all->reader != 0 };
+                                         .reloads = all->reload.count,
+                                         .reloading = all->reload.state != WEIR_RELOAD_NONE };
 
         for (size_t i = 0; i < all->family.count; i++) {
                 const struct weir_process *process = &all->family.processes[i];
@@ -300,8 +205,8 @@ static void obey(struct supervisor *all, int signal_number)
         switch (++all->orders) {
         case 1:
                 weir_log(WEIR_LOG_INFO, "stop.asked", LOG_S("signal", strsignal(signal_number)),
-                         LOG_I("deadline_ms", all->conf->stop_deadline_ms));
-                stop(all, all->conf->stop_deadline_ms);
+                         LOG_I("deadline_ms", all->env.conf->stop_deadline_ms));
+                stop(all, all->env.conf->stop_deadline_ms);
                 break;
         case 2:
                 all->relay_told = true;
@@ -351,6 +256,7 @@ static void look_after_all(struct supervisor *all)
 {
         int64_t now_us = weir_clock_us();
 
+        weir_reload_look(&all->reload, now_us);
         for (size_t i = 0; i < all->family.count; i++) {
                 struct weir_process *process = &all->family.processes[i];
 
@@ -364,10 +270,9 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
         struct supervisor all = {
-                .calls = calls,
-                .env = { .text_fd = -1, .become = calls->become, .context = calls->context }
+                .env = { .calls = calls },
         };
-        const struct timespec tick = { .tv_nsec = TICK_MS * 1000000l };
+        struct timespec tick = { 0 }; /* what came before us is obeyed before anything is started */
 
         sigemptyset(&all.signals);
         sigaddset(&all.signals, SIGTERM);
@@ -375,37 +280,41 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         sigaddset(&all.signals, SIGHUP);
         sigaddset(&all.signals, SIGCHLD);
         sigprocmask(SIG_BLOCK, &all.signals, &all.env.mask);
+        for (int number = 1; number < SIGRTMIN; number++)
+                if (sigismember(&all.signals, number) == 1)
+                        sigdelset(&all.env.mask, number); /* the caller may block them before us */
         all.env.blocked = all.env.mask;
         sigaddset(&all.env.blocked, SIGTERM);
         sigaddset(&all.env.blocked, SIGINT);
         sigaddset(&all.env.blocked, SIGHUP);
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        take_conf(&all, conf);
-        if (weir_family_init(&all.family, conf, only) < 0) {
+        if (weir_reload_init(&all.reload, conf, &all.family, &all.env) < 0 ||
+            weir_family_init(&all.family, conf, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));
                 weir_family_fini(&all.family);
-                weir_conf_free(conf);
+                weir_reload_fini(&all.reload);
                 return 1;
         }
         weir_herald_open(&all.herald);
         while (!is_over(&all)) {
                 int signal_number;
 
-                look_after_all(&all);
+                if (all.reload.state != WEIR_RELOAD_NONE && tick.tv_nsec)
+                        tick.tv_nsec = RELOAD_TICK_MS * 1000000l;
                 signal_number = sigtimedwait(&all.signals, NULL, &tick);
                 if (signal_number == SIGTERM || signal_number == SIGINT)
                         obey(&all, signal_number);
-                else if (signal_number == SIGHUP)
-                        try_file(&all);
+                else if (signal_number == SIGHUP && !all.orders)
+                        weir_reload_ask(&all.reload);
                 reap(&all);
                 overtime(&all);
+                look_after_all(&all);
+                tick.tv_nsec = TICK_MS * 1000000l;
         }
         weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
-        if (all.env.text_fd >= 0)
-                close(all.env.text_fd);
         weir_family_fini(&all.family);
-        weir_conf_free(all.conf);
+        weir_reload_fini(&all.reload);
         return all.status;
 }

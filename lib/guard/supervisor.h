@@ -11,19 +11,25 @@
  */
 #include "conf/conf.h"
 
+struct weir_birth;
+
 struct weir_supervisor_calls {
-        /* In the forked process: become the worker's process (exec). Returns only when that fails. @worker NULL: the
-         * relay. @text_fd: the text of the last good file, for when the file is none any more; -1 = there is none. */
-        void (*become)(void *context, const char *worker, uint32_t index, int board_fd, int text_fd,
-                       pid_t supervisor);
-        /* Read the file again: once in a forked process, to see whether it can be read at all (errors are printed
-         * there), then in this one. NULL = it cannot. */
-        struct weir_conf *(*read)(void *context);
+        /* In the forked process: become the worker's process (exec). Returns only when that fails. */
+        void (*become)(void *context, const struct weir_birth *birth);
+        /* In a forked process: read the file and write its text (weir_conf.text) to @pad by weir_kept_write(). < 0: it
+         * cannot be read, and what is wrong with it was printed. */
+        int (*read)(void *context, int pad);
+        /* The configuration of such a text, its secrets as their files say now. NULL: error. */
+        struct weir_conf *(*parse)(void *context, const char *text, size_t size,
+                                   struct weir_error *reterr);
+        /* @conf is in force from here on, also for the log. */
+        void (*took)(void *context, const struct weir_conf *conf);
         void *context;
 };
 
-/* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD.
- * SIGHUP: the file is read again. Takes over @conf.
+/* Run all workers of @conf (@only: just that one) until a signal ends them. Blocks SIGTERM, SIGINT, SIGHUP, SIGCHLD;
+ * one that was blocked before, and came before, is obeyed: nothing is started then.
+ * SIGHUP: the file is read again (guard/reload.h). Takes over @conf.
  * Returns an exit status: 0; 1 = a worker was given up, or a third signal came; what the first of them said when
  * it could not start. One that had to be killed at the end is no failure: it lost nothing. */
 int weir_supervisor_run(struct weir_conf *conf, const char *only,

@@ -7,6 +7,9 @@
  *
  * Deadline      first the stack of the stuck thread is asked for, by a signal to that thread; half a second later, with
  *               or without an answer, the process has to end: a thread cannot be ended alone, it may hold any lock.
+ *               What of a plugin is called once, open(), close() and its constructors, has the same time each: while it
+ *               hangs there is no worker, and a stop or a reload would wait for ever. No event is blamed for it. What
+ *               open() waits for inside weir, PostgreSQL, is not counted.
  * Excuses       a process that was stopped (SIGSTOP, a debugger, a machine that stood still) gets the whole deadline
  *               again when it goes on: its handler may have been one instruction from its end.
  * Stall         work has been there, and the position has not moved, at every look for STALL_US. The clock starts when
@@ -61,29 +64,42 @@ static int doing(const struct weir_board_slot *slot)
         return atomic_load_explicit(&slot->doing, memory_order_acquire);
 }
 
-static int64_t later(int64_t a_us, int64_t b_us)
+static bool in_plugin(const struct weir_board *board)
 {
-        return a_us > b_us ? a_us : b_us;
+        return atomic_load_explicit(&board->plugin, memory_order_acquire) != WEIR_BOARD_OUTSIDE;
 }
 
-static const struct weir_board_slot *overdue(const struct weir_watch *watch,
-                                             const struct weir_board *board, int64_t now_us)
+/* Who is past the deadline. */
+struct overdue {
+        int32_t thread; /* 0 = nobody is */
+        int64_t since_us;
+        const struct weir_board_slot
+                *slot; /* NULL: not a lane, but what is called once: open() … */
+};
+
+static struct overdue overdue(const struct weir_watch *watch, const struct weir_board *board,
+                              int64_t now_us)
 {
+        int64_t begun_us = now_us - watch->deadline_us; /* at the latest */
+
+        if (watch->excused_us >= begun_us)
+                return (struct overdue){ 0 };
         for (int i = 0; i < WEIR_BOARD_LANES; i++) {
                 const struct weir_board_slot *slot = &board->slots[i];
 
-                if (doing(slot) == WEIR_BOARD_HANDLES &&
-                    now_us - later(slot->since_us, watch->excused_us) > watch->deadline_us)
-                        return slot;
+                if (doing(slot) == WEIR_BOARD_HANDLES && slot->since_us < begun_us)
+                        return (struct overdue){ slot->thread, slot->since_us, slot };
         }
-        return NULL;
+        if (in_plugin(board) && board->plugin_since_us < begun_us)
+                return (struct overdue){ board->plugin_thread, board->plugin_since_us, NULL };
+        return (struct overdue){ 0 };
 }
 
 /* WT1. Asked only where a handler takes long, so that a healthy process costs nothing. */
 static void excuse(struct weir_watch *watch, pid_t pid, const struct weir_board *board,
                    int64_t now_us)
 {
-        bool long_one = false;
+        bool long_one = in_plugin(board) && now_us - board->plugin_since_us > LONG_US;
 
         for (int i = 0; i < WEIR_BOARD_LANES; i++)
                 long_one = long_one || (doing(&board->slots[i]) == WEIR_BOARD_HANDLES &&
@@ -105,15 +121,24 @@ static void ask(struct weir_watch *watch, pid_t pid, struct weir_board *board, i
 }
 
 static void tell_stuck(const struct weir_watch *watch, const char *worker,
-                       const struct weir_board *board, const struct weir_board_slot *slot,
-                       int64_t now_us)
+                       const struct weir_board *board, const struct overdue *late, int64_t now_us)
 {
+        const struct weir_board_slot *slot = late->slot;
         char trace[WEIR_DEATH_TEXT_BYTES];
         const char *stack = "";
 
         if (board->stack_given == watch->asked) {
                 weir_death_trace(board, trace, sizeof trace);
                 stack = trace;
+        }
+        if (!slot) {
+                weir_log(WEIR_LOG_ERROR, "plugin.stuck", LOG_S("worker", worker),
+                         LOG_S("in", weir_board_plugin_name(board->plugin)),
+                         LOG_I("ms", (now_us - late->since_us) / 1000),
+                         LOG_I("deadline_ms", watch->deadline_us / 1000), LOG_S("stack", stack),
+                         LOG_S("next", "see what it waits for; handler.deadline is its time too"),
+                         LOG_S("action", "restart"));
+                return;
         }
         weir_log(WEIR_LOG_ERROR, "handler.stuck", LOG_S("worker", worker),
                  LOG_S("topic", (const char *)slot->topic), LOG_I("partition", slot->partition),
@@ -169,22 +194,22 @@ static void look_at_lane(struct weir_watch_lane *lane, const char *worker,
 int32_t weir_watch_look(struct weir_watch *watch, pid_t pid, const char *worker,
                         struct weir_board *board, int64_t now_us)
 {
-        const struct weir_board_slot *slot;
+        struct overdue late;
 
         excuse(watch, pid, board, now_us);
-        slot = overdue(watch, board, now_us);
+        late = overdue(watch, board, now_us);
         for (int i = 0; i < WEIR_BOARD_LANES; i++)
                 look_at_lane(&watch->lanes[i], worker, &board->slots[i], now_us);
-        if (!slot) {
+        if (!late.thread) {
                 watch->asked = 0;
                 return 0;
         }
-        if (watch->asked != slot->thread) {
-                ask(watch, pid, board, slot->thread, now_us);
+        if (watch->asked != late.thread) {
+                ask(watch, pid, board, late.thread, now_us);
                 return 0;
         }
         if (board->stack_given != watch->asked && now_us - watch->asked_at_us < STACK_WAIT_US)
                 return 0;
-        tell_stuck(watch, worker, board, slot, now_us);
-        return slot->thread;
+        tell_stuck(watch, worker, board, &late, now_us);
+        return late.thread;
 }

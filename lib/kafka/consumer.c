@@ -228,6 +228,19 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
 
 /* ---- polled --------------------------------------------------------------------------------- */
 
+/* The other one does not know us either: only the id that both have says where to look. */
+static void name_rival(struct weir_consumer *consumer)
+{
+        char instance[160] = "?";
+        size_t size = sizeof instance;
+
+        rd_kafka_conf_get(rd_kafka_conf(consumer->rk), "group.instance.id", instance, &size);
+        snprintf(consumer->fatal, sizeof consumer->fatal,
+                 "another process has joined with our group.instance.id %s (FENCED_INSTANCE_ID); "
+                 "each needs its own: stop one of them, on whatever machine it is",
+                 instance);
+}
+
 static void fail_for_good(struct weir_consumer *consumer)
 {
         rd_kafka_resp_err_t err;
@@ -237,6 +250,8 @@ static void fail_for_good(struct weir_consumer *consumer)
         if (!err)
                 return;
         snprintf(consumer->fatal, sizeof consumer->fatal, "%s: %s", rd_kafka_err2name(err), text);
+        if (err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+                name_rival(consumer);
         weir_client_log_error(&consumer->log, err, text);
         weir_group_step(&consumer->group, WEIR_GROUP_ON_FATAL);
         atomic_store(&consumer->joined, false);

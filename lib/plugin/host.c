@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/board.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "conf/option.h"
@@ -45,12 +46,28 @@ static struct weir_handler *handler_of(const struct weir_host *host)
 
 /* ---- struct weir_host ----------------------------------------------------------------------- */
 
+/* A server that does not answer is not the plugin's hanging. */
+static int ask_for_table(struct weir_handler *handler, const char *name, const char *const *columns,
+                         struct weir_table **ret, struct weir_error *reterr)
+{
+        struct weir_pg *pg = NULL;
+        int r;
+
+        weir_board_plugin(WEIR_BOARD_OUTSIDE);
+        r = weir_pool_acquire(handler->pool, NULL, &pg, reterr);
+        if (r == 0) {
+                r = weir_table_open(pg, name, columns, ret, reterr);
+                weir_pool_release(handler->pool, pg);
+        }
+        weir_board_plugin(WEIR_BOARD_OPENS);
+        return r;
+}
+
 static int host_table(const struct weir_host *host, const char *name, const char *const *columns,
                       struct weir_table **ret_table, struct weir_error *reterr)
 {
         struct weir_handler *handler = handler_of(host);
         struct weir_table *table = NULL;
-        struct weir_pg *pg = NULL;
         int r;
 
         if (!handler->opening)
@@ -62,11 +79,7 @@ static int host_table(const struct weir_host *host, const char *name, const char
         handler->wants_tables = !handler->pool;
         if (!handler->pool)
                 return weir_fail(reterr, WEIR_EDB, 0, "table %s: opened without a database", name);
-        r = weir_pool_acquire(handler->pool, NULL, &pg, reterr);
-        if (r < 0)
-                return r;
-        r = weir_table_open(pg, name, columns, &table, reterr);
-        weir_pool_release(handler->pool, pg);
+        r = ask_for_table(handler, name, columns, &table, reterr);
         if (r < 0)
                 return r;
         handler->tables[handler->table_count++] = table;
@@ -197,8 +210,10 @@ static int open_it(struct weir_handler *handler, struct weir_error *reterr)
         int r = 0;
 
         handler->opening = true;
+        weir_board_plugin(WEIR_BOARD_OPENS);
         if (worker->open)
                 r = worker->open(&handler->host, &handler->self, &said);
+        weir_board_plugin(WEIR_BOARD_OUTSIDE);
         handler->opening = false;
         if (r != 0)
                 return open_failed(handler, r, &said, reterr);
@@ -293,8 +308,10 @@ void weir_handler_close(struct weir_handler *handler)
 {
         if (!handler)
                 return;
+        weir_board_plugin(WEIR_BOARD_CLOSES);
         if (handler->opened && handler->worker->close)
                 handler->worker->close(handler->self); /* H3; before its tables go */
+        weir_board_plugin(WEIR_BOARD_OUTSIDE);
         for (size_t i = 0; i < handler->table_count; i++)
                 weir_table_free(handler->tables[i]);
         free(handler->sinks);

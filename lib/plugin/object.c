@@ -27,6 +27,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/board.h"
+
 struct weir_object {
         struct weir_object *next;
         dev_t device;
@@ -52,7 +54,9 @@ static int map(struct weir_object *object, const char *path, struct weir_error *
         const char *words, *rest;
 
         name_of(object->fd, name);
+        weir_board_plugin(WEIR_BOARD_LOADS);
         object->handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+        weir_board_plugin(WEIR_BOARD_OUTSIDE);
         if (object->handle)
                 return 0;
         words = dlerror();
@@ -189,7 +193,9 @@ void weir_object_close(struct weir_object *object)
         pthread_mutex_lock(&mutex);
         if (--object->users == 0) {
                 name_of(object->fd, name);
+                weir_board_plugin(WEIR_BOARD_UNLOADS);
                 dlclose(object->handle);
+                weir_board_plugin(WEIR_BOARD_OUTSIDE);
                 still = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
                 if (still)
                         dlclose(still);

@@ -30,7 +30,7 @@ static int write_record(struct weir_pg *pg, const char *worker,
                 " death = excluded.death, failed_at = excluded.failed_at";
         int64_t last = suspicion->last - suspicion->first < RANGE_MAX
                                ? suspicion->last
-                               : suspicion->first + RANGE_MAX;
+                               : suspicion->first + RANGE_MAX - 1;
         struct weir_row row;
 
         weir_row_begin(&row, pg);

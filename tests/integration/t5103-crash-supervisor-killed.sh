@@ -7,10 +7,12 @@
 prepare 2 'batch=max_events = 5; linger = "0ms";'
 slow 2
 produce 3000
+ulimit -Sc "$(ulimit -Hc)" # as a system with a core collector
 weir_start a
 within 30s rows_at_least 100
 family=$(children "${pid[a]}")
 [ "$(wc -w <<<"$family")" = 2 ] || fail "a worker and the relay, but there are: $family"
+equal 'core that the supervisor may leave' 0 "$(awk '/^Max core file size/ { print $5 }' "/proc/${pid[a]}/limits")"
 kill -KILL "${pid[a]}"
 wait "${pid[a]}" || true
 unset 'pid[a]'

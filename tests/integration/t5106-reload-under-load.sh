@@ -54,3 +54,19 @@ equal 'assignments' 1 "$(grep -c 'event=group.assigned' a.log)"
 equal 'deaths' 0 "$(grep -c 'event=process.died' a.log || true)"
 weir_stop a
 equal 'exit status' 0 "$status"
+# without a supervisor: prepared and taken over in one
+weir_start b --alone
+within 30s logged b 'event=lane.runs'
+for size in 20 30; do
+        sed -i "s/max_events = [0-9]*;/max_events = $size;/" weir.cfg
+        [ $size = 30 ] || echo 'nonsense = ' >>weir.cfg
+        kill -HUP "${pid[b]}"
+        within 20s logged b "event=$([ $size = 30 ] && echo worker.reloaded || echo 'reload.refused error="[^"]*weir.cfg:')"
+        sed -i '/^nonsense/d' weir.cfg
+done
+mark=$(sql 'select max(id) from weir.batch')
+config=load.cfg produce 500 20001
+check_exactly_once
+equal 'the largest batch, alone' 30 "$(sql "select max(records) from weir.batch where id > $mark")"
+weir_stop b
+equal 'exit status' 0 "$status"

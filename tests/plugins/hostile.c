@@ -4,9 +4,11 @@
  *
  * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .finish (the
  * connection), .close (its socket), .disconnect (it, once), .commit, .write, .thread, .thread_dies,
- * .trap, .descriptors (all closed), .limits (of the supervisor), .fork. Any other type leaves a row in hostile.event and a line in the file of the option
+ * .trap, .descriptors (all closed), .limits (of the supervisor), .fork, .hold (all memory, once, and returns),
+ * .large (a statement of 4 MiB). Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
- * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails.
+ * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails;
+ * hang = open() does not return as long as that file is there.
  * The version is "hostile-1", once in the file: a copy with other digits is another version of the same plugin.
  */
 #include <dlfcn.h>
@@ -30,6 +32,14 @@ struct hostile {
         int64_t sleep_ms;
 };
 
+/* By this name in the stack. */
+__attribute__((noinline)) static void hostile_hang(void)
+{
+        const struct timespec rest = { .tv_nsec = 10000000 };
+
+        nanosleep(&rest, NULL);
+}
+
 static int hostile_open(const struct weir_host *host, void **ret_self, struct weir_error *reterr)
 {
         static const char *const columns[] = {
@@ -37,6 +47,7 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
         };
         struct hostile *hostile = calloc(1, sizeof *hostile);
         bool die = false, refuse = false;
+        const char *hang = NULL;
         int r;
 
         if (!hostile)
@@ -49,6 +60,10 @@ static int hostile_open(const struct weir_host *host, void **ret_self, struct we
                 r = host->option_bool(host, "die", &die, reterr);
         if (r >= 0)
                 r = host->option_bool(host, "refuse", &refuse, reterr);
+        if (r >= 0)
+                r = host->option_text(host, "hang", &hang, reterr);
+        while (r >= 0 && hang && access(hang, F_OK) == 0)
+                hostile_hang();
         if (r >= 0 && die)
                 abort();
         if (r >= 0 && refuse)
@@ -123,6 +138,31 @@ static void hostile_leak(void)
 
                 memset(block, 1, size);
         }
+}
+
+/* All that there is but for the crumbs, on which libraries live that would abort without; once, as told by a file beside
+ * the one of the calls. */
+static void hostile_hold(const char *calls)
+{
+        char path[1024];
+        int fd;
+
+        snprintf(path, sizeof path, "%s.held", calls ? calls : "");
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return;
+        close(fd);
+        for (size_t size = (size_t)16 * 1024 * 1024; size >= 1024 * 1024; size /= 2)
+                while (malloc(size)) /* NOLINT: meant */
+                        continue;
+}
+
+static int hostile_large(struct weir_tx *tx, struct weir_error *reterr)
+{
+        static char text[4 * 1024 * 1024];
+
+        memset(text, 'x', sizeof text - 1);
+        return weir_tx_exec(tx, "SELECT length($1)", reterr, weir_text_z(text));
 }
 
 static void *idle_thread(void *arg)
@@ -212,7 +252,7 @@ static void hostile_fork(void)
 }
 
 static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct weir_event *event,
-                     const char *how)
+                     const char *how, struct weir_error *reterr)
 {
         pthread_t thread;
 
@@ -238,6 +278,10 @@ static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct w
                 hostile_sleep(hostile->sleep_ms);
         else if (!strcmp(how, "leak"))
                 hostile_leak();
+        else if (!strcmp(how, "large"))
+                return hostile_large(tx, reterr);
+        else if (!strcmp(how, "hold"))
+                hostile_hold(hostile->calls);
         else if (!strcmp(how, "finish"))
                 hostile_finish(weir_tx_connection(tx));
         else if (!strcmp(how, "close"))
@@ -269,7 +313,8 @@ static int hostile_handle(void *self, struct weir_tx *tx, const struct weir_even
                            weir_int4(event->attempt)) < 0)
                 return reterr->code;
         if (strncmp(event->type.ptr, "hostile.", 8) == 0)
-                misbehave(hostile, tx, event, event->type.ptr + 8);
+                return misbehave(hostile, tx, event, event->type.ptr + 8, reterr) < 0 ? reterr->code
+                                                                                      : WEIR_DONE;
         return WEIR_DONE;
 }
 

@@ -25,9 +25,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kafkactl.h"
+
+enum { EARLY_MS = 50 };
 
 void kafkactl_die(const char *format, ...)
 {
@@ -130,14 +133,27 @@ void kafkactl_print(const rd_kafka_topic_partition_list_t *list)
         }
 }
 
-/* Wait for the one answer to an admin request; errors hide per element, so look at each. */
-static void admin_result(rd_kafka_queue_t *queue, const char *what)
+/* The controller knows of a broker before that broker may hold anything: for a moment after its start. */
+static bool too_early(const rd_kafka_topic_result_t *result)
+{
+        const char *text = rd_kafka_topic_result_error_string(result);
+
+        return rd_kafka_topic_result_error(result) ==
+                       RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR &&
+               text && strstr(text, "currently fenced");
+}
+
+/* Wait for the one answer to an admin request; errors hide per element, so look at each. @ret_early (may be
+ * NULL, then that is an error too): ask again. */
+static void admin_result(rd_kafka_queue_t *queue, const char *what, bool *ret_early)
 {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
         const rd_kafka_topic_result_t **results = NULL;
         const rd_kafka_CreatePartitions_result_t *grown;
         size_t count = 0;
 
+        if (ret_early)
+                *ret_early = false;
         if (!event)
                 kafkactl_die("%s: no answer in %d ms", what, TIMEOUT_MS);
         if (rd_kafka_event_error(event))
@@ -156,7 +172,9 @@ static void admin_result(rd_kafka_queue_t *queue, const char *what)
                 kafkactl_print(rd_kafka_DeleteRecords_result_offsets(
                         rd_kafka_event_DeleteRecords_result(event)));
         for (size_t i = 0; i < count; i++)
-                if (rd_kafka_topic_result_error(results[i]))
+                if (ret_early && too_early(results[i]))
+                        *ret_early = true;
+                else if (rd_kafka_topic_result_error(results[i]))
                         kafkactl_die("%s: %s: %s", what, rd_kafka_topic_result_name(results[i]),
                                      rd_kafka_topic_result_error_string(results[i]));
         rd_kafka_event_destroy(event);
@@ -180,8 +198,19 @@ static void create(rd_kafka_t *rk, const char *topic, int count, char **settings
                 *value = '\0';
                 rd_kafka_NewTopic_set_config(wanted, settings[i], value + 1);
         }
-        rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "create");
+        for (int left = TIMEOUT_MS / EARLY_MS;; left--) {
+                const struct timespec pause = { .tv_nsec = EARLY_MS * 1000000l };
+                bool early;
+
+                rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
+                admin_result(queue, "create", &early);
+                if (!early)
+                        break;
+                if (left <= 0)
+                        kafkactl_die("create: %s: all brokers are fenced, for %d ms", topic,
+                                     TIMEOUT_MS);
+                nanosleep(&pause, NULL);
+        }
         rd_kafka_NewTopic_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -196,7 +225,7 @@ static void grow(rd_kafka_t *rk, const char *topic, int count)
         if (!wanted)
                 kafkactl_die("%s: %s", topic, text);
         rd_kafka_CreatePartitions(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "grow");
+        admin_result(queue, "grow", NULL);
         rd_kafka_NewPartitions_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -207,7 +236,7 @@ static void delete_topic(rd_kafka_t *rk, const char *topic)
         rd_kafka_DeleteTopic_t *wanted = rd_kafka_DeleteTopic_new(topic);
 
         rd_kafka_DeleteTopics(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "delete");
+        admin_result(queue, "delete", NULL);
         rd_kafka_DeleteTopic_destroy(wanted);
         rd_kafka_queue_destroy(queue);
 }
@@ -221,7 +250,7 @@ static void delete_records(rd_kafka_t *rk, const char *topic, int partition, int
         rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
         wanted = rd_kafka_DeleteRecords_new(list);
         rd_kafka_DeleteRecords(rk, &wanted, 1, NULL, queue);
-        admin_result(queue, "delete-records");
+        admin_result(queue, "delete-records", NULL);
         rd_kafka_DeleteRecords_destroy(wanted);
         rd_kafka_topic_partition_list_destroy(list);
         rd_kafka_queue_destroy(queue);
@@ -269,19 +298,52 @@ static void print_headers(const rd_kafka_message_t *message)
         putchar('\n');
 }
 
+static rd_kafka_resp_err_t error_in(const rd_kafka_topic_partition_list_t *list)
+{
+        for (int i = 0; i < list->cnt; i++)
+                if (list->elems[i].err)
+                        return list->elems[i].err;
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* A topic that was made just now, as the broker makes its own at the first group, has partitions before they have leaders. */
+static bool is_early(rd_kafka_resp_err_t err)
+{
+        return err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+               err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+               err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+               err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+}
+
+static rd_kafka_topic_partition_list_t *ends_of(rd_kafka_t *rk, const char *topic)
+{
+        for (int left_ms = TIMEOUT_MS;; left_ms -= EARLY_MS) {
+                rd_kafka_topic_partition_list_t *ends = kafkactl_list(rk, topic,
+                                                                      RD_KAFKA_OFFSET_END);
+                rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
+
+                if (!err)
+                        err = error_in(ends);
+                if (!err)
+                        return ends;
+                rd_kafka_topic_partition_list_destroy(ends);
+                if (!is_early(err) || left_ms <= 0)
+                        kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
+                rd_kafka_poll(rk, EARLY_MS);
+        }
+}
+
 /* From start to end, a partition after the other. */
 void kafkactl_records(const char *brokers, const char *topic,
                       void (*print)(const rd_kafka_message_t *))
 {
         rd_kafka_t *rk = kafkactl_open(brokers, "kafkactl", NULL);
-        rd_kafka_topic_partition_list_t *ends = kafkactl_list(rk, topic, RD_KAFKA_OFFSET_END);
+        rd_kafka_topic_partition_list_t *ends = ends_of(rk, topic);
         rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-        rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, ends, TIMEOUT_MS);
 
-        if (err)
-                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
         for (int i = 0; i < ends->cnt; i++) {
                 int64_t next = 0, end = ends->elems[i].offset;
+                int early_ms = 0;
 
                 if (end <= 0)
                         continue;
@@ -291,6 +353,12 @@ void kafkactl_records(const char *brokers, const char *topic,
 
                         if (!message)
                                 kafkactl_die("%s/%d: nothing in %d ms", topic, i, TIMEOUT_MS);
+                        if (is_early(message->err) && early_ms < TIMEOUT_MS) { /* it goes on */
+                                rd_kafka_message_destroy(message);
+                                rd_kafka_poll(rk, EARLY_MS);
+                                early_ms += EARLY_MS;
+                                continue;
+                        }
                         if (message->err)
                                 kafkactl_die("%s/%d: %s", topic, i,
                                              rd_kafka_message_errstr(message));

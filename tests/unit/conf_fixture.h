@@ -24,6 +24,18 @@
 #define PROPERTIES(list) STORE WORKERS "kafka = { brokers = \"b\"; properties = [ " list " ]; };\n"
 #define SECRETS(list) STORE WORKERS "kafka = { brokers = \"b\"; secrets = ( " list " ); };\n"
 #define CANARY "hunter2canary" /* a secret: found in no message */
+/* Self-signed, of nobody: only its form is looked at. */
+#define CERTIFICATE                                                                                \
+        "-----BEGIN CERTIFICATE-----\n"                                                            \
+        "MIIBdTCCARugAwIBAgIUdgdeez5scfU23/7ALtE9wYVZJtUwCgYIKoZIzj0EAwIw\n"                       \
+        "DzENMAsGA1UEAwwEd2VpcjAgFw0yNjExMjEyMDMxNTRaGA8yMTI2MTAyODIwMzE1\n"                       \
+        "NFowDzENMAsGA1UEAwwEd2VpcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAmp\n"                       \
+        "vMiymO5mWuYTSDmWelB6ZRLE8VvGAa5Va7Bnq0otteDspzYSG3YVcEPzV9nhfGBu\n"                       \
+        "QicY5JBoO5myiR89U9ujUzBRMB0GA1UdDgQWBBTqatxIaweRECYYl8Ea3Sz9DDJQ\n"                       \
+        "eDAfBgNVHSMEGDAWgBTqatxIaweRECYYl8Ea3Sz9DDJQeDAPBgNVHRMBAf8EBTAD\n"                       \
+        "AQH/MAoGCCqGSM49BAMCA0gAMEUCIBtoQ3jIze6/b6kQ96f0w0vwyb2UFdC49CVm\n"                       \
+        "Utu/0kYCAiEAqBUOpX5Ht4qkYgepveRExhPMMfYJ/tGs943l3Db6ciw=\n"                               \
+        "-----END CERTIFICATE-----\n"
 
 /* The outcome of one reading. */
 struct reading {

@@ -113,6 +113,26 @@ START_TEST(a_success_begun_before_another_relay_s_news_is_none)
 }
 END_TEST
 
+START_TEST(a_request_of_the_moment_of_the_news_is_not_late)
+{
+        struct weir_breaker breaker = after(3);
+
+        ck_assert_int_eq(breaker.changed_us, 20);
+        ck_assert(weir_breaker_delivered(&breaker, 20));
+        ck_assert_int_eq(weir_breaker_ask(&breaker, 21), WEIR_BREAKER_SEND);
+}
+END_TEST
+
+START_TEST(who_asks_late_for_what_is_waited_anyway_changes_nothing)
+{
+        struct weir_breaker breaker = after(0);
+
+        ck_assert(weir_breaker_failed(&breaker, 10, 20, 7000, backoff_ms));
+        ck_assert(!weir_breaker_failed(&breaker, 10, 20, 7000, backoff_ms));
+        ck_assert(weir_breaker_failed(&breaker, 10, 21, 7000, backoff_ms));
+}
+END_TEST
+
 START_TEST(exactly_one_request_probes)
 {
         struct weir_breaker breaker = after(3);
@@ -145,6 +165,18 @@ START_TEST(a_probe_that_fails_waits_longer)
         ck_assert(weir_breaker_failed(&breaker, due_us, due_us + 5, -1, backoff_ms));
         ck_assert_int_eq(weir_breaker_ask(&breaker, due_us + 5 + 400 * MS - 1), WEIR_BREAKER_WAIT);
         ck_assert_int_eq(weir_breaker_ask(&breaker, due_us + 5 + 400 * MS), WEIR_BREAKER_PROBE);
+}
+END_TEST
+
+START_TEST(what_a_probe_is_told_counts_also_when_it_is_sooner)
+{
+        struct weir_breaker breaker = after(3);
+
+        weir_breaker_probe(&breaker);
+        ck_assert(weir_breaker_failed(&breaker, 20, 30, 5, backoff_ms));
+        ck_assert_int_eq(breaker.not_before_us, 30 + 5 * MS);
+        ck_assert(weir_breaker_failed(&breaker, 30, 40, 1, backoff_ms)); /* no probe: the longer */
+        ck_assert_int_eq(breaker.not_before_us, 30 + 5 * MS);
 }
 END_TEST
 
@@ -231,8 +263,11 @@ int main(void)
         tcase_add_test(tcase, of_two_requests_for_time_the_longer_one_counts);
         tcase_add_test(tcase, a_success_begun_before_another_relay_s_news_is_none);
         tcase_add_test(tcase, exactly_one_request_probes);
+        tcase_add_test(tcase, who_asks_late_for_what_is_waited_anyway_changes_nothing);
+        tcase_add_test(tcase, a_request_of_the_moment_of_the_news_is_not_late);
         tcase_add_test(tcase, a_probe_that_arrives_opens);
         tcase_add_test(tcase, a_probe_that_fails_waits_longer);
+        tcase_add_test(tcase, what_a_probe_is_told_counts_also_when_it_is_sooner);
         tcase_add_test(tcase, a_probe_that_says_nothing_may_be_repeated);
         tcase_add_test(tcase, who_retires_stays_retired_until_somebody_opens);
         tcase_add_test(tcase, what_others_found_out_counts_here);

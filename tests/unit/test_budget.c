@@ -159,6 +159,31 @@ START_TEST(BU3_a_small_wish_waits_behind_a_large_one)
 }
 END_TEST
 
+/* Who has begun and needs more goes before those who have nothing, or each of them would begin, too. */
+START_TEST(BU3_who_has_begun_comes_first)
+{
+        struct weir_credit witness = { .budget = budget };
+        struct asker large = { 0 }, late[3] = { 0 };
+
+        large.credit.budget = budget;
+        ck_assert(weir_credit_take(&large.credit, 90, NULL, 0));
+        for (size_t i = 0; i < 3; i++)
+                begin(&late[i], 50, &witness);
+        ck_assert(weir_credit_take(&large.credit, 180, NULL, 0)); /* alone, and at once */
+        for (size_t i = 0; i < 3; i++)
+                ck_assert(!late[i].done);
+        ck_assert_uint_eq(weir_budget_used(budget), 180);
+        weir_credit_give(&large.credit);
+        for (size_t i = 0; i < 3; i++) { /* in turn: two fit, the third after the first */
+                ck_assert(end(&late[i]));
+                if (i == 0)
+                        weir_credit_give(&late[i].credit);
+        }
+        weir_credit_give(&late[1].credit);
+        weir_credit_give(&late[2].credit);
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_the_waiting_and_who_stood_behind_gets_on)
 {
         struct weir_credit a = { .budget = budget };
@@ -245,6 +270,7 @@ int main(void)
         tcase_add_test(tcase, BU2_where_all_others_rest_one_gets_on);
         tcase_add_test(tcase, BU2_one_that_waits_for_more_is_waited_for_by_nobody);
         tcase_add_test(tcase, BU3_a_small_wish_waits_behind_a_large_one);
+        tcase_add_test(tcase, BU3_who_has_begun_comes_first);
         tcase_add_test(tcase, an_interrupt_ends_the_waiting_and_who_stood_behind_gets_on);
         tcase_add_test(tcase, without_a_budget_there_is_no_bound);
         tcase_add_test(tcase, many_at_random_are_all_served);

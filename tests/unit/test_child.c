@@ -155,6 +155,10 @@ START_TEST(DE1_only_what_was_inside_a_handler_is_suspected)
         ck_assert_int_eq(death.suspicions[1].last, 11);
         ck_assert_int_eq(death.suspicions[1].item, -1);
         ck_assert_str_eq(death.text, "SIGKILL\n");
+        lane(9, WEIR_BOARD_HANDLES, 8, 9); /* one of two is not told apart either */
+        weir_death_read(&death, KILLED(9), 0, &board);
+        ck_assert_int_eq(death.suspicions[1].last, 9);
+        ck_assert_int_eq(death.suspicions[1].item, -1);
 }
 END_TEST
 
@@ -164,12 +168,44 @@ START_TEST(DE2_the_thread_that_broke_is_the_only_suspect)
         lane(1, WEIR_BOARD_HANDLES, 6, 6);
         board.crash_thread = 101;
         board.crash_signal = 11;
-        snprintf(board.trace, sizeof board.trace, "probe.so+0x10\n\001");
-        board.trace_size = 15;
+        snprintf(board.trace, sizeof board.trace, "probe.so+0x10\n\001~\177\200");
+        board.trace_size = 18;
         weir_death_read(&death, KILLED(11), 0, &board);
         ck_assert_uint_eq(death.count, 1);
         ck_assert_int_eq(death.suspicions[0].partition, 1);
-        ck_assert_str_eq(death.text, "SIGSEGV\nprobe.so+0x10\n?");
+        ck_assert_str_eq(death.text, "SIGSEGV\nprobe.so+0x10\n?~??");
+}
+END_TEST
+
+#define EXHAUSTED 71
+
+START_TEST(DE3_who_was_out_of_memory_has_no_suspects)
+{
+        lane(0, WEIR_BOARD_HANDLES, 5, 5);
+        lane(1, WEIR_BOARD_APPLIES, 6, 6);
+        board.exhausted = 1;
+        weir_death_read(&death, EXITED(EXHAUSTED), 0, &board);
+        ck_assert_uint_eq(death.count, 0);
+        ck_assert_str_eq(weir_death_name(&death), "memory");
+        weir_child_died(&child, &policy, EXITED(EXHAUSTED), death.exact, 0);
+        ck_assert_uint_eq(child.deaths, 1); /* as ordinary ones: CH2 */
+        board.commits = 1;
+        weir_child_died(&child, &policy, EXITED(EXHAUSTED), death.exact, 0);
+        ck_assert_uint_eq(child.deaths, 1);
+        weir_death_read(&death, KILLED(11), 0, &board); /* a crash on the way out is one */
+        ck_assert_uint_eq(death.count, 1);
+        ck_assert_str_eq(weir_death_name(&death), "SIGSEGV");
+}
+END_TEST
+
+START_TEST(DE3_who_hung_outside_of_a_handler_has_no_suspects)
+{
+        lane(0, WEIR_BOARD_HANDLES, 5, 5);
+        lane(1, WEIR_BOARD_HANDLES, 6, 6);
+        weir_death_read(&death, KILLED(9), 7777, &board);
+        ck_assert_uint_eq(death.count, 0);
+        ck_assert(!death.exact);
+        ck_assert_str_eq(weir_death_name(&death), "stuck");
 }
 END_TEST
 
@@ -245,6 +281,8 @@ int main(void)
         tcase_add_test(tcase, only_one_that_never_was_ready_and_says_so_is_unfit);
         tcase_add_test(tcase, DE1_only_what_was_inside_a_handler_is_suspected);
         tcase_add_test(tcase, DE2_the_thread_that_broke_is_the_only_suspect);
+        tcase_add_test(tcase, DE3_who_was_out_of_memory_has_no_suspects);
+        tcase_add_test(tcase, DE3_who_hung_outside_of_a_handler_has_no_suspects);
         tcase_add_test(tcase, a_thread_that_is_in_no_handler_leaves_all_suspected);
         tcase_add_test(tcase, who_was_ended_for_one_handler_is_blamed_on_that);
         tcase_add_test(tcase, an_exit_inside_a_handler_is_a_death);

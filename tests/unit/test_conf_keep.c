@@ -57,6 +57,8 @@ START_TEST(what_needs_a_restart_is_named_with_its_worker)
                 "plugin_path workers.plugin@a workers.group@a workers.topics@a "
                 "workers.processes@a workers.static_membership@a workers.start@a workers@b");
         ck_assert_int_eq(told.reloadable, 2); /* log.level, workers.batch.max_events */
+        told = compare(other.conf, running.conf);
+        ck_assert_ptr_nonnull(strstr(told.keys, "workers@b")); /* that one goes is no less */
         done(&running);
         done(&other);
 }
@@ -65,11 +67,15 @@ END_TEST
 START_TEST(KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new)
 {
         struct reading running = parse(running_text), other = parse(other_text);
-        const struct weir_conf_worker *worker = &other.conf->workers[1];
+        const struct weir_conf_worker *worker;
         struct weir_error error;
 
         ck_assert_int_eq(weir_conf_keep(running.conf, other.conf, &error), 0);
-        done(&running); /* nothing of it is used any more */
+        done(&running);                                 /* nothing of it is used any more */
+        ck_assert_uint_eq(other.conf->worker_count, 1); /* b waits for a restart */
+        worker = &other.conf->workers[0];
+        ck_assert_str_eq(worker->name, "a");
+        ck_assert_ptr_eq(worker->conf, other.conf);
         ck_assert_str_eq(other.conf->kafka_brokers, "b:1");
         ck_assert_uint_eq(other.conf->property_count, 2);
         ck_assert_str_eq(other.conf->properties[0].name, "client.rack");
@@ -89,7 +95,6 @@ START_TEST(KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new)
         ck_assert_uint_eq(worker->processes, 2);
         ck_assert_uint_eq(worker->batch_max_events, 9);
         ck_assert_str_eq(other.conf->log_level, "debug");
-        ck_assert_str_eq(other.conf->workers[0].group, "gb");
         done(&other);
 }
 END_TEST
@@ -103,10 +108,90 @@ START_TEST(KE1_after_it_no_key_is_left_that_needs_a_restart)
 
         ck_assert_int_eq(weir_conf_keep(running.conf, other.conf, &error), 0);
         told = compare(running.conf, other.conf);
-        ck_assert_str_eq(told.keys, "workers@b");
+        ck_assert_str_eq(told.keys, "");
         ck_assert_int_eq(told.reloadable, 2);
         done(&running);
         done(&other);
+}
+END_TEST
+
+START_TEST(KE1_a_worker_that_the_file_has_no_more_stays_whole_with_its_options)
+{
+        struct reading running = parse(
+                KAFKA STORE
+                "workers = ( { " WORKER_KEYS " batch = { max_events = 7; };\n"
+                "  options = { list = ( 1, \"two\", { three = true; } ); half = 0.5; };\n"
+                "}, { name = \"b\"; plugin = \"p\"; group = \"h\"; topics = [ \"u\" ]; } );\n");
+        struct reading other = parse(KAFKA STORE
+                                     "workers = ( { name = \"b\"; plugin = \"p\"; group = \"h\"; "
+                                     "topics = [ \"u\" ]; batch = { max_events = 9; }; } );\n");
+        struct weir_option *options;
+        struct weir_error error;
+        struct told told;
+        const char *text;
+        int64_t number;
+
+        ck_assert_msg(running.r == 0 && other.r == 0, "%s%s", running.error.text, other.error.text);
+        ck_assert_ptr_nonnull(weir_option_at(running.conf->workers[0].options, "half"));
+        ck_assert_int_eq(weir_conf_keep(running.conf, other.conf, &error), 0);
+        told = compare(running.conf, other.conf);
+        ck_assert_str_eq(told.keys, "");
+        ck_assert_int_eq(told.reloadable, 1); /* of b */
+        done(&running);
+        ck_assert_uint_eq(other.conf->worker_count, 2);
+        ck_assert_str_eq(other.conf->workers[0].name, "a");
+        ck_assert_uint_eq(other.conf->workers[0].batch_max_events, 7);
+        ck_assert_ptr_eq(other.conf->workers[0].conf, other.conf);
+        ck_assert_ptr_nonnull(strstr(other.conf->workers[0].where, "t.cfg:"));
+        ck_assert_uint_eq(other.conf->workers[1].batch_max_events, 9);
+        options = other.conf->workers[0].options;
+        ck_assert_int_eq(weir_option_unknown(options, &error),
+                         WEIR_ECONF); /* asked by nobody yet */
+        ck_assert_int_eq(weir_option_int(options, "list.[0]", &number, &error), 1);
+        ck_assert_int_eq(number, 1);
+        ck_assert_int_eq(weir_option_text(options, "list.[1]", &text, &error), 1);
+        ck_assert_str_eq(text, "two");
+        ck_assert(weir_option_at(options, "list.[2].three")->truth);
+        done(&other);
+}
+END_TEST
+
+/* A relay reads them when it is started, and is started for nothing else. */
+START_TEST(bytes_of_a_sinks_files_are_differences_that_need_no_restart)
+{
+        static const char *const names[] = { "secret", "next", "token", "ca.pem" };
+        char text[2048];
+        struct reading before, after;
+        struct told told;
+
+        snprintf(
+                text, sizeof text,
+                MINIMAL
+                "sinks = ( { name = \"s\"; url = \"https://r.example/\"; secret_file = \"%s/secret\";\n"
+                " secret_next_file = \"%s/next\"; token_file = \"%s/token\"; ca_file = \"%s/ca.pem\"; } );",
+                scratch, scratch, scratch, scratch);
+        for (int i = 0; i < 3; i++)
+                put_bytes(names[i], 0600, "one\n", 4);
+        put("ca.pem", CERTIFICATE);
+        before = parse(text);
+        ck_assert_msg(before.r == 0, "%s", before.error.text);
+        after = parse(text);
+        told = compare(before.conf, after.conf);
+        ck_assert_int_eq(told.reloadable + told.fixed, 0);
+        done(&after);
+        for (int i = 0; i < 4; i++) {
+                if (i < 3)
+                        put_bytes(names[i], 0600, "two\n", 4);
+                else
+                        put("ca.pem", CERTIFICATE CERTIFICATE);
+                after = parse(text);
+                ck_assert_msg(after.r == 0, "%s", after.error.text);
+                told = compare(before.conf, after.conf);
+                ck_assert_int_eq(told.reloadable, i + 1);
+                ck_assert_int_eq(told.fixed, 0);
+                done(&after);
+        }
+        done(&before);
 }
 END_TEST
 
@@ -147,9 +232,12 @@ int main(void)
         SRunner *runner;
         int failed;
 
+        tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
         tcase_add_test(tcase, what_needs_a_restart_is_named_with_its_worker);
         tcase_add_test(tcase, KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new);
         tcase_add_test(tcase, KE1_after_it_no_key_is_left_that_needs_a_restart);
+        tcase_add_test(tcase, KE1_a_worker_that_the_file_has_no_more_stays_whole_with_its_options);
+        tcase_add_test(tcase, bytes_of_a_sinks_files_are_differences_that_need_no_restart);
         tcase_add_test(tcase, each_wipes_and_keeps_its_own_secret);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -6,19 +6,6 @@
 #define HOOK(more) SINKS("{ name = \"h\"; url = \"https://h/\";\n" more " }")
 #define URL(text) SINKS("{ name = \"h\";\nurl = \"" text "\"; allow_plain = true; }")
 
-/* Self-signed, of nobody: only its form is looked at. */
-static const char certificate[] =
-        "-----BEGIN CERTIFICATE-----\n"
-        "MIIBdTCCARugAwIBAgIUdgdeez5scfU23/7ALtE9wYVZJtUwCgYIKoZIzj0EAwIw\n"
-        "DzENMAsGA1UEAwwEd2VpcjAgFw0yNjExMjEyMDMxNTRaGA8yMTI2MTAyODIwMzE1\n"
-        "NFowDzENMAsGA1UEAwwEd2VpcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAmp\n"
-        "vMiymO5mWuYTSDmWelB6ZRLE8VvGAa5Va7Bnq0otteDspzYSG3YVcEPzV9nhfGBu\n"
-        "QicY5JBoO5myiR89U9ujUzBRMB0GA1UdDgQWBBTqatxIaweRECYYl8Ea3Sz9DDJQ\n"
-        "eDAfBgNVHSMEGDAWgBTqatxIaweRECYYl8Ea3Sz9DDJQeDAPBgNVHRMBAf8EBTAD\n"
-        "AQH/MAoGCCqGSM49BAMCA0gAMEUCIBtoQ3jIze6/b6kQ96f0w0vwyb2UFdC49CVm\n"
-        "Utu/0kYCAiEAqBUOpX5Ht4qkYgepveRExhPMMfYJ/tGs943l3Db6ciw=\n"
-        "-----END CERTIFICATE-----\n";
-
 START_TEST(a_sink_gets_the_defaults)
 {
         struct reading reading = parse(
@@ -70,7 +57,7 @@ START_TEST(every_key_of_a_sink_is_read)
 
         put_bytes("secret", 0600, "whsec_Zmlyc3Q=\n", 15);
         put_bytes("token", 0400, "tok.en\n", 7);
-        put("ca.pem", certificate);
+        put("ca.pem", CERTIFICATE);
         setenv("WEIR_TEST_SECRET", "second", 1);
         put("main.cfg", MINIMAL
             "sinks = ( { name = \"all_1\"; url = \"http://[::1]:80/\"; mode = "

@@ -40,6 +40,29 @@ START_TEST(an_integer_never_wraps)
 }
 END_TEST
 
+/* A path of 159 bytes is told whole; of a longer one it is told that it was cut. */
+START_TEST(a_path_that_is_cut_says_so)
+{
+        for (int size = 158; size <= 170; size++) {
+                char name[200], text[600], path[400];
+                struct reading reading;
+
+                memset(name, 'n', sizeof name);
+                name[size - (int)strlen("workers.options.")] = '\0';
+                snprintf(text, sizeof text,
+                         KAFKA STORE "workers = ( { " WORKER_KEYS
+                                     " options = { %s = 99999999999999999999; }; } );",
+                         name);
+                snprintf(path, sizeof path, "t.cfg:3: workers.options.%s", name);
+                if (size > 159)
+                        snprintf(path + strlen("t.cfg:3: ") + 156, 16, "...");
+                reading = parse(text);
+                expect_problem(&reading, 1, 0, path, "64 bits");
+                done(&reading);
+        }
+}
+END_TEST
+
 START_TEST(digits_in_strings_and_comments_are_no_integers)
 {
         accept_text("/* 99999999999999999999 @include \"/etc\"\n */ # 99999999999999999999\n"
@@ -385,6 +408,87 @@ START_TEST(included_files_count_towards_the_mebibyte)
 }
 END_TEST
 
+/* ---- a text that is kept -------------------------------------------------------------- */
+
+/* What was read by itself and with two includes, one of them twice nested, with blanks and comments between. */
+START_TEST(CS5_what_is_kept_reads_the_same_without_the_files_and_knows_its_places)
+{
+        const char *path;
+        struct reading first, again;
+        char *text;
+
+        mkdir(in_scratch("kept"), 0755);
+        put("kept/b.cfg", "\n\nbatch = { max_events = 7; };\n");
+        put("kept/a.cfg",
+            "name = \"a\";\n# two\nplugin = \"p\"; group = \"g\";\n@include \"kept/b.cfg\"\n"
+            "topics = [ \"t\" ]; options = { one = { two = 2; }; };\n");
+        path = put("kept.cfg", "# first\n" KAFKA "\n/* a\n b */\n" STORE
+                               "workers = ( {\n\n@include \"kept/a.cfg\"\n} );\n#@99 wrong\n");
+        first = load_file(path);
+        ck_assert_msg(first.r == 0, "%s", first.error.text);
+        text = strndup(first.conf->text, first.conf->text_size);
+        put("kept/a.cfg", "nonsense");
+        unlink(in_scratch("kept/b.cfg"));
+        again.problems = (struct weir_conf_problems){ 0 };
+        again.r = weir_conf_parse(path, text, strlen(text), NULL, &again.conf, &again.problems,
+                                  &again.error);
+        ck_assert_msg(again.r == 0, "%s", again.error.text);
+        ck_assert_uint_eq(again.conf->workers[0].batch_max_events, 7);
+        ck_assert_str_eq(again.conf->workers[0].where, first.conf->workers[0].where);
+        ck_assert_str_eq(again.conf->workers[0].options->children[0].where,
+                         first.conf->workers[0].options->children[0].where);
+        ck_assert_ptr_nonnull(
+                strstr(again.conf->workers[0].options->children[0].where, "kept/a.cfg:5"));
+        ck_assert_uint_eq(again.conf->text_size, first.conf->text_size);
+        ck_assert_mem_eq(again.conf->text, first.conf->text, first.conf->text_size);
+        free(text);
+        done(&first);
+        done(&again);
+}
+END_TEST
+
+START_TEST(a_mistake_in_a_kept_text_is_where_it_is_in_the_files)
+{
+        struct reading reading;
+
+        refuse("#@ kept\n#@3 \n" KAFKA STORE "#@17 sub/x.cfg\nnonsense = 1;\n#@9 \n" WORKERS,
+               "sub/x.cfg:17: nonsense", "");
+        refuse("#@ kept\n" KAFKA STORE "#@40\n\nnonsense = 1;\n" WORKERS, "t.cfg:41: nonsense", "");
+        /* in a file, and in a text that is not a kept one, marks are comments */
+        refuse("#@17 x.cfg\n" MINIMAL "nonsense = 1;\n", "t.cfg:5: nonsense", "");
+        reading = load_file(put("marks.cfg", "#@ kept\n#@17 x.cfg\n" MINIMAL "nonsense = 1;\n"));
+        expect_problem(&reading, 1, 0, in_scratch("marks.cfg:6: nonsense"), "");
+        done(&reading);
+        accept_text("#@ kept\n#@\n#@x\n#@99999999999999999999999 y\n#@5\n#\n" MINIMAL "#@7");
+}
+END_TEST
+
+/* What a file of a mebibyte becomes is longer than a mebibyte. */
+START_TEST(the_longest_file_can_be_kept)
+{
+        static const char unit[] = "1,";
+        size_t size = 1024 * 1024, used;
+        WEIR_FREE char *text = malloc(size + 1);
+        struct reading reading, again = { .r = 1 };
+
+        used = (size_t)snprintf(text, size,
+                                KAFKA STORE "workers = ( { " WORKER_KEYS " options = { a = [");
+        while (used + sizeof unit + 16 < size) {
+                memcpy(text + used, unit, sizeof unit - 1);
+                used += sizeof unit - 1;
+        }
+        memcpy(text + used, "1]; }; } );", 12);
+        reading = parse(text);
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        ck_assert_uint_gt(reading.conf->text_size, size);
+        again.r = weir_conf_parse("t.cfg", reading.conf->text, reading.conf->text_size, NULL,
+                                  &again.conf, &again.problems, &again.error);
+        ck_assert_msg(again.r == 0, "%s", again.error.text);
+        done(&again);
+        done(&reading);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("conf_source");
@@ -395,6 +499,7 @@ int main(void)
         tcase_set_timeout(tcase, 30); /* 65,000 lines, with a sanitizer, on a busy machine */
         tcase_add_unchecked_fixture(tcase, make_scratch, remove_scratch);
         tcase_add_test(tcase, an_integer_never_wraps);
+        tcase_add_test(tcase, a_path_that_is_cut_says_so);
         tcase_add_test(tcase, digits_in_strings_and_comments_are_no_integers);
         tcase_add_loop_test(tcase, broken_grammar_is_one_problem_at_the_line_that_is_at_fault, 0,
                             WEIR_COUNT_OF(broken));
@@ -412,6 +517,10 @@ int main(void)
         tcase_add_test(tcase, includes_nest_ten_deep_and_no_deeper);
         tcase_add_test(tcase, many_includes_of_one_file_stay_bounded);
         tcase_add_test(tcase, included_files_count_towards_the_mebibyte);
+        tcase_add_test(tcase,
+                       CS5_what_is_kept_reads_the_same_without_the_files_and_knows_its_places);
+        tcase_add_test(tcase, a_mistake_in_a_kept_text_is_where_it_is_in_the_files);
+        tcase_add_test(tcase, the_longest_file_can_be_kept);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -119,6 +119,35 @@ static void keep_a_core(void)
         EXPECT(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1);
 }
 
+static void refuse_for_now(void)
+{
+        EXPECT(weir_limits_core(false) == 0);
+        EXPECT(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+}
+
+static void refuse_and_take_back(void)
+{
+        refuse_for_now();
+        EXPECT(weir_limits_core(true) == 0);
+}
+
+/* What it starts decides for itself: a supervisor's refusal does not hold its workers. */
+static void refuse_and_start_a_worker(void)
+{
+        refuse_for_now();
+        keep_a_core();
+}
+
+START_TEST(LM2_a_supervisor_leaves_no_core_and_its_workers_decide_for_themselves)
+{
+        bool possible = leaves_core(NULL);
+
+        ck_assert(!leaves_core(refuse_for_now));
+        ck_assert_int_eq(leaves_core(refuse_and_take_back), possible);
+        ck_assert_int_eq(leaves_core(refuse_and_start_a_worker), possible);
+}
+END_TEST
+
 START_TEST(LM2_a_crash_leaves_no_core_unless_it_is_asked_for)
 {
         bool possible = leaves_core(NULL);
@@ -298,6 +327,8 @@ int main(void)
         tcase_add_test(tcase, LM1_what_goes_beyond_the_limit_is_refused);
         tcase_add_test(tcase, a_limit_that_nobody_can_live_with_is_said_at_once);
         tcase_add_test(tcase, LM2_a_crash_leaves_no_core_unless_it_is_asked_for);
+        tcase_add_test(tcase,
+                       LM2_a_supervisor_leaves_no_core_and_its_workers_decide_for_themselves);
         tcase_add_test(tcase, LM3_a_worker_ends_with_its_supervisor);
         tcase_add_test(tcase, LM3_an_orphan_notices_that_it_was_too_late);
         tcase_add_test(tcase, LM4_no_rights_are_gained_and_without_a_supervisor_nobody_is_followed);

@@ -81,6 +81,20 @@ START_TEST(a_postponed_row_says_how_long)
 }
 END_TEST
 
+START_TEST(foreign_words_are_kept_up_to_a_thousand_bytes)
+{
+        struct weir_outbox_name name = name_of(1, NULL);
+        int64_t refused_us;
+        char words[3000];
+
+        memset(words, 'w', sizeof words);
+        words[sizeof words - 1] = '\0';
+        insert_rows(3, 1, 1);
+        OK(weir_outbox_postpone(pg, &name, 1000, words, false, &refused_us, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT length(error) FROM weir.outbox"), 1000);
+}
+END_TEST
+
 START_TEST(a_reading_begins_behind_what_is_known)
 {
         struct taken taken = { .count = 0 };
@@ -254,6 +268,7 @@ int main(void)
         tcase_add_test(tcase, a_reading_begins_behind_what_is_known);
         tcase_add_test(tcase, a_reading_tells_which_transactions_were_over);
         tcase_add_test(tcase, a_postponed_row_says_how_long);
+        tcase_add_test(tcase, foreign_words_are_kept_up_to_a_thousand_bytes);
         tcase_add_test(tcase, a_row_that_has_moved_is_removed_and_its_old_place_is_not);
         tcase_add_test(tcase, the_clock_of_a_message_runs_from_answer_to_answer);
         tcase_add_test(tcase, removed_is_what_was_named);

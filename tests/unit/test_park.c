@@ -244,6 +244,18 @@ START_TEST(V6_what_is_dead_or_alone_needs_no_room)
 }
 END_TEST
 
+START_TEST(V4_what_failed_and_is_dead_keeps_no_place)
+{
+        park.max_events = 1;
+        make_batch(100, "ab");
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 0, 0, &error), 1);
+        batch.items[0].dead = true;
+        ck_assert_uint_eq(mark(0), SIZE_MAX);
+        ck_assert_uint_eq(park.reserved, 0);
+        ck_assert_int_eq(weir_park_fail(&park, &batch, 1, 0, &error), 1);
+}
+END_TEST
+
 START_TEST(an_offset_that_is_parked_already_waits)
 {
         make_batch(100, "ab");
@@ -441,6 +453,7 @@ int main(void)
         tcase_add_test(tcase, V6_a_record_of_many_that_has_no_room_as_a_whole_blocks);
         tcase_add_test(tcase, V6_what_is_dead_or_alone_needs_no_room);
         tcase_add_test(tcase, an_offset_that_is_parked_already_waits);
+        tcase_add_test(tcase, V4_what_failed_and_is_dead_keeps_no_place);
         tcase_add_test(tcase, block_parks_nothing_but_lets_what_is_parked_end);
         tcase_add_test(tcase, marks_do_not_outlive_the_table_that_they_were_made_of);
         tcase_add_test(tcase, what_failed_in_its_place_before_keeps_its_first_failure);

@@ -112,6 +112,7 @@ START_TEST(who_is_past_the_deadline_is_named_with_its_event)
         lane(WEIR_BOARD_HANDLES, 40, 50);
         board.slots[3].offset = 41;
         ck_assert_int_eq(pass(DEADLINE_US), 0);
+        ck_assert_int_eq(board.stack_asked, 0); /* the whole deadline is its own */
         ck_assert_int_eq(pass(S), (int32_t)process);
         ck_assert_int_eq(board.stack_asked, (int32_t)process);
         ck_assert_int_eq(lines("event=handler.stuck"), 1);
@@ -127,6 +128,11 @@ START_TEST(who_comes_back_while_its_stack_is_asked_for_lives)
         ck_assert_int_ne(board.stack_asked, 0);
         lane(WEIR_BOARD_APPLIES, 40, 50);
         ck_assert_int_eq(pass(3 * S), 0);
+        /* the next time it is late it is asked anew: what was asked for then is another event's */
+        board.stack_asked = 0;
+        lane(WEIR_BOARD_HANDLES, 40, 50);
+        ck_assert_int_eq(pass(DEADLINE_US + S / 10), 0);
+        ck_assert_int_eq(board.stack_asked, (int32_t)process);
 }
 END_TEST
 
@@ -155,7 +161,9 @@ END_TEST
 START_TEST(WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too)
 {
         lane(WEIR_BOARD_WAITS, 40, 50);
-        pass(10 * S);
+        pass(8 * S + S / 10); /* it is first seen at the first look */
+        ck_assert_int_eq(lines("event=lane.stalls"), 0);
+        pass(S / 10);
         ck_assert_int_eq(lines("event=lane.stalls"), 1);
         ck_assert_int_eq(lines("topic=orders partition=7 offset=40"), 1);
         pass(30 * S);
@@ -200,6 +208,48 @@ START_TEST(a_lane_that_moves_slowly_does_not_stall)
 }
 END_TEST
 
+START_TEST(an_open_that_hangs_ends_the_process_as_a_handler_does)
+{
+        weir_board_use(&board);
+        weir_board_plugin(WEIR_BOARD_OPENS);
+        weir_board_use(NULL);
+        board.plugin_since_us = now_us;
+        board.plugin_thread = process; /* its only one */
+        for (; now_us <= board.plugin_since_us + DEADLINE_US; now_us += S / 2)
+                ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0); /* the stack */
+        ck_assert_int_eq(board.stack_asked, process);
+        board.stack_given = process;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), process);
+        ck_assert_int_eq(lines("event=plugin.stuck worker=w in=open() "), 1);
+}
+END_TEST
+
+START_TEST(an_open_that_is_over_is_forgotten)
+{
+        board.plugin = WEIR_BOARD_OPENS;
+        board.plugin_thread = process;
+        board.plugin_since_us = now_us;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us + DEADLINE_US), 0);
+        board.plugin = WEIR_BOARD_OUTSIDE;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us + 9 * DEADLINE_US),
+                         0);
+        ck_assert_int_eq(board.stack_asked, 0);
+}
+END_TEST
+
+START_TEST(WT1_a_process_that_was_stopped_in_open_is_excused)
+{
+        board.plugin = WEIR_BOARD_OPENS;
+        board.plugin_thread = process;
+        board.plugin_since_us = now_us;
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        now_us += 2 * DEADLINE_US; /* nobody ran meanwhile: a gap between two looks */
+        ck_assert_int_eq(weir_watch_look(&watch, process, "w", &board, now_us), 0);
+        ck_assert_int_eq(board.stack_asked, 0);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("watch");
@@ -215,6 +265,9 @@ int main(void)
         tcase_add_test(tcase, WT2_a_stall_is_told_once_within_ten_seconds_and_its_end_too);
         tcase_add_test(tcase, WT3_a_lane_without_work_never_stalls);
         tcase_add_test(tcase, records_that_are_there_and_do_not_come_are_a_stall);
+        tcase_add_test(tcase, an_open_that_hangs_ends_the_process_as_a_handler_does);
+        tcase_add_test(tcase, an_open_that_is_over_is_forgotten);
+        tcase_add_test(tcase, WT1_a_process_that_was_stopped_in_open_is_excused);
         tcase_add_test(tcase, a_lane_that_moves_slowly_does_not_stall);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);

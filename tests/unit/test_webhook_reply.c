@@ -82,14 +82,16 @@ START_TEST(what_a_body_echoes_is_blotted_out_before_it_is_quoted)
         sink.url = url;
         sink.token = "0123-token-0123";
         sink.secret = "s3cret-s3cret";
+        sink.secret_next = "n3xt-n3xt";
         snprintf(answer, sizeof answer, "HTTP/1.1 400 No\r\nContent-Length: 76\r\n\r\n%-76.76s",
-                 "bad Bearer 0123-token-0123 for /?key=hunter2, s3cret-s3cret s3cret-s3cret");
+                 "bad Bearer 0123-token-0123 for /?key=hunter2, s3cret-s3cret and n3xt-n3xt");
         receiver.says = answer;
         deliver(&sink);
         expect_action(WEIR_WEBHOOK_REFUSED, false, 400, "bad Bearer ***");
         ck_assert_ptr_null(strstr(client.last.text, "0123"));
         ck_assert_ptr_null(strstr(client.last.text, "hunter2"));
         ck_assert_ptr_null(strstr(client.last.text, "s3cret"));
+        ck_assert_ptr_null(strstr(client.last.text, "n3xt"));
         END_RUN();
 }
 END_TEST
@@ -128,6 +130,8 @@ static const struct {
           "hello", "r 2", "answered 200" },
         { "200 OK\r\nce-id: r3\r\nce-source: /r\r\nce-type: t\r\nce-specversion: 1.0", "", "r3",
           "answered 200" },
+        { "200 OK\r\nce-id:\t r4 \t\r\nce-source: /r\r\nce-type: t\r\nce-specversion: 1.0", "",
+          "r4", "answered 200" },
         { "200 OK\r\nContent-Type: application/json", "{\"ok\":true}", NULL, "answered 200" },
         { "200 OK", "", NULL, "answered 200" },
         { "202 OK\r\nContent-Type: application/cloudevents+json", EVENT, NULL,
@@ -265,6 +269,8 @@ static const struct {
         { "204 OK\r\nwebhook-allowed-origin: *\r\nwebhook-allowed-rate: *", WEIR_WEBHOOK_DELIVERED,
           0, "consent" },
         { "200 OK\r\nWebHook-Allowed-Origin: *", WEIR_WEBHOOK_DELIVERED, 120, "consent" },
+        { "200 OK\r\nWebHook-Allowed-Origin:\t weir.example.com \t\r\nWebHook-Allowed-Rate:9\t",
+          WEIR_WEBHOOK_DELIVERED, 9, "consent to origin weir.example.com" },
         { "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Rate: 99999999999",
           WEIR_WEBHOOK_DELIVERED, UINT32_MAX, "consent" },
         { "500 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Rate: 5", WEIR_WEBHOOK_DELIVERED,
@@ -272,6 +278,8 @@ static const struct {
         { "200 OK\r\nAllow: OPTIONS, POST", WEIR_WEBHOOK_REFUSED, 7, "without consent" },
         { "200 OK\r\nWebHook-Allowed-Origin: weir.example.com.evil.net", WEIR_WEBHOOK_REFUSED, 7,
           "without consent" },
+        { "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Origin:*\t",
+          WEIR_WEBHOOK_DELIVERED, 120, "consent" }, /* twice the same, but for blanks */
         { "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Origin: evil.net",
           WEIR_WEBHOOK_REFUSED, 7, "without consent" },
         { "405 No", WEIR_WEBHOOK_REFUSED, 7, "answered 405 to OPTIONS without consent" },

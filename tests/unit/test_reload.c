@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_reload - kept texts, offers, and what is in force when
+ *
+ * The processes are boards that the test writes to; only the one that reads the file is forked, and the one that plays the relay.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "conf_fixture.h"
+#include "guard/reload.h"
+
+#define SECOND_US INT64_C(1000000)
+
+static const char text_of_the_start[] = KAFKA STORE
+        "handler = { deadline = \"10s\"; };\n"
+        "workers = ( { name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; processes = 2; },\n"
+        " { name = \"b\"; plugin = \"p\"; group = \"h\"; topics = [ \"t\" ]; } );\n";
+static const char text_of_another[] = KAFKA
+        "store = { url = \"postgresql:///other\"; };\nhandler = { deadline = \"20s\"; };\n"
+        "workers = ( { name = \"a\"; plugin = \"q\"; group = \"other\"; topics = [ \"t\" ]; processes = 2; } );\n";
+
+static struct {
+        const char *file; /* what read() finds; NULL = a mistake */
+        int reads, took;
+        struct weir_family family;
+        struct weir_process_env env;
+        struct weir_reload reload;
+} world;
+
+/* ---- the calls -------------------------------------------------------------------------------- */
+
+static void become(void *context, const struct weir_birth *birth)
+{
+        (void)context;
+        (void)birth;
+}
+
+static int read_file(void *context, int pad)
+{
+        (void)context;
+        return world.file ? weir_kept_write(pad, world.file, strlen(world.file)) : -1;
+}
+
+static struct weir_conf *parse_text(void *context, const char *text, size_t size,
+                                    struct weir_error *reterr)
+{
+        struct weir_conf *conf = NULL;
+
+        (void)context;
+        weir_conf_parse("t.cfg", text, size, NULL, &conf, NULL, reterr);
+        return conf;
+}
+
+static void took(void *context, const struct weir_conf *conf)
+{
+        (void)context;
+        (void)conf;
+        world.took++;
+}
+
+static const struct weir_supervisor_calls calls = { become, read_file, parse_text, took, NULL };
+
+/* ---- a family of three workers and the relay -------------------------------------------------------- */
+
+static void setup(void)
+{
+        struct reading reading = parse(text_of_the_start);
+
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        memset(&world, 0, sizeof world);
+        world.env.calls = &calls;
+        ck_assert_int_eq(weir_reload_init(&world.reload, reading.conf, &world.family, &world.env),
+                         0);
+        ck_assert_int_eq(weir_family_init(&world.family, reading.conf, NULL), 0);
+        ck_assert_uint_eq(world.family.count, 4);
+        for (size_t i = 0; i < 4; i++)
+                world.family.processes[i].child.state = WEIR_CHILD_RUNS;
+        for (size_t i = 0; i < 3; i++)
+                world.family.processes[i].child.board->ready = 1;
+        world.file = text_of_another;
+}
+
+static void teardown(void)
+{
+        weir_family_fini(&world.family);
+        weir_reload_fini(&world.reload);
+}
+
+static struct weir_child *child(size_t index)
+{
+        return &world.family.processes[index].child;
+}
+
+static struct weir_board_offer *board(size_t index)
+{
+        return &child(index)->board->offer;
+}
+
+/* A process that is there to be told to end. */
+static void begin_process(size_t index)
+{
+        signal(SIGTERM, SIG_DFL); /* check has a handler for it, which ends the test */
+        child(index)->pid = fork();
+        ck_assert_int_ge(child(index)->pid, 0);
+        if (child(index)->pid == 0) {
+                alarm(25);
+                for (;;)
+                        pause();
+        }
+}
+
+static int end_process(size_t index, int number)
+{
+        int status = 0;
+
+        if (number)
+                kill(child(index)->pid, number);
+        ck_assert_int_eq(waitpid(child(index)->pid, &status, 0), child(index)->pid);
+        return WTERMSIG(status);
+}
+
+static void ask(void)
+{
+        int status = 0;
+        pid_t reader;
+
+        weir_reload_ask(&world.reload);
+        reader = world.reload.reader;
+        ck_assert_int_gt(reader, 0);
+        ck_assert_int_eq(waitpid(reader, &status, 0), reader);
+        ck_assert(!weir_reload_reaped(&world.reload, reader + 1, status));
+        ck_assert(weir_reload_reaped(&world.reload, reader, status));
+}
+
+static void look(void)
+{
+        weir_reload_look(&world.reload, weir_clock_us());
+}
+
+static void prepare(size_t index)
+{
+        board(index)->prepared = board(index)->offered;
+}
+
+/* Nothing here, in a process, or for one that is started now, is of another file. */
+static void nothing_changed(void)
+{
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_NONE);
+        ck_assert_ptr_eq(world.env.conf, world.reload.first);
+        ck_assert_int_eq(world.env.texts.good, world.env.texts.first);
+        ck_assert_int_eq(world.took, 0);
+        for (size_t i = 0; i < 4; i++) {
+                ck_assert_uint_eq(board(i)->go, 0);
+                ck_assert(world.family.processes[i].watch.deadline_us < 20 * SECOND_US);
+                ck_assert(!world.family.processes[i].renewed);
+        }
+}
+
+/* ---- kept texts ------------------------------------------------------------------------------- */
+
+START_TEST(TX1_a_text_that_is_kept_never_changes)
+{
+        int fd = weir_kept_new("abc", 3);
+        char *text;
+        size_t size;
+
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(pwrite(fd, "x", 1, 0), -1);
+        ck_assert_int_eq(ftruncate(fd, 1), -1);
+        ck_assert_int_eq(ftruncate(fd, 9), -1);
+        ck_assert_ptr_eq(mmap(NULL, 3, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+        ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        ck_assert_int_eq(weir_kept_read(fd, 3, &text, &size), 0);
+        ck_assert_uint_eq(size, 3);
+        ck_assert_str_eq(text, "abc");
+        free(text);
+        ck_assert_int_eq(weir_kept_read(fd, 2, &text, &size), -1);
+        ck_assert_int_eq(errno, EFBIG);
+        close(fd);
+}
+END_TEST
+
+START_TEST(TX2_a_pad_is_written_by_one_and_believed_only_by_its_mark)
+{
+        struct weir_board *page = calloc(1, sizeof *page);
+        struct weir_kept_mark mark, other;
+        int reader, pad = weir_kept_pad(&reader);
+        char *text;
+        size_t size;
+
+        ck_assert_int_ge(pad, 0);
+        ck_assert_int_eq(weir_kept_write(pad, "a longer text", 13), 0);
+        ck_assert_int_eq(weir_kept_write(pad, "first", 5), 0);
+        ck_assert_int_eq(pwrite(reader, "x", 1, 0), -1); /* what a process gets */
+        ck_assert_int_eq(ftruncate(reader, 0), -1);
+        ck_assert_int_eq(weir_kept_mark("first", 5, &mark), 0);
+        ck_assert_int_eq(weir_kept_mark("second", 6, &other), 0);
+        ck_assert(weir_kept_is(&mark, &mark) && !weir_kept_is(&mark, &other));
+        page->offer.size = mark.size;
+        memcpy(page->offer.digest, mark.digest, sizeof mark.digest);
+        ck_assert_int_eq(weir_offer_text(page, reader, &text, &size), 0);
+        ck_assert_str_eq(text, "first");
+        free(text);
+        ck_assert_int_eq(weir_kept_write(pad, "fists", 5), 0); /* as long, and another one */
+        ck_assert_int_eq(weir_offer_text(page, reader, &text, &size), -1);
+        ck_assert_int_eq(errno, EBADMSG);
+        ck_assert_int_eq(weir_kept_write(pad, "firs", 4), 0); /* half written */
+        ck_assert_int_eq(weir_offer_text(page, reader, &text, &size), -1);
+        close(pad);
+        close(reader);
+        ck_assert_int_eq(weir_offer_text(page, reader, &text, &size), -1);
+        ck_assert_int_eq(errno, EBADF);
+        free(page);
+}
+END_TEST
+
+/* ---- what comes into force -------------------------------------------------------------------------- */
+
+START_TEST(OF1_OF2_until_all_have_prepared_nothing_is_in_force_and_then_all_is)
+{
+        char *text;
+        size_t size;
+
+        begin_process(3);
+        ask();
+        for (size_t i = 0; i < 3; i++) {
+                look();
+                ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+                ck_assert_ptr_eq(world.env.conf, world.reload.first);
+                ck_assert_int_eq(world.env.texts.good, world.env.texts.first);
+                ck_assert_uint_eq(board(0)->go, 0);
+                ck_assert_uint_eq(board(i)->offered, 1);
+                ck_assert_int_eq(weir_offer_text(child(i)->board, world.env.texts.offer, &text,
+                                                 &size),
+                                 0);
+                ck_assert_str_eq(text, text_of_another);
+                free(text);
+                prepare(i);
+        }
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        for (size_t i = 0; i < 3; i++) {
+                ck_assert_uint_eq(board(i)->go, 1);
+                ck_assert_uint_eq(board(i)->dropped, 0);
+                ck_assert(world.family.processes[i].watch.deadline_us == 20 * SECOND_US);
+        }
+        ck_assert_uint_eq(board(3)->offered, 0); /* the relay is not asked */
+        ck_assert_int_eq(world.took, 1);
+        ck_assert_int_eq(world.env.conf->handler_deadline_ms, 20000);
+        ck_assert_int_eq(weir_kept_read(world.env.texts.good, 9999, &text, &size), 0);
+        ck_assert_str_eq(text, text_of_another);
+        free(text);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+START_TEST(RE2_what_needs_a_restart_stays_for_all_that_are_started)
+{
+        const struct weir_conf *conf;
+        struct reading again;
+        char *text;
+        size_t size;
+
+        begin_process(3);
+        ask();
+        for (size_t i = 0; i < 3; i++)
+                prepare(i);
+        look();
+        conf = world.env.conf;
+        ck_assert_str_eq(conf->store_url, "postgresql:///weir");
+        ck_assert_uint_eq(conf->worker_count, 2);
+        ck_assert_str_eq(conf->workers[0].group, "g");
+        ck_assert_str_eq(conf->workers[0].plugin, "p");
+        ck_assert_str_eq(conf->workers[1].name, "b");
+        ck_assert_int_eq(weir_kept_read(world.env.texts.first, 9999, &text, &size), 0);
+        again = parse(text); /* what each of them begins with */
+        ck_assert_str_eq(again.conf->workers[0].group, "g");
+        done(&again);
+        free(text);
+        ck_assert_int_eq(end_process(3, SIGKILL), SIGKILL);
+}
+END_TEST
+
+START_TEST(a_file_with_mistakes_is_offered_to_nobody)
+{
+        world.file = NULL;
+        ask();
+        nothing_changed();
+        world.file = "nonsense = ";
+        ask();
+        nothing_changed();
+        ck_assert_uint_eq(board(0)->offered, 0);
+        ck_assert_uint_eq(world.reload.count, 2);
+}
+END_TEST
+
+START_TEST(OF2_one_that_refuses_refuses_for_all)
+{
+        ask();
+        prepare(0);
+        prepare(2);
+        memset(board(1)->why, 'x', sizeof board(1)->why); /* without an end: BD3 */
+        board(1)->refused = 1;
+        look();
+        nothing_changed();
+        ck_assert_uint_eq(strlen(world.reload.offer.why), WEIR_BOARD_WHY_BYTES - 1);
+        ck_assert_ptr_eq(world.reload.offer.against, &world.family.processes[1]);
+        for (size_t i = 0; i < 3; i++)
+                ck_assert_uint_eq(board(i)->dropped, 1);
+}
+END_TEST
+
+/* What dies, or was killed by somebody, while it is asked. */
+START_TEST(OF2_one_that_dies_before_the_decision_has_refused)
+{
+        ask();
+        prepare(0);
+        prepare(2);
+        if (_i)
+                prepare(1);
+        weir_offer_died(&world.reload.offer, &world.family.processes[1]);
+        child(1)->state = WEIR_CHILD_DOWN;
+        look();
+        nothing_changed();
+        ck_assert_ptr_nonnull(strstr(world.reload.offer.why, "died"));
+        weir_offer_died(&world.reload.offer, &world.family.processes[0]); /* it is over */
+        ck_assert_ptr_eq(world.reload.offer.against, &world.family.processes[1]);
+}
+END_TEST
+
+START_TEST(OF2_RE3_one_that_does_not_answer_in_time_has_refused)
+{
+        int64_t now_us;
+
+        ask();
+        prepare(0);
+        prepare(1);
+        now_us = world.reload.offer.until_us;
+        weir_reload_look(&world.reload, now_us - 1);
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        weir_reload_look(&world.reload, now_us);
+        nothing_changed();
+        ck_assert_ptr_nonnull(strstr(world.reload.offer.why, "has not answered"));
+        prepare(2); /* too late, and it is told so */
+        look();
+        ck_assert_uint_eq(board(2)->dropped, 1);
+        nothing_changed();
+}
+END_TEST
+
+START_TEST(OF3_one_that_is_started_meanwhile_is_asked_too)
+{
+        child(1)->state = WEIR_CHILD_DOWN;
+        child(1)->start_at_us = weir_clock_us() + 3600 * SECOND_US;
+        ask();
+        ck_assert(child(1)->start_at_us <= weir_clock_us()); /* it shall answer */
+        prepare(0);
+        prepare(2);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        weir_board_clear(child(1)->board); /* as weir_process_start() does */
+        weir_offer_put(&world.reload.offer, child(1)->board);
+        child(1)->state = WEIR_CHILD_RUNS;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        ck_assert_uint_eq(board(1)->offered, 1);
+        prepare(1);
+        begin_process(3);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        weir_board_clear(child(2)->board); /* decided: it is not asked, but started by it */
+        weir_offer_put(&world.reload.offer, child(2)->board);
+        ck_assert_uint_eq(board(2)->offered, 0);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+START_TEST(OF4_one_that_cannot_work_anyway_is_not_asked_and_begins_anew_with_what_is_in_force)
+{
+        child(0)->misfits = 3;
+        child(0)->state = WEIR_CHILD_DOWN;
+        child(0)->start_at_us = weir_clock_us() + 3600 * SECOND_US;
+        child(1)->misfits = 1; /* it just tries */
+        child(1)->board->ready = 0;
+        begin_process(1);
+        begin_process(3);
+        ask();
+        prepare(2);
+        weir_offer_died(&world.reload.offer, &world.family.processes[0]);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        ck_assert(child(0)->start_at_us <= weir_clock_us());
+        ck_assert(world.family.processes[1].renewed);
+        ck_assert_int_eq(end_process(1, 0), SIGTERM);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+/* Its plugin crashes in open(), say: another file may be what mends it. */
+START_TEST(OF4_one_that_dies_before_it_is_ready_is_asked_as_soon_as_it_is)
+{
+        const struct weir_child_policy policy = { 10, 1000, 9 };
+
+        child(0)->board->ready = 0;
+        weir_child_died(child(0), &policy, SIGSEGV, false, weir_clock_us());
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        child(0)->state = WEIR_CHILD_RUNS;
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        child(0)->board->ready = 1;
+        ck_assert(weir_offer_asks(&world.family.processes[0]));
+        weir_child_died(child(0), &policy, SIGSEGV, false, weir_clock_us());
+        ck_assert(weir_offer_asks(&world.family.processes[0]));
+        child(0)->state = WEIR_CHILD_FAILED;
+        ck_assert(!weir_offer_asks(&world.family.processes[0]));
+        ck_assert(!weir_offer_asks(&world.family.processes[3]));
+}
+END_TEST
+
+START_TEST(given_up_and_ended_ones_are_not_waited_for)
+{
+        child(0)->state = WEIR_CHILD_FAILED;
+        child(1)->state = WEIR_CHILD_ENDED;
+        begin_process(3);
+        ask();
+        prepare(2);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+/* ---- the relay -------------------------------------------------------------------------------------- */
+
+#define SAME KAFKA STORE
+#define TWO_WORKERS                                                                                      \
+        "workers = ( { name = \"a\"; plugin = \"p\"; group = \"g\"; topics = [ \"t\" ]; processes = 2; " \
+        "%s },\n { name = \"b\"; plugin = \"p\"; group = \"h\"; topics = [ \"t\" ]; } );\n"
+
+static const struct {
+        const char *base, *worker, *sinks;
+        bool renewed;
+} changes[] = {
+        { SAME "handler = { deadline = \"10s\"; };", "", "", false },
+        { SAME "handler = { deadline = \"9s\"; };", "batch = { max_events = 3; };", "", false },
+        { SAME "restart = { limit = 99; };", "", "", false },
+        /* these need a restart, also of the relay's */
+        { KAFKA "store = { url = \"postgresql:///other\"; };", "", "", false },
+        { STORE "kafka = { brokers = \"other\"; };", "", "", false },
+        { SAME "stop = { deadline = \"7s\"; };", "", "", true },
+        { SAME "log = { level = \"debug\"; };", "", "", true },
+        { SAME, "", "sinks = ( { name = \"s\"; topic = \"x\"; } );", true },
+};
+
+START_TEST(a_relay_is_started_anew_only_where_something_it_uses_has_changed)
+{
+        char text[2048], worker[1024];
+
+        snprintf(worker, sizeof worker, TWO_WORKERS, changes[_i].worker);
+        snprintf(text, sizeof text, "%s\n%s%s", changes[_i].base, worker, changes[_i].sinks);
+        world.file = text;
+        begin_process(3);
+        ask();
+        for (size_t i = 0; i < 3; i++)
+                prepare(i);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        ck_assert_int_eq(world.family.processes[3].renewed, changes[_i].renewed);
+        ck_assert_int_eq(end_process(3, changes[_i].renewed ? 0 : SIGKILL),
+                         changes[_i].renewed ? SIGTERM : SIGKILL);
+}
+END_TEST
+
+/* ---- its end -------------------------------------------------------------------------------------- */
+
+static void take(void)
+{
+        begin_process(3);
+        ask();
+        for (size_t i = 0; i < 3; i++)
+                prepare(i);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+}
+
+START_TEST(it_is_over_when_all_have_taken_over_or_were_started_since)
+{
+        take();
+        board(0)->taken = 1;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        weir_board_clear(child(1)->board); /* died after the decision, and was started again */
+        child(2)->state = WEIR_CHILD_NOTES;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_NONE);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+START_TEST(RE3_one_slow_handler_does_not_hold_it_for_ever)
+{
+        take();
+        weir_reload_look(&world.reload, weir_clock_us() + 19 * SECOND_US);
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        weir_reload_look(&world.reload, weir_clock_us() + 31 * SECOND_US);
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_NONE);
+        ck_assert_int_eq(world.env.conf->handler_deadline_ms, 20000); /* what was decided stays */
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+START_TEST(however_often_it_is_told_meanwhile_there_is_one_more_round)
+{
+        begin_process(3);
+        ask();
+        for (int i = 0; i < 100; i++)
+                weir_reload_ask(&world.reload);
+        ck_assert_uint_eq(world.reload.count, 1);
+        for (size_t i = 0; i < 3; i++)
+                prepare(i);
+        look();
+        weir_reload_ask(&world.reload);
+        ck_assert_uint_eq(world.reload.count, 1);
+        world.file = text_of_the_start; /* what it says last counts */
+        for (size_t i = 0; i < 3; i++)
+                board(i)->taken = 1;
+        look();
+        ck_assert_uint_eq(world.reload.count, 2);
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_READS);
+        waitpid(world.reload.reader, NULL, 0);
+        ck_assert(weir_reload_reaped(&world.reload, world.reload.reader, 0));
+        for (size_t i = 0; i < 3; i++) {
+                ck_assert_uint_eq(board(i)->offered, 2);
+                prepare(i);
+        }
+        look();
+        ck_assert_int_eq(world.env.conf->handler_deadline_ms, 10000);
+        for (size_t i = 0; i < 3; i++) {
+                ck_assert_uint_eq(board(i)->go, 2);
+                board(i)->taken = 2;
+        }
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_NONE);
+        ck_assert_uint_eq(world.reload.count, 2);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
+/* In each state: nothing comes into force any more. */
+START_TEST(a_stop_ends_it)
+{
+        pid_t reader;
+
+        weir_reload_ask(&world.reload);
+        reader = world.reload.reader;
+        if (_i > 0) {
+                ck_assert_int_eq(waitpid(reader, NULL, 0), reader);
+                weir_reload_reaped(&world.reload, reader, 0);
+                ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        }
+        weir_reload_ask(&world.reload);
+        weir_reload_stop(&world.reload);
+        if (_i == 0) {
+                ck_assert_int_eq(waitpid(reader, NULL, 0), reader);
+                ck_assert(weir_reload_reaped(&world.reload, reader, 0));
+        } else {
+                ck_assert_uint_eq(board(0)->dropped, 1);
+        }
+        for (size_t i = 0; i < 3; i++)
+                prepare(i);
+        look();
+        nothing_changed();
+        ck_assert_uint_eq(world.reload.count, 1);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("reload");
+        TCase *tcase = tcase_create("reload");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(tcase, setup, teardown);
+        tcase_add_test(tcase, TX1_a_text_that_is_kept_never_changes);
+        tcase_add_test(tcase, TX2_a_pad_is_written_by_one_and_believed_only_by_its_mark);
+        tcase_add_test(tcase, OF1_OF2_until_all_have_prepared_nothing_is_in_force_and_then_all_is);
+        tcase_add_test(tcase, RE2_what_needs_a_restart_stays_for_all_that_are_started);
+        tcase_add_test(tcase, a_file_with_mistakes_is_offered_to_nobody);
+        tcase_add_test(tcase, OF2_one_that_refuses_refuses_for_all);
+        tcase_add_loop_test(tcase, OF2_one_that_dies_before_the_decision_has_refused, 0, 2);
+        tcase_add_test(tcase, OF2_RE3_one_that_does_not_answer_in_time_has_refused);
+        tcase_add_test(tcase, OF3_one_that_is_started_meanwhile_is_asked_too);
+        tcase_add_test(
+                tcase,
+                OF4_one_that_cannot_work_anyway_is_not_asked_and_begins_anew_with_what_is_in_force);
+        tcase_add_test(tcase, OF4_one_that_dies_before_it_is_ready_is_asked_as_soon_as_it_is);
+        tcase_add_test(tcase, given_up_and_ended_ones_are_not_waited_for);
+        tcase_add_loop_test(tcase, a_relay_is_started_anew_only_where_something_it_uses_has_changed,
+                            0, WEIR_COUNT_OF(changes));
+        tcase_add_test(tcase, it_is_over_when_all_have_taken_over_or_were_started_since);
+        tcase_add_test(tcase, RE3_one_slow_handler_does_not_hold_it_for_ever);
+        tcase_add_test(tcase, however_often_it_is_told_meanwhile_there_is_one_more_round);
+        tcase_add_loop_test(tcase, a_stop_ends_it, 0, 2);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
