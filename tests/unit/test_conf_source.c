@@ -463,21 +463,24 @@ START_TEST(a_mistake_in_a_kept_text_is_where_it_is_in_the_files)
 }
 END_TEST
 
-/* What a file of a mebibyte becomes is longer than a mebibyte. */
+/* What a file of a mebibyte becomes is longer than a mebibyte: each token has a blank behind it. */
 START_TEST(the_longest_file_can_be_kept)
 {
-        static const char unit[] = "1,";
         size_t size = 1024 * 1024, used;
         WEIR_FREE char *text = malloc(size + 1);
         struct reading reading, again = { .r = 1 };
+        char unit[1004];
 
+        memset(unit, 'x', sizeof unit);
+        unit[0] = unit[sizeof unit - 2] = '"';
+        unit[sizeof unit - 1] = ',';
         used = (size_t)snprintf(text, size,
                                 KAFKA STORE "workers = ( { " WORKER_KEYS " options = { a = [");
         while (used + sizeof unit + 16 < size) {
-                memcpy(text + used, unit, sizeof unit - 1);
-                used += sizeof unit - 1;
+                memcpy(text + used, unit, sizeof unit);
+                used += sizeof unit;
         }
-        memcpy(text + used, "1]; }; } );", 12);
+        memcpy(text + used, "\"\"]; }; } );", 13);
         reading = parse(text);
         ck_assert_msg(reading.r == 0, "%s", reading.error.text);
         ck_assert_uint_gt(reading.conf->text_size, size);

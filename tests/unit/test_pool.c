@@ -79,6 +79,13 @@ static int asleep(void)
         return count;
 }
 
+/* It asks, and is the one of number @place that waits. */
+static void stand_in_line(struct asker *asker, int place)
+{
+        pthread_create(&asker->thread, NULL, ask, asker);
+        WAIT_UNTIL(asleep() >= place);
+}
+
 START_TEST(a_pool_makes_connections_when_asked_and_keeps_them)
 {
         struct weir_pool *pool = pool_of(4);
@@ -110,8 +117,7 @@ START_TEST(a_pool_never_exceeds_its_bound_and_serves_in_order)
                 OK(weir_pool_acquire(pool, NULL, &held[i], reterr));
         for (int i = 0; i < ASKERS; i++) {
                 askers[i] = (struct asker){ .pool = pool, .next_order = &next_order };
-                pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
-                WAIT_UNTIL(asleep() >= i + 1);
+                stand_in_line(&askers[i], i + 1);
         }
         ck_assert_int_eq(open_connections(other), 2);
         weir_pool_release(pool, held[0]); /* one place: they go one after the other */
@@ -138,10 +144,8 @@ START_TEST(a_waiter_that_is_interrupted_leaves_no_gap)
         OK(weir_pool_acquire(pool, NULL, &held, reterr));
         first = (struct asker){ .pool = pool, .interrupt = &latch };
         second = (struct asker){ .pool = pool };
-        pthread_create(&first.thread, NULL, ask, &first);
-        WAIT_UNTIL(asleep() >= 1);
-        pthread_create(&second.thread, NULL, ask, &second);
-        WAIT_UNTIL(asleep() >= 2);
+        stand_in_line(&first, 1);
+        stand_in_line(&second, 2);
         weir_latch_set(&latch);
         pthread_join(first.thread, NULL);
         ck_assert_int_eq(first.result, WEIR_ESTOP);
@@ -164,15 +168,12 @@ START_TEST(the_last_waiter_may_be_interrupted_and_others_come_behind)
         OK(weir_pool_acquire(pool, NULL, &held, reterr));
         first = third = (struct asker){ .pool = pool };
         second = (struct asker){ .pool = pool, .interrupt = &latch };
-        pthread_create(&first.thread, NULL, ask, &first);
-        WAIT_UNTIL(asleep() >= 1);
-        pthread_create(&second.thread, NULL, ask, &second);
-        WAIT_UNTIL(asleep() >= 2);
+        stand_in_line(&first, 1);
+        stand_in_line(&second, 2);
         weir_latch_set(&latch);
         pthread_join(second.thread, NULL);
         ck_assert_int_eq(second.result, WEIR_ESTOP);
-        pthread_create(&third.thread, NULL, ask, &third);
-        WAIT_UNTIL(asleep() >= 2);
+        stand_in_line(&third, 2);
         weir_pool_release(pool, held);
         pthread_join(first.thread, NULL);
         pthread_join(third.thread, NULL);
@@ -206,8 +207,7 @@ START_TEST(a_place_given_to_who_is_interrupted_is_not_lost)
 
         weir_latch_init(&latch);
         OK(weir_pool_acquire(pool, NULL, &held, reterr));
-        pthread_create(&asker.thread, NULL, ask, &asker);
-        WAIT_UNTIL(asleep() >= 1);
+        stand_in_line(&asker, 1);
         given_in = pool;
         given = held;
         weir_latch_set(&latch);
