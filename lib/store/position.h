@@ -19,6 +19,11 @@
         " AND a.application_name = left('weir ' || regexp_replace(p.owner, '^(.*):([0-9]+)$',"     \
         " '\\2 \\1'), 63))"
 
+/* This process, in both words. */
+enum { WEIR_POSITION_NAME_BYTES = 96 };
+void weir_position_name(char ret_owner[WEIR_POSITION_NAME_BYTES],
+                        char ret_session[WEIR_POSITION_NAME_BYTES]);
+
 struct weir_position {
         int32_t id;
         int64_t epoch;

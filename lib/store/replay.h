@@ -50,6 +50,7 @@ struct weir_replay_span {
         int32_t partition;
         int32_t position, live_position;
         int64_t from_offset, until_offset, next_offset;
+        int64_t parked; /* events that wait for their next try */
 };
 struct weir_replay {
         int64_t id;
@@ -72,7 +73,8 @@ int weir_replay_load(struct weir_pg *pg, int64_t id, struct weir_replay **ret,
 void weir_replay_free(struct weir_replay *replay);
 WEIR_DEFINE_FREEP(struct weir_replay, weir_replay_free)
 
-/* RS2: @replay, as it was loaded, is running in the hands of @owner. 0; 1 = it is not as it was any more. */
+/* RS2: @replay, as it was loaded, is running in the hands of @owner; with rate_per_s, max_lag and skip_missing as they are in
+ * @replay now. 0; 1 = it is not as it was any more. */
 int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const char *owner,
                      struct weir_error *reterr);
 /* It is to end: stopping where its process is there, else stopped. 0; 1 = it is not as it was any more. */
@@ -153,6 +155,9 @@ enum weir_span_column {
 /* Its ranges, by topic and partition. */
 int weir_replay_spans(struct weir_pg *pg, int64_t id, struct weir_pg_rows **ret,
                       struct weir_error *reterr);
+/* Where the live @worker stands: topic, partition, next_offset, by topic and partition; without those never begun. */
+int weir_replay_live(struct weir_pg *pg, const char *worker, struct weir_pg_rows **ret,
+                     struct weir_error *reterr);
 /* When the last claim was made of those that were dropped, in words; ret_text[0] = '\0': none were. */
 int weir_replay_forgotten(struct weir_pg *pg, int64_t *ret_until_ms, char ret_text[32],
                           struct weir_error *reterr);

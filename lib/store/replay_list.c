@@ -61,6 +61,18 @@ int weir_replay_spans(struct weir_pg *pg, int64_t id, struct weir_pg_rows **ret,
         return weir_pg_query(pg, sql, &number, 1, ret, reterr);
 }
 
+int weir_replay_live(struct weir_pg *pg, const char *worker, struct weir_pg_rows **ret,
+                     struct weir_error *reterr)
+{
+        const struct weir_value name = weir_text_z(worker);
+
+        return weir_pg_query(pg,
+                             "SELECT topic, partition, next_offset FROM weir.position"
+                             " WHERE worker = $1 AND next_offset IS NOT NULL"
+                             " ORDER BY topic, partition",
+                             &name, 1, ret, reterr);
+}
+
 int weir_replay_forgotten(struct weir_pg *pg, int64_t *ret_until_ms, char ret_text[32],
                           struct weir_error *reterr)
 {

@@ -172,6 +172,31 @@ START_TEST(RS2_the_same_owner_once_more_is_another)
 }
 END_TEST
 
+START_TEST(who_goes_on_may_set_other_bounds)
+{
+        int64_t id = one();
+        struct weir_replay *replay = load(id);
+
+        replay->rate_per_s = 9;
+        replay->max_lag = 5;
+        replay->skip_missing = true;
+        OK(weir_replay_take(pg, replay, "here:3", reterr));
+        weir_replay_free(replay);
+        replay = load(id);
+        ck_assert_int_eq(replay->rate_per_s, 9);
+        ck_assert_int_eq(replay->max_lag, 5);
+        ck_assert(replay->skip_missing);
+        replay->max_lag = -1;
+        replay->skip_missing = false;
+        OK(weir_replay_take(pg, replay, "here:3", reterr));
+        weir_replay_free(replay);
+        replay = load(id);
+        ck_assert_int_eq(replay->max_lag, -1);
+        ck_assert(!replay->skip_missing);
+        weir_replay_free(replay);
+}
+END_TEST
+
 START_TEST(RS3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped)
 {
         int64_t id = one();
@@ -260,6 +285,7 @@ START_TEST(RS4_the_trail_of_its_positions_is_its_progress)
         struct weir_replay_plan plan = plan_of(places, 2);
         int64_t id = insert(&plan), other = insert(&plan);
         struct weir_pg_rows *rows = NULL;
+        struct weir_replay *replay;
         char sql[1200];
 
         snprintf(
@@ -296,6 +322,11 @@ START_TEST(RS4_the_trail_of_its_positions_is_its_progress)
         ck_assert_int_eq(cell(rows, 1, WEIR_SPAN_RECORDS), 0);
         ck_assert_int_eq(cell(rows, 1, WEIR_SPAN_MISSING), 4);
         weir_pg_rows_free(rows);
+        replay = load(id);
+        ck_assert_int_eq(replay->spans[0].parked, 1);
+        ck_assert_int_eq(replay->spans[1].parked, 0);
+        ck_assert_int_eq(replay->spans[1].next_offset, 33);
+        weir_replay_free(replay);
         OK(weir_replay_list(pg, "w", 0, 10, &rows, reterr));
         ck_assert_uint_eq(weir_pg_rows_count(rows), 2);
         ck_assert_int_eq(cell(rows, 0, WEIR_REPLAY_ID), other);
@@ -407,6 +438,7 @@ int main(void)
         tcase_add_test(tests, RS1_a_plan_that_cannot_be_written_leaves_nothing);
         tcase_add_test(tests, RS2_of_two_who_resume_one_has_it);
         tcase_add_test(tests, RS2_the_same_owner_once_more_is_another);
+        tcase_add_test(tests, who_goes_on_may_set_other_bounds);
         tcase_add_test(tests, RS3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped);
         tcase_add_test(tests, what_is_given_up_is_not_gone_on_with_once_claims_went);
         tcase_add_test(tests, nobody_has_a_number_that_is_not_there);
