@@ -12,7 +12,7 @@ enum { CMD_DONE = 0, CMD_FAILED = 1, CMD_USAGE = 2, CMD_MEMORY = 71, CMD_CONFIG 
 /* A subcommand: argv[0] is its name. Prints its own help on --help. Returns an exit code. */
 typedef int cmd_fn(int argc, char **argv);
 cmd_fn cmd_run, cmd_check, cmd_migrate, cmd_emit, cmd_tail, cmd_decode, cmd_dev, cmd_config,
-        cmd_position, cmd_relay, cmd_dlq, cmd_claims, cmd_version;
+        cmd_position, cmd_replay, cmd_relay, cmd_dlq, cmd_claims, cmd_version;
 
 /* "weir NAME: text" on standard error; returns @code. */
 __attribute__((format(printf, 3, 4))) int cmd_say(int code, const char *name, const char *format,

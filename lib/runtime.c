@@ -42,8 +42,8 @@ struct weir_runtime {
         struct weir_conf *conf;        /* of shared */
         struct weir_runtime_role role;
         char *migrations_path;
-        char owner[96];   /* "host:pid" */
-        char session[96]; /* the same, as connections are named */
+        char owner[WEIR_POSITION_NAME_BYTES];   /* "host:pid" */
+        char session[WEIR_POSITION_NAME_BYTES]; /* the same, as connections are named */
         struct slot *slots;
         size_t count;
         struct weir_pool *pool;
@@ -58,16 +58,6 @@ struct weir_runtime {
         struct weir_error failure;
         bool failed;
 };
-
-static void name_owner(struct weir_runtime *runtime)
-{
-        char host[64] = "?";
-
-        gethostname(host, sizeof host - 1);
-        snprintf(runtime->owner, sizeof runtime->owner, WEIR_POSITION_OWNER, host, (long)getpid());
-        snprintf(runtime->session, sizeof runtime->session, WEIR_POSITION_SESSION, (long)getpid(),
-                 host);
-}
 
 static int load_plugins(struct weir_runtime *runtime, const char *only, struct weir_error *reterr)
 {
@@ -132,7 +122,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
         runtime->conf = conf;
         runtime->role = role;
         runtime->stop.fd = -1;
-        name_owner(runtime);
+        weir_position_name(runtime->owner, runtime->session);
         if (options->migrations_path &&
             !(runtime->migrations_path = strdup(options->migrations_path)))
                 r = weir_fail(reterr, WEIR_ENOMEM, 0, "runtime");

@@ -77,6 +77,11 @@ struct weir_worker {
         int (*handle_batch)(void *self, struct weir_tx *tx, const struct weir_event *const *events,
                             size_t count, int *outcomes, struct weir_error *reterr);
         /* ABI 1 ends here. Append below; never reorder, retype or reuse a slot. */
+
+        /* Why its events may not be replayed, for the operator who asks for it: "sends letters to
+         * customers". Printable, at most 200. NULL = they may. A replay of this worker is refused
+         * then; `weir position set` is not. Since 1.0, where @size reaches so far. */
+        const char *not_replayable;
 };
 
 #ifdef __cplusplus
@@ -88,7 +93,7 @@ struct weir_worker {
 /* Define the plugin; no semicolon behind it.
  * C:     WEIR_WORKER(.name = "x", .version = "1", .open = o, .handle = h, .close = c)
  * C++17: has no designated initialisers:
- *   WEIR_WORKER("x", "1", open_or_nullptr, f, close_or_nullptr, nullptr) */
+ *   WEIR_WORKER("x", "1", open_or_nullptr, f, close_or_nullptr, nullptr, nullptr) */
 #define WEIR_WORKER(...)                                                                           \
         WEIR_WORKER_LINKAGE_ __attribute__((visibility("default")))                                \
         const struct weir_worker weir_worker;                                                      \

@@ -37,7 +37,7 @@
 
 #include "plugin/object.h"
 
-enum { NAME_MAX_BYTES = 63 };
+enum { NAME_MAX_BYTES = 63, REASON_MAX_BYTES = 200 };
 #define WEIR_WORKER_SIZE_1 (offsetof(struct weir_worker, handle_batch) + sizeof(void *))
 
 struct weir_plugin {
@@ -274,11 +274,11 @@ static bool is_name(const char *text)
         return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
 }
 
-static bool is_version(const char *text)
+static bool is_printable(const char *text, size_t most)
 {
-        size_t size = strnlen(text, NAME_MAX_BYTES + 1);
+        size_t size = strnlen(text, most + 1);
 
-        if (size == 0 || size > NAME_MAX_BYTES)
+        if (size == 0 || size > most)
                 return false;
         for (size_t i = 0; i < size; i++)
                 if (text[i] < 0x20 || text[i] > 0x7e)
@@ -296,7 +296,7 @@ static int check_worker(const struct weir_plugin *plugin, struct weir_error *ret
                         "plugin %s: its name \"%.64s\" is not usable: lower-case letters, digits "
                         "and _, a letter first, at most %d",
                         plugin->path, worker->name ? worker->name : "", NAME_MAX_BYTES);
-        if (!worker->version || !is_version(worker->version))
+        if (!worker->version || !is_printable(worker->version, NAME_MAX_BYTES))
                 return weir_fail(
                         reterr, WEIR_EABI, 0,
                         "plugin %s: %s has no usable version: 1 to %d printable ASCII characters",
@@ -305,6 +305,11 @@ static int check_worker(const struct weir_plugin *plugin, struct weir_error *ret
                 return weir_fail(reterr, WEIR_EABI, 0,
                                  "plugin %s: %s has neither .handle nor .handle_batch",
                                  plugin->path, worker->name);
+        if (worker->not_replayable && !is_printable(worker->not_replayable, REASON_MAX_BYTES))
+                return weir_fail(reterr, WEIR_EABI, 0,
+                                 "plugin %s: .not_replayable of %s is no reason that can be shown: "
+                                 "1 to %d printable ASCII characters",
+                                 plugin->path, worker->name, REASON_MAX_BYTES);
         return 0;
 }
 

@@ -32,8 +32,9 @@ int64_t weir_keeping_period_ms(const struct weir_conf *conf, const struct weir_k
 
 struct weir_claim_fate {
         bool may_go;
-        int64_t left_ms;    /* until it may, by time; 0 = time does not keep it; -1 = never */
-        const char *reason; /* "" = it may go; else newest, retention, topic, dead_letter, parked */
+        int64_t left_ms; /* until it may, by time; 0 = time does not keep it; -1 = never */
+        const char *
+                reason; /* "" = it may go; else newest, retention, topic, dead_letter, parked, replay */
         char text[360];
 };
 int weir_keeping_judge(const struct weir_keeping *keeping, struct weir_pg *pg,

@@ -12,6 +12,8 @@
  *                   more, and an event that comes to be parked or dead now was fresh now, so it has no claim there.
  * The race      1. letter 17 is kept, its duplicate is applied into generation 3  2. generation 3 is old enough  3. 17
  *               is run again: with generation 3 it is a duplicate, without it is handled twice.
+ * Replays       read a range of the log again, of any age: until one is through, or given up, everything is needed. A
+ *               replay that failed by itself keeps nothing: whether it may be gone on with is judged then (store/replay).
  * Without names a record that was no event has none (class decode, a whole batch). Marked to be run again it may be any
  *               event: then everything is needed, for the second until it was run. Merely kept it needs nothing: it
  *               never was an event, and may lie there for years.
@@ -198,14 +200,10 @@ int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr)
         ".source, " row ".event_id) OFFSET 0)"
 #define LETTER                                                                                     \
         "SELECT d.id, d.worker FROM weir.dead_letter d WHERE d.class <> 'deliver'"                 \
-        " AND " NAMED("d") " AND " CLAIMED("d.worker", "d")
+        " AND " NAMED("d") " AND " CLAIMED("d.worker || coalesce('@' || d.epoch, '')", "d")
 #define PARKED                                                                                     \
         "SELECT p.id, o.worker FROM weir.parked p JOIN weir.position o ON o.id = p.position WHERE "
 
-/*
- * Whatever else comes to hold events that are to be told from their duplicates (a range of a log that is being read
- * once more) is another row of this table.
- */
 static const struct need {
         const char *reason, *what;
         const char *sql; /* at most a row: id, worker */
@@ -233,6 +231,12 @@ static const struct need {
           false, "a duplicate of it was handled: waits for its next try" },
         { "parked", "parked event", PARKED "NOT " NAMED("p") " LIMIT 1", false,
           "its name is too long to look for: waits for its next try" },
+        { "replay", "replay",
+          "SELECT r.id, r.worker FROM weir.replay r WHERE r.policy <> 'live'"
+          " AND r.state IN ('running', 'stopping', 'stopped') ORDER BY r.id LIMIT 1",
+          false,
+          "its events, of any age, are looked up here: waits for its end: weir replay resume, or weir "
+          "replay stop --give-up" },
 };
 
 /* @ret is as long as @sql and eleven characters for each '#'. */

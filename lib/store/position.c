@@ -23,8 +23,22 @@
  */
 #include "store/position.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "store/wire.h"
+
+void weir_position_name(char ret_owner[WEIR_POSITION_NAME_BYTES],
+                        char ret_session[WEIR_POSITION_NAME_BYTES])
+{
+        char host[64] = "?";
+
+        gethostname(host, sizeof host - 1);
+        snprintf(ret_owner, WEIR_POSITION_NAME_BYTES, WEIR_POSITION_OWNER, host, (long)getpid());
+        snprintf(ret_session, WEIR_POSITION_NAME_BYTES, WEIR_POSITION_SESSION, (long)getpid(),
+                 host);
+}
 
 #define COLUMNS "id, epoch, next_offset, last_offset, last_time_ms, last_fingerprint"
 

@@ -19,6 +19,11 @@
         " AND a.application_name = left('weir ' || regexp_replace(p.owner, '^(.*):([0-9]+)$',"     \
         " '\\2 \\1'), 63))"
 
+/* This process, in both words. */
+enum { WEIR_POSITION_NAME_BYTES = 96 };
+void weir_position_name(char ret_owner[WEIR_POSITION_NAME_BYTES],
+                        char ret_session[WEIR_POSITION_NAME_BYTES]);
+
 struct weir_position {
         int32_t id;
         int64_t epoch;
@@ -64,12 +69,16 @@ enum weir_position_moving {
  * transaction of a lane that is open, 5 s at most (55P03). */
 int weir_position_move(struct weir_pg *pg, const char *worker, struct weir_position_move *moves,
                        size_t count, int how, const char *reason, struct weir_error *reterr);
+/* The same inside of a transaction, of which nothing may be committed when it fails. */
+int weir_position_move_rows(struct weir_pg *pg, const char *worker,
+                            struct weir_position_move *moves, size_t count, int how,
+                            const char *reason, struct weir_error *reterr);
 /* One of them; its row must be there. */
 int weir_position_set(struct weir_pg *pg, const char *worker, const char *topic, int32_t partition,
                       int64_t next_offset, const char *reason, int64_t *ret_before,
                       struct weir_error *reterr);
 
-/* position_list.c: to look at. Positions of @worker (NULL: of all), by worker, topic and partition. */
+/* position_list.c: to look at. Positions of @worker (NULL: of all that consume live), by worker, topic and partition. */
 #define WEIR_POSITION_COLUMNS(X)                                                                   \
         X(WORKER, "worker", false, "p.worker")                                                     \
         X(TOPIC, "topic", false, "p.topic")                                                        \

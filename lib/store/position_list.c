@@ -5,6 +5,7 @@
  * One statement, so one moment: what is said of two partitions was true at the same time. What a consumer that goes on in
  * weir's place would not know of is counted with it (parked events, attempts, dead letters), by indexes that begin with the
  * position.
+ * Those of replays, whose worker is called NAME@ID, are shown by `weir replay show`: here only when they are asked for.
  * Not chosen    a view: its columns would be part of the schema, and a newer program could not show more of them.
  */
 #include "store/position.h"
@@ -17,7 +18,7 @@ int weir_position_list(struct weir_pg *pg, const char *worker, struct weir_pg_ro
                 COLUMN) "NULL"
                         " FROM weir.position p LEFT JOIN LATERAL (SELECT at, reason FROM"
                         " weir.position_change c WHERE c.position = p.id ORDER BY c.id DESC LIMIT 1) c"
-                        " ON true WHERE $1::text IS NULL OR p.worker = $1"
+                        " ON true WHERE p.worker = $1 OR ($1::text IS NULL AND p.worker NOT LIKE '%@%')"
                         " ORDER BY p.worker, p.topic, p.partition";
 #undef COLUMN
         const struct weir_value params[] = { worker ? weir_text_z(worker) : weir_null() };

@@ -101,11 +101,13 @@ static int move_row(struct weir_pg *pg, const char *worker, struct weir_position
         return weir_pg_query(pg, note, params, 3, NULL, reterr);
 }
 
-static int move_rows(struct weir_pg *pg, const char *worker, struct weir_position_move *moves,
-                     size_t count, int how, const char *reason, struct weir_error *reterr)
+int weir_position_move_rows(struct weir_pg *pg, const char *worker,
+                            struct weir_position_move *moves, size_t count, int how,
+                            const char *reason, struct weir_error *reterr)
 {
         int r = weir_pg_run(pg, "SET LOCAL lock_timeout = '" WAIT "'", reterr);
 
+        qsort(moves, count, sizeof *moves, by_place);
         for (size_t i = 0; r == 0 && i < count; i++) {
                 r = move_row(pg, worker, &moves[i], how, reason, reterr);
                 if (r < 0 && !strcmp(reterr->sqlstate, "55P03"))
@@ -132,11 +134,10 @@ int weir_position_move(struct weir_pg *pg, const char *worker, struct weir_posit
         if (!reason || !*reason)
                 return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "worker %s: moving a position needs a reason", worker);
-        qsort(moves, count, sizeof *moves, by_place);
         r = weir_pg_begin(pg, reterr);
         if (r < 0)
                 return r;
-        r = move_rows(pg, worker, moves, count, how, reason, reterr);
+        r = weir_position_move_rows(pg, worker, moves, count, how, reason, reterr);
         if (r < 0) {
                 weir_pg_rollback(pg);
                 return r;

@@ -333,6 +333,10 @@ START_TEST(CL3_a_letter_needs_the_generation_of_its_duplicate_and_no_other)
                          (long long)id);
                 OK(weir_pg_run(pg, sql, reterr));
         }
+        id = letter("kept", "'/s'", "'e-400'"); /* in an epoch, whose claims are others */
+        OK(weir_pg_run(pg, "UPDATE weir.dead_letter SET epoch = 'x'", reterr));
+        is_kept(&keeping, first, "", "");
+        OK(weir_pg_run(pg, "TRUNCATE weir.dead_letter", reterr));
         id = letter("sent", "'/s'", "'e-400'");
         OK(weir_pg_run(pg, "UPDATE weir.dead_letter SET marked_at = now() - interval '2 h'",
                        reterr));
@@ -386,6 +390,36 @@ START_TEST(CL3_a_parked_event_needs_the_generation_of_its_duplicate)
         is_kept(&keeping, second, "parked", "parked event");
         OK(weir_pg_run(pg, "TRUNCATE weir.parked", reterr));
         is_kept(&keeping, second, "", "");
+}
+END_TEST
+
+START_TEST(CL3_a_replay_that_goes_on_needs_all)
+{
+        static const struct {
+                const char *policy, *state, *reason;
+        } cases[] = { { "missing", "running", "replay" }, { "again", "stopping", "replay" },
+                      { "again", "stopped", "replay" },   { "missing", "done", "" },
+                      { "missing", "failed", "" },        { "live", "running", "" } };
+        struct weir_keeping keeping = { .retention_ms = HOUR_MS };
+        int32_t first = newest();
+
+        claim(900, KEYS);
+        next();
+        let_age(first, 2);
+        for (size_t i = 0; i < WEIR_COUNT_OF(cases); i++) {
+                char sql[600];
+
+                snprintf(sql, sizeof sql,
+                         "INSERT INTO weir.replay (worker, policy, epoch, types, sources, subjects,"
+                         " ids, effects, if_missing, rate_per_s, asked_from, asked_to,"
+                         " plugin_version, state, owner, by) VALUES ('w', '%s', %s, '{}', '{}',"
+                         " '{}', '{}', false, 'fail', 0, 'earliest', 'now', '1', '%s', 'x', 'x')",
+                         cases[i].policy, *cases[i].policy == 'a' ? "'e'" : "NULL", cases[i].state);
+                OK(weir_pg_run(pg, sql, reterr));
+                is_kept(&keeping, first, cases[i].reason,
+                        *cases[i].reason ? "weir replay resume" : "");
+                OK(weir_pg_run(pg, "DELETE FROM weir.replay", reterr));
+        }
 }
 END_TEST
 
@@ -569,6 +603,7 @@ int main(void)
         tcase_add_test(tcase, CL3_a_letter_needs_the_generation_of_its_duplicate_and_no_other);
         tcase_add_test(tcase, CL3_a_letter_without_a_name_needs_all_while_it_is_marked);
         tcase_add_test(tcase, CL3_a_parked_event_needs_the_generation_of_its_duplicate);
+        tcase_add_test(tcase, CL3_a_replay_that_goes_on_needs_all);
         tcase_add_test(tcase, JA1_a_longer_log_makes_longer_periods);
         tcase_add_test(tcase, a_role_without_the_right_is_told_which);
         tcase_add_test(tcase, who_may_switch_may_drop_after_the_migration);

@@ -237,6 +237,19 @@ START_TEST(a_descriptor_without_name_version_or_handler_is_refused)
         refused("bad_name", WEIR_EABI, "\"Bad-Name\" is not usable");
         refused("bad_version", WEIR_EABI, "no usable version");
         refused("bad_handler", WEIR_EABI, "neither .handle nor .handle_batch");
+        refused("bad_reason", WEIR_EABI, ".not_replayable of bad_reason is no reason");
+}
+END_TEST
+
+START_TEST(slots_behind_the_size_that_a_plugin_says_are_not_read)
+{
+        struct weir_plugin *plugin = must_load("older");
+
+        ck_assert_ptr_null(weir_plugin_worker(plugin)->not_replayable);
+        weir_plugin_unload(plugin);
+        plugin = must_load("once");
+        ck_assert_str_eq(weir_plugin_worker(plugin)->not_replayable, "it rings a bell");
+        weir_plugin_unload(plugin);
 }
 END_TEST
 
@@ -390,6 +403,7 @@ int main(void)
         tcase_add_test(all, a_descriptor_that_is_or_lies_short_is_refused_with_both_sizes);
         tcase_add_test(all, a_descriptor_without_name_version_or_handler_is_refused);
         tcase_add_test(all, slots_of_a_later_header_are_ignored);
+        tcase_add_test(all, slots_behind_the_size_that_a_plugin_says_are_not_read);
         tcase_add_test(all, two_plugins_one_after_the_other_are_two);
         tcase_add_test(all, a_descriptor_stays_open_while_its_object_is_mapped);
         tcase_add_test(all, LD4_a_file_that_is_loaded_again_and_again_has_one_descriptor);
