@@ -152,6 +152,7 @@ static int decode(struct weir_batch *batch, struct weir_batch_record *entry)
                 return r;
         }
         entry->item_count = (uint32_t)(batch->item_count - entry->first_item);
+        entry->refused = r > 0;
         if (r > 0 && !batch->filter) { /* what it is nobody knows, so it is not what was meant */
                 entry->refusal = weir_arena_alloc(&batch->arena, sizeof refusal);
                 if (!entry->refusal)

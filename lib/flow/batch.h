@@ -41,7 +41,8 @@ struct weir_item {
 struct weir_batch_record {
         struct weir_record record; /* .headers in the arena */
         uint32_t first_item, item_count;
-        struct weir_refusal *refusal; /* in the arena; NULL = decoded */
+        struct weir_refusal *refusal; /* in the arena; NULL = decoded, or passed by the rules */
+        bool refused;                 /* it could not be decoded */
         uint64_t key_hash;            /* see flow/park; 0 = no key, or not asked for yet */
 };
 

@@ -10,6 +10,8 @@
  *               RD2 a partition is at its end when the next offset reached the end seen at open,
  *                   or the client says EOF: markers of transactions have offsets and no record.
  *               RD3 one partition's error stops that partition, not the others.
+ *               RD4 of a range no record below from_offset or at until_offset and beyond is returned, and it is at its end
+ *                   as soon as one of these is seen: the last offsets of it may hold markers only.
  * Threads       one owner.
  */
 #include "kafka/reader.h"
@@ -24,8 +26,9 @@
 #include "kafka/cluster.h"
 
 struct place {
-        int64_t next_offset, end_offset; /* end as seen at open */
-        bool started, ended;
+        int64_t next_offset,
+                end_offset; /* end as seen at open, or of the range if that is before it */
+        bool wanted, started, ended;
 };
 
 struct weir_reader {
@@ -81,6 +84,16 @@ static int make_handle(struct weir_reader *reader, const struct weir_reader_conf
         return reader->queue ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "topic %s", conf->topic);
 }
 
+static int32_t largest_partition(const struct weir_reader_conf *conf)
+{
+        int32_t largest = conf->ranges ? 0 : conf->partition;
+
+        for (size_t i = 0; i < conf->range_count; i++)
+                if (conf->ranges[i].partition > largest)
+                        largest = conf->ranges[i].partition;
+        return largest;
+}
+
 static int count_partitions(struct weir_reader *reader, const struct weir_reader_conf *conf,
                             struct weir_error *reterr)
 {
@@ -96,11 +109,19 @@ static int count_partitions(struct weir_reader *reader, const struct weir_reader
         if (err)
                 return weir_client_fail(&reader->log, err, reterr, "topic %s: metadata from %s",
                                         conf->topic, conf->brokers);
-        if (conf->partition >= count)
+        if (largest_partition(conf) >= count)
                 return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "topic %s: no partition %d, it has %d (0 to %d)", conf->topic,
-                                 (int)conf->partition, count, count - 1);
+                                 (int)largest_partition(conf), count, count - 1);
         reader->partition_count = count;
+        reader->places = calloc((size_t)count, sizeof *reader->places);
+        if (!reader->places)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "reader of topic %s", conf->topic);
+        for (int32_t p = 0; p < count; p++)
+                reader->places[p].wanted = !conf->ranges &&
+                                           (conf->partition < 0 || conf->partition == p);
+        for (size_t i = 0; i < conf->range_count; i++)
+                reader->places[conf->ranges[i].partition].wanted = true;
         /* Not before it is known to be there: the client asks for a topic that it has a handle of. */
         reader->topic = rd_kafka_topic_new(reader->rk, conf->topic, NULL);
         return reader->topic ? 0
@@ -120,7 +141,7 @@ static int ask(struct weir_reader *reader, const struct weir_reader_conf *conf, 
         if (!list)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "topic %s: offsets", conf->topic);
         for (int32_t p = 0; p < reader->partition_count; p++)
-                if (conf->partition < 0 || conf->partition == p)
+                if (reader->places[p].wanted)
                         rd_kafka_topic_partition_list_add(list, conf->topic, p)->offset = time;
         r = weir_client_offsets(reader->rk, &reader->log, list, deadline_us, NULL, reterr);
         if (r < 0)
@@ -149,6 +170,23 @@ static int choose(const struct weir_reader_conf *conf, int32_t partition, int64_
         return 0;
 }
 
+/* The range of @partition, cut to the log as it is. */
+static void choose_range(const struct weir_reader_conf *conf, int32_t partition, int64_t start,
+                         int64_t end, struct place *place)
+{
+        for (size_t i = 0; i < conf->range_count; i++) {
+                struct weir_reader_range *range = &conf->ranges[i];
+
+                if (range->partition != partition)
+                        continue;
+                range->begin_offset = range->from_offset < start ? start
+                                      : range->from_offset > end ? end
+                                                                 : range->from_offset;
+                place->next_offset = range->begin_offset;
+                place->end_offset = range->until_offset < end ? range->until_offset : end;
+        }
+}
+
 static int start(struct weir_reader *reader, const struct weir_reader_conf *conf,
                  struct weir_error *reterr)
 {
@@ -159,21 +197,26 @@ static int start(struct weir_reader *reader, const struct weir_reader_conf *conf
         r = ask(reader, conf, RD_KAFKA_OFFSET_BEGINNING, deadline_us, &starts, reterr);
         if (r == 0)
                 r = ask(reader, conf, RD_KAFKA_OFFSET_END, deadline_us, &ends, reterr);
-        if (r == 0 && conf->from == WEIR_FROM_TIME)
+        if (r == 0 && !conf->ranges && conf->from == WEIR_FROM_TIME)
                 r = ask(reader, conf, conf->from_value < 0 ? 0 : conf->from_value, deadline_us,
                         &times, reterr);
         for (int i = 0; r == 0 && i < starts->cnt; i++) {
                 int32_t number = starts->elems[i].partition;
                 struct place *place = &reader->places[number];
 
-                r = choose(conf, number, starts->elems[i].offset, ends->elems[i].offset,
-                           times ? times->elems[i].offset : -1, &place->next_offset, reterr);
+                place->end_offset = ends->elems[i].offset;
+                if (conf->ranges)
+                        choose_range(conf, number, starts->elems[i].offset, ends->elems[i].offset,
+                                     place);
+                else
+                        r = choose(conf, number, starts->elems[i].offset, ends->elems[i].offset,
+                                   times ? times->elems[i].offset : -1, &place->next_offset,
+                                   reterr);
                 if (r < 0)
                         break;
-                place->end_offset = ends->elems[i].offset;
                 place->ended = place->next_offset >= place->end_offset;
                 reader->unended_count += !place->ended;
-                if (place->ended && conf->stop_at_end)
+                if (place->ended && reader->stop_at_end)
                         continue;
                 if (rd_kafka_consume_start_queue(reader->topic, number, place->next_offset,
                                                  reader->queue))
@@ -201,7 +244,7 @@ int weir_reader_open(const struct weir_reader_conf *conf, struct weir_reader **r
         if (!reader)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "reader of topic %s", conf->topic);
         weir_client_log_init(&reader->log, "weir-reader");
-        reader->stop_at_end = conf->stop_at_end;
+        reader->stop_at_end = conf->stop_at_end || conf->ranges;
         reader->topic_name = strdup(conf->topic);
         if (!reader->topic_name)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "reader of topic %s", conf->topic);
@@ -211,9 +254,6 @@ int weir_reader_open(const struct weir_reader_conf *conf, struct weir_reader **r
         r = count_partitions(reader, conf, reterr);
         if (r < 0)
                 return r;
-        reader->places = calloc((size_t)reader->partition_count, sizeof *reader->places);
-        if (!reader->places)
-                return weir_fail(reterr, WEIR_ENOMEM, 0, "reader of topic %s", conf->topic);
         r = start(reader, conf, reterr);
         if (r < 0)
                 return r;
@@ -239,7 +279,7 @@ static void end_place(struct weir_reader *reader, int32_t partition)
 }
 
 static int fail_place(struct weir_reader *reader, const rd_kafka_message_t *message,
-                      struct weir_error *reterr)
+                      struct weir_record *ret, struct weir_error *reterr)
 {
         struct place *place = &reader->places[message->partition];
         bool damage = message->err == RD_KAFKA_RESP_ERR__BAD_MSG ||
@@ -252,6 +292,7 @@ static int fail_place(struct weir_reader *reader, const rd_kafka_message_t *mess
                           reader->topic_name, (int)message->partition,
                           (long long)place->next_offset, rd_kafka_message_errstr(message));
 
+        *ret = (struct weir_record){ .topic = reader->topic_name, .partition = message->partition };
         end_place(reader, message->partition);
         stop_place(reader, message->partition);
         return r;
@@ -272,7 +313,7 @@ static int take(struct weir_reader *reader, rd_kafka_message_t *message, struct 
                 if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
                         end_place(reader, message->partition);
                 else
-                        r = fail_place(reader, message, reterr);
+                        r = fail_place(reader, message, ret, reterr);
                 rd_kafka_message_destroy(message);
                 return r;
         }
