@@ -284,7 +284,7 @@ when() {
 }
 rows() { sql "select count(*) from ${1:-audit.event}"; }
 rows_at_least() { [ "$(rows "${2:-audit.event}" 2>/dev/null || echo 0)" -ge "$1" ]; }
-positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' order by 1" | tr '|' ' '; }
+positions() { sql "select partition, coalesce(next_offset, 0) from weir.position where topic = '$topic' and worker not like '%@%' order by 1" | tr '|' ' '; }
 # What is on its way out of the database: nothing.
 relayed() { [ "$(rows weir.outbox)" = 0 ]; }
 wait_relayed() { within "${1:-60s}" relayed || fail "$(rows weir.outbox) rows are still in the outbox"; }
