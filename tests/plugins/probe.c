@@ -91,8 +91,8 @@ static void probe_close(void *self)
 
 static int probe_open(const struct weir_host *host, void **ret_self, struct weir_error *reterr)
 {
-        static const char *const columns[] = { "source", "id",   "type",    "topic", "partition",
-                                               "offset", "kkey", "attempt", NULL };
+        static const char *const columns[] = { "source", "id",   "type",    "topic",  "partition",
+                                               "offset", "kkey", "attempt", "replay", NULL };
         struct probe *probe = calloc(1, sizeof *probe);
         int r;
 
@@ -247,7 +247,8 @@ static int probe_handle(void *self, struct weir_tx *tx, const struct weir_event 
         if (weir_tx_append(tx, probe->events, reterr, weir_text(event->source),
                            weir_text(event->id), weir_text(event->type), weir_text_z(event->topic),
                            weir_int4(event->partition), weir_int8(event->offset), key_of(event),
-                           weir_int4(event->attempt)) < 0)
+                           weir_int4(event->attempt),
+                           event->replay ? weir_text_z(event->replay) : weir_null()) < 0)
                 return reterr->code;
         if (is_type(event, probe->write_reject_type)) {
                 int r = weir_tx_exec(tx,

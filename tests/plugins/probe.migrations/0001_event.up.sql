@@ -10,7 +10,8 @@ CREATE TABLE probe.event (
     partition integer NOT NULL,
     "offset"  bigint NOT NULL,
     kkey      text,
-    attempt   integer NOT NULL
+    attempt   integer NOT NULL,
+    replay    text                               -- NULL: consumed live
 );
 -- What the option "gate" asks: the answer to events that are listed here.
 CREATE TABLE probe.gate (
