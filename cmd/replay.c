@@ -20,6 +20,7 @@ static const struct {
         replay_fn *run;
         const char *line;
 } verbs[] = {
+        { "preview", replay_preview, "say what a replay would do, and do nothing" },
         { "start", replay_start, "plan a replay of a worker's topics, and run it to its end" },
         { "resume", replay_resume, "go on with one that was stopped, killed, or failed" },
         { "stop", replay_stop, "let one end after the transaction in hand" },
@@ -57,8 +58,8 @@ int cmd_replay(int argc, char **argv)
                 }
         }
         return cmd_no_verb(name, word, words, WEIR_COUNT_OF(words),
-                           "start WORKER, resume ID, stop ID, list or show ID: the verb comes "
-                           "before its options");
+                           "preview WORKER, start WORKER, resume ID, stop ID, list or show ID: "
+                           "the verb comes before its options");
 }
 
 int replay_open(const char *config, struct weir_conf **ret_conf, struct weir_pg **ret_pg)

@@ -9,7 +9,7 @@
 
 /* argv[0] is "replay", the rest is what followed the verb. Prints its own help on --help. Returns an exit code. */
 typedef int replay_fn(int argc, char **argv);
-replay_fn replay_start, replay_resume, replay_stop, replay_list, replay_show;
+replay_fn replay_preview, replay_start, replay_resume, replay_stop, replay_list, replay_show;
 
 /* The file of -c and a connection to its database. CMD_DONE, or an exit code: it was said why. */
 int replay_open(const char *config, struct weir_conf **ret_conf, struct weir_pg **ret_pg);

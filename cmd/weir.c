@@ -25,7 +25,7 @@ static const struct {
           "show where partitions stand; set positions, import or export them" },
         { "dlq", cmd_dlq, "dead letters: list, show, stats, requeue, drop" },
         { "replay", cmd_replay,
-          "read a range of the topics once more: start, list, show, stop, resume" },
+          "read a range of the topics once more: preview, start, list, show, stop, resume" },
         { "claims", cmd_claims, "show which events weir still knows; begin or drop a generation" },
         { "relay", cmd_relay, "show what waits in the outbox, or open a destination again" },
         { "emit", cmd_emit, "make CloudEvents and send them to a topic" },
