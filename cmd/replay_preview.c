@@ -23,6 +23,7 @@
 #include "position.h"
 #include "replay.h"
 #include "replay_plan.h"
+#include "store/replay.h"
 
 static const char name[] = "replay";
 
@@ -141,6 +142,25 @@ static int find_ranges(struct preview_report *report, const struct weir_conf *co
         return 0;
 }
 
+/* What was handled before the oldest claim looks as if it was not. */
+static int warn_forgotten(const struct preview_report *report, struct weir_pg *pg,
+                          struct weir_error *reterr)
+{
+        const struct weir_where *from = &report->order->from_at;
+        char when[32] = "";
+        int64_t until_ms = 0;
+        int r = report->order->policy == REPLAY_AGAIN
+                        ? 0
+                        : weir_replay_forgotten(pg, &until_ms, when, reterr);
+
+        if (r == 0 && *when && (from->kind != WEIR_WHERE_TIME || from->value <= until_ms))
+                cmd_say(CMD_DONE, name,
+                        "claims that were made until %s were dropped (weir claims): what was "
+                        "handled before then has none, and is counted as if it had not been",
+                        when);
+        return r;
+}
+
 /* ---- counting ----------------------------------------------------------------------------------- */
 
 struct shown {
@@ -239,6 +259,8 @@ static int run(struct preview_report *report, const struct weir_conf *conf,
         r = position_worker(conf, report->order->worker, &report->preview.worker, reterr);
         if (r == 0)
                 r = find_ranges(report, conf, pgs[0], reterr);
+        if (r == 0)
+                r = warn_forgotten(report, pgs[0], reterr);
         if (r == 0)
                 r = count(report, pgs, pg_count, reterr);
         if (r == 0)

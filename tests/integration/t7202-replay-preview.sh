@@ -149,6 +149,13 @@ equal 'earliest is where the log begins' '0 27' "$(sum gone records)"
 says 0 preview --json --count-only --partition "$topic/0" --from 0
 equal 'by the tables too' '5' "$(sum gone)"
 
+# claims that were dropped
+says 0 preview
+hasnt err 'were dropped'
+sql "select weir.claim_drop(1)" >/dev/null
+says 0 preview
+has err 'were dropped'
+
 # words
 says 2 preview --policy again
 has err '--epoch NAME'
