@@ -22,6 +22,7 @@ for p in 0 1 2 3; do put 750 $((p * 750 + 1)) "$p"; done
 expect_events 3000
 weir_start a
 wait_caught_up
+then=$(sql "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
 (for chunk in $(seq 0 29); do produce 100 $((chunk * 100 + 10001)); done) & # live traffic, all the time
 producer=$!
 n=0
@@ -29,7 +30,7 @@ for moment in $moments; do
         n=$((n + 1))
         count=7
         [ "$moment" != replay.ending ] || count=1
-        killed "$moment:$count" --policy again --epoch "e$n" --to 700 # offsets of each partition: history
+        killed "$moment:$count" --policy again --epoch "e$n" --to "$then" # history
         case $n in # the live group is rebalanced meanwhile
         2) weir_start b ;;
         4) weir_stop b ;;
@@ -38,11 +39,11 @@ for moment in $moments; do
         equal "epoch e$n" 0 "$(sql "select count(*) - count(distinct id) from probe.event where replay = 'e$n'")"
         sql "delete from probe.event where replay is null and topic = '$topic' and \"offset\" between $((n * 100)) and $((n * 100 + 49))" >gone
         sql "delete from weir.claim_1 c using weir.position p where p.id = c.position and p.worker = 'audit' and c.\"offset\" between $((n * 100)) and $((n * 100 + 49))"
-        killed "$moment:$count" --policy missing --to 700
+        killed "$moment:$count" --policy missing --to "$then"
         goes_on
 done
 for n in $(seq 1 "$n"); do
-        equal "all of epoch e$n" 2800 "$(sql "select count(*) from probe.event where replay = 'e$n'")"
+        equal "all of epoch e$n" 3000 "$(sql "select count(*) from probe.event where replay = 'e$n'")"
         equal "the trail of each" 0 "$(sql "select count(*) from weir.replay_range r join weir.position p on p.id = r.position where p.next_offset <> r.until_offset")"
 done
 equal 'healed' $((n * 200)) "$(sql "select count(*) from probe.event where replay = 'missing'")"
