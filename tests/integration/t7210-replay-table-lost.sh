@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# t7203 - docs/REPLAY.md: a lost table is filled again up to where the worker stands, which goes on there; each event is in it once
+# t7210 - docs/REPLAY.md: a lost table is filled again up to where the worker stands, which goes on there; each event is in it once
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
