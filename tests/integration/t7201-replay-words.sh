@@ -192,7 +192,7 @@ for point in replay.begun replay.ending; do
         id=$(sql "select id from weir.replay where epoch = '$point'")
         gone_now() { replay resume "$id" >out 2>err; }
         within 20s gone_now || fail "not resumed: $(cat err)"
-        equal "after $point" done "$(state "$id")"
+        equal "after $point" 'done' "$(state "$id")"
 done
 equal 'five times each' '127 25' "$(runs)"
 
