@@ -13,7 +13,7 @@ replay_fn replay_preview, replay_start, replay_resume, replay_stop, replay_list,
 
 /* The file of -c and a connection to its database. CMD_DONE, or an exit code: it was said why. */
 int replay_open(const char *config, struct weir_conf **ret_conf, struct weir_pg **ret_pg);
-/* The same in the name of @session: of a process that has a replay (RS3). */
+/* The same in the name of @session: of a process that has a replay (RY3). */
 int replay_open_as(const char *config, const char *session, struct weir_conf **ret_conf,
                    struct weir_pg **ret_pg);
 /* Says what failed, with the way out where tables are not there. Returns an exit code. */

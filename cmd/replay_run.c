@@ -6,7 +6,7 @@
  * another one goes on from the same rows. It looks at its own row once a second: an order to stop comes from any terminal,
  * and so does the news that another process has taken it, after the server had lost sight of this one.
  *
- * Always true   RS3: the connection of this file bears the process's name as long as the replay is its own.
+ * Always true   RY3: the connection of this file bears the process's name as long as the replay is its own.
  * Ends          done: every range is decided to its end. failed: a lane halted, or the runtime did; the text says why, and
  *               the other ranges were read to their ends all the same. stopped: told to. taken: nothing is written, it is
  *               another's now.

@@ -20,5 +20,9 @@ echo .SH COMMANDS
 "$weir" help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | while read -r command; do
         printf '.SS weir %s\n' "$command"
         "$weir" help "$command" | verbatim
+        "$weir" help "$command" | sed -n '/VERB/,$s/^  \([a-z]*\)  .*/\1/p' | while read -r verb; do
+                printf '.SS weir %s %s\n' "$command" "$verb"
+                "$weir" "$command" "$verb" --help | verbatim
+        done
 done
 printf '.SH FILES\n.TP\n.I weir.cfg\nthe configuration; every key: weir config reference\n'

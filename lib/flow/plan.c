@@ -25,7 +25,6 @@
 #include "event/key.h"
 #include "kafka/reader.h"
 #include "store/deadletter_list.h"
-#include "store/position.h"
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
@@ -312,76 +311,99 @@ static int cut_all(const struct weir_plan_order *order, struct weir_plan *plan, 
 
 /* ---- is it that log ------------------------------------------------------------------------- */
 
-/* The first record from the worker's last one on. 1 = *ret; 0 = none could be seen. The record goes before the reader: a
- * client with one of its records outside does not close. */
-static int read_last(const struct weir_plan_order *order, const struct weir_plan_range *range,
-                     struct weir_position *ret, struct weir_error *reterr)
+static int check_end(const struct weir_plan_order *order, const struct weir_plan_range *range,
+                     struct weir_error *reterr)
+{
+        if (range->live_offset <= range->end_offset)
+                return 0;
+        return weir_fail(reterr, WEIR_ELOG, 0,
+                         "%s/%d: the log ends at %lld, before the position %lld of worker %s: it "
+                         "was shortened or the topic recreated; settle that first: weir position "
+                         "show %s",
+                         range->topic, (int)range->partition, (long long)range->end_offset,
+                         (long long)range->live_offset, order->worker->name, order->worker->name);
+}
+
+static int check_record(const struct weir_plan_order *order, const struct weir_plan_range *range,
+                        const struct weir_record *record, struct weir_error *reterr)
+{
+        const char *worker = order->worker->name;
+        int64_t fingerprint;
+
+        if (weir_key_fingerprint(record->time_ms, record->key, record->value, &fingerprint) < 0)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "fingerprint");
+        if (record->time_ms == range->last_time_ms && fingerprint == range->last_fingerprint)
+                return 0;
+        return weir_fail(reterr, WEIR_ELOG, 0,
+                         "%s/%d was recreated: offset %lld holds another record than the one that "
+                         "worker %s handled there (time %lld, was %lld); position %lld is of the "
+                         "old log: weir position set %s %s/%d 0 --reason recreated reads the new "
+                         "one",
+                         range->topic, (int)range->partition, (long long)record->offset, worker,
+                         (long long)record->time_ms, (long long)range->last_time_ms,
+                         (long long)range->live_offset, worker, range->topic,
+                         (int)range->partition);
+}
+
+/* Each record goes before the reader: a client with one of its records outside does not close. */
+static int read_lasts(const struct weir_plan_order *order, const struct weir_plan *plan,
+                      const char *topic, struct weir_reader_range *lasts, size_t count,
+                      struct weir_error *reterr)
 {
         const struct weir_reader_conf how = {
                 .brokers = order->conf->kafka_brokers,
                 .client_id = "weir-replay",
                 .properties = order->conf->properties,
                 .property_count = order->conf->property_count,
-                .topic = range->topic,
-                .partition = range->partition,
-                .from = WEIR_FROM_OFFSET,
-                .from_value = range->last_offset,
+                .topic = topic,
                 .timeout_ms = order->timeout_ms,
-                .stop_at_end = true,
+                .ranges = lasts,
+                .range_count = count,
         };
         WEIR_CLEANUP(weir_reader_closep) struct weir_reader *reader = NULL;
         struct weir_record record;
         int r = weir_reader_open(&how, &reader, reterr);
 
-        if (r == 0)
+        while (r == 0) {
                 r = weir_reader_read(reader, order->timeout_ms, &record, reterr);
-        if (r == 0)
-                return weir_fail(reterr, WEIR_EKAFKA, 0,
-                                 "%s/%d: offset %lld, by which the log is known, was not read "
-                                 "within %d ms: are the brokers well?",
-                                 range->topic, (int)range->partition, (long long)range->last_offset,
-                                 order->timeout_ms);
-        if (r != 1)
-                return r == 2 ? 0 : r;
-        ret->last_offset = record.offset;
-        ret->last_time_ms = record.time_ms;
-        if (weir_key_fingerprint(record.time_ms, record.key, record.value, &ret->last_fingerprint) <
-            0)
-                r = weir_fail(reterr, WEIR_ENOMEM, 0, "fingerprint");
-        weir_record_release(&record);
-        return r;
+                if (r == 0)
+                        return weir_fail(reterr, WEIR_EKAFKA, 0,
+                                         "topic %s: the records by which the log is known were not "
+                                         "read within %d ms: are the brokers well?",
+                                         topic, order->timeout_ms);
+                if (r != 1)
+                        break;
+                r = check_record(order, find(plan, topic, record.partition), &record, reterr);
+                weir_record_release(&record);
+        }
+        return r == 2 ? 0 : r;
 }
 
-static int check_log(const struct weir_plan_order *order, const struct weir_plan_range *range,
-                     struct weir_error *reterr)
+/* One client for each topic: where a log has its last record no more, nothing is read of it. */
+static int check_logs(const struct weir_plan_order *order, const struct weir_plan *plan,
+                      struct weir_error *reterr)
 {
-        const char *worker = order->worker->name;
-        struct weir_position seen;
-        int r;
+        WEIR_FREE struct weir_reader_range *lasts = calloc(plan->count + 1, sizeof *lasts);
+        int r = lasts ? 0 : weir_fail(reterr, WEIR_ENOMEM, 0, "%zu partitions", plan->count);
 
-        if (range->live_offset > range->end_offset)
-                return weir_fail(reterr, WEIR_ELOG, 0,
-                                 "%s/%d: the log ends at %lld, before the position %lld of worker "
-                                 "%s: it was shortened or the topic recreated; settle that first: "
-                                 "weir position show %s",
-                                 range->topic, (int)range->partition, (long long)range->end_offset,
-                                 (long long)range->live_offset, worker, worker);
-        if (range->last_offset < range->start_offset || range->last_offset >= range->end_offset)
-                return 0; /* there is none, or it is not there any more */
-        r = read_last(order, range, &seen, reterr);
-        if (r <= 0 || seen.last_offset != range->last_offset ||
-            (seen.last_time_ms == range->last_time_ms &&
-             seen.last_fingerprint == range->last_fingerprint))
-                return r < 0 ? r : 0;
-        return weir_fail(reterr, WEIR_ELOG, 0,
-                         "%s/%d was recreated: offset %lld holds another record than the one that "
-                         "worker %s handled there (time %lld, was %lld); position %lld is of the "
-                         "old log: weir position set %s %s/%d 0 --reason recreated reads the new "
-                         "one",
-                         range->topic, (int)range->partition, (long long)seen.last_offset, worker,
-                         (long long)seen.last_time_ms, (long long)range->last_time_ms,
-                         (long long)range->live_offset, worker, range->topic,
-                         (int)range->partition);
+        for (size_t i = 0, count = 0; r == 0 && i < plan->count; i++) {
+                const struct weir_plan_range *range = &plan->ranges[i];
+
+                r = check_end(order, range, reterr);
+                if (range->last_offset >= range->start_offset &&
+                    range->last_offset < range->end_offset)
+                        lasts[count++] = (struct weir_reader_range){
+                                .partition = range->partition,
+                                .from_offset = range->last_offset,
+                                .until_offset = range->last_offset + 1,
+                        };
+                if (r < 0 || (i + 1 < plan->count && !strcmp(range[1].topic, range->topic)))
+                        continue;
+                if (count)
+                        r = read_lasts(order, plan, range->topic, lasts, count, reterr);
+                count = 0;
+        }
+        return r;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -396,8 +418,8 @@ int weir_plan_make(const struct weir_plan_order *order, struct weir_pg *pg,
                 r = read_positions(&plan, pg, order->worker->name, reterr);
         if (r == 0)
                 r = cut_all(order, &plan, pg, cluster, reterr);
-        for (size_t i = 0; r == 0 && i < plan.count; i++)
-                r = check_log(order, &plan.ranges[i], reterr);
+        if (r == 0)
+                r = check_logs(order, &plan, reterr);
         if (r < 0) {
                 weir_plan_fini(&plan);
                 return r;

@@ -2,7 +2,7 @@
 /*
  * replay - a plan is written whole: its row, its ranges, and their positions
  *
- * Always true   RS1.
+ * Always true   RY1.
  * Positions     of a replay are made with the plan, with an owner of '' and epoch 0: its lanes take them as any lane takes a
  *               position, and a second process that runs the same replay fences the first.
  * Live          what the locked rows hold when they are moved is what is replayed, and is what is recorded: below a live

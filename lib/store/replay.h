@@ -4,11 +4,11 @@
 /*
  * replay - plans of replays, who carries one out, and how far it is
  *
- *  RS1  a plan is there whole or not at all: its row, its ranges, and their positions are one transaction.
- *  RS2  a state changes by compare-and-set: from what the caller saw, or in the name of the process that has it.
- *  RS3  at most one process has a replay, and one that is gone has none: it is gone when no session of the database bears
+ *  RY1  a plan is there whole or not at all: its row, its ranges, and their positions are one transaction.
+ *  RY2  a state changes by compare-and-set: from what the caller saw, or in the name of the process that has it.
+ *  RY3  at most one process has a replay, and one that is gone has none: it is gone when no session of the database bears
  *       its name. So the process that has one keeps a connection named WEIR_POSITION_SESSION.
- *  RS4  where a replay is stands in its positions, what it did in weir.batch; nothing here is needed to go on.
+ *  RY4  where a replay is stands in its positions, what it did in weir.batch; nothing here is needed to go on.
  */
 #include "event/filter.h"
 #include "store/pg.h"
@@ -34,7 +34,7 @@ struct weir_replay_plan {
         size_t place_count;
 };
 
-/* RS1. It is running from then on, in the hands of plan->owner. Rows of the live worker are made where it never had the
+/* RY1. It is running from then on, in the hands of plan->owner. Rows of the live worker are made where it never had the
  * partition: without an offset, so that it begins there as it would have. */
 int weir_replay_insert(struct weir_pg *pg, const struct weir_replay_plan *plan, int64_t *ret_id,
                        struct weir_error *reterr);
@@ -55,10 +55,10 @@ struct weir_replay_span {
 struct weir_replay {
         int64_t id;
         const char *worker, *policy, *epoch, *state, *owner, *text, *asked_from, *asked_to;
-        const char *since; /* started_at as PostgreSQL writes it: for RS2 */
+        const char *since; /* started_at as PostgreSQL writes it: for RY2 */
         const char *kept;  /* NULL; or why claims that it needs are gone, for one that had failed */
         struct weir_filter filter;
-        bool effects, skip_missing, held; /* RS3: its process is there */
+        bool effects, skip_missing, held; /* RY3: its process is there */
         int32_t rate_per_s;
         int64_t max_lag;
         struct weir_replay_span *spans; /* by topic and partition */
@@ -73,7 +73,7 @@ int weir_replay_load(struct weir_pg *pg, int64_t id, struct weir_replay **ret,
 void weir_replay_free(struct weir_replay *replay);
 WEIR_DEFINE_FREEP(struct weir_replay, weir_replay_free)
 
-/* RS2: @replay, as it was loaded, is running in the hands of @owner; with rate_per_s, max_lag and skip_missing as they are in
+/* RY2: @replay, as it was loaded, is running in the hands of @owner; with rate_per_s, max_lag and skip_missing as they are in
  * @replay now. 0; 1 = it is not as it was any more. */
 int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const char *owner,
                      struct weir_error *reterr);

@@ -2,10 +2,10 @@
 /*
  * replay_state - the state of a replay is changed by who saw it last
  *
- * Always true   RS2, RS3.
+ * Always true   RY2, RY3.
  * The race      1. the process of replay 3 is killed  2. two operators resume it at once. Each has read the row, and that its
  *               process is gone. The first one's UPDATE changes owner and started_at; the second one waits for the row's
- *               lock, finds it changed, and changes nothing (RS2). Whether a process is there is no part of that: a look
+ *               lock, finds it changed, and changes nothing (RY2). Whether a process is there is no part of that: a look
  *               at the sessions belongs to the moment before, the compare-and-set decides.
  *               1. an operator stops it  2. its last lane is through: done. The process ends it in its own name from running or
  *               stopping, so it is done; the operator's UPDATE found running and is kept, or found done and is told so.
@@ -182,7 +182,7 @@ void weir_replay_free(struct weir_replay *replay)
 #define AS_SEEN                                                                                    \
         " WHERE id = $1 AND state = $2 AND owner = $3 AND started_at = $4::text::timestamptz"
 
-/* RS2: $1 to $4 are AS_SEEN, @more of them what the statement wants besides. */
+/* RY2: $1 to $4 are AS_SEEN, @more of them what the statement wants besides. */
 static int change(struct weir_pg *pg, const struct weir_replay *replay, const char *sql,
                   const struct weir_value *more, size_t count, struct weir_error *reterr)
 {

@@ -260,8 +260,10 @@ has out 'older records of that time may have been deleted'
 
 # another log of the same name
 kafkactl delete "$topic"
-recreated() { kafkactl create "$topic" 4; }
-within 20s recreated
+recreated() { kafkactl create "$topic" 4 2>recreated.log; }
+within 20s recreated || fail "$(cat recreated.log)"
+new_and_empty() { kafkactl ends "$topic" >ends.txt 2>&1 && [ "$(awk '{ sum += $2 } END { print NR, sum }' ends.txt)" = '4 0' ]; }
+within 20s new_and_empty || fail "$(cat ends.txt)"
 put 20 1 0
 put 20 21 1
 put 20 51 2

@@ -63,7 +63,7 @@ static int64_t one(void)
         return insert(&plan);
 }
 
-START_TEST(RS1_a_plan_is_its_row_its_ranges_and_their_positions)
+START_TEST(RY1_a_plan_is_its_row_its_ranges_and_their_positions)
 {
         static const struct weir_replay_place places[] = { { "u", 1, 5, 5, 3 },
                                                            { "t", 0, 10, 20, 0 } };
@@ -121,7 +121,7 @@ START_TEST(RS1_a_plan_is_its_row_its_ranges_and_their_positions)
 }
 END_TEST
 
-START_TEST(RS1_a_plan_that_cannot_be_written_leaves_nothing)
+START_TEST(RY1_a_plan_that_cannot_be_written_leaves_nothing)
 {
         static const struct weir_replay_place places[] = { { "t", 0, 10, 20, 0 },
                                                            { "t", 1, 21, 20, 0 } };
@@ -137,7 +137,7 @@ START_TEST(RS1_a_plan_that_cannot_be_written_leaves_nothing)
 }
 END_TEST
 
-START_TEST(RS2_of_two_who_resume_one_has_it)
+START_TEST(RY2_of_two_who_resume_one_has_it)
 {
         int64_t id = one();
         struct weir_replay *first = load(id), *second = load(id);
@@ -158,7 +158,7 @@ START_TEST(RS2_of_two_who_resume_one_has_it)
 }
 END_TEST
 
-START_TEST(RS2_the_same_owner_once_more_is_another)
+START_TEST(RY2_the_same_owner_once_more_is_another)
 {
         int64_t id = one();
         struct weir_replay *first = load(id), *second;
@@ -197,7 +197,7 @@ START_TEST(who_goes_on_may_set_other_bounds)
 }
 END_TEST
 
-START_TEST(RS3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped)
+START_TEST(RY3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped)
 {
         int64_t id = one();
         struct weir_replay *replay = load(id);
@@ -278,7 +278,7 @@ static int64_t cell(struct weir_pg_rows *rows, size_t row, size_t column)
         return weir_pg_rows_int(rows, row, column, -1);
 }
 
-START_TEST(RS4_the_trail_of_its_positions_is_its_progress)
+START_TEST(RY4_the_trail_of_its_positions_is_its_progress)
 {
         static const struct weir_replay_place places[] = { { "t", 0, 10, 20, 0 },
                                                            { "t", 1, 0, 30, 4 } };
@@ -434,15 +434,15 @@ int main(void)
         fixture_start("replay", true);
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, RS1_a_plan_is_its_row_its_ranges_and_their_positions);
-        tcase_add_test(tests, RS1_a_plan_that_cannot_be_written_leaves_nothing);
-        tcase_add_test(tests, RS2_of_two_who_resume_one_has_it);
-        tcase_add_test(tests, RS2_the_same_owner_once_more_is_another);
+        tcase_add_test(tests, RY1_a_plan_is_its_row_its_ranges_and_their_positions);
+        tcase_add_test(tests, RY1_a_plan_that_cannot_be_written_leaves_nothing);
+        tcase_add_test(tests, RY2_of_two_who_resume_one_has_it);
+        tcase_add_test(tests, RY2_the_same_owner_once_more_is_another);
         tcase_add_test(tests, who_goes_on_may_set_other_bounds);
-        tcase_add_test(tests, RS3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped);
+        tcase_add_test(tests, RY3_who_is_there_is_asked_to_stop_and_who_is_gone_is_stopped);
         tcase_add_test(tests, what_is_given_up_is_not_gone_on_with_once_claims_went);
         tcase_add_test(tests, nobody_has_a_number_that_is_not_there);
-        tcase_add_test(tests, RS4_the_trail_of_its_positions_is_its_progress);
+        tcase_add_test(tests, RY4_the_trail_of_its_positions_is_its_progress);
         tcase_add_test(tests, live_goes_back_with_its_row_and_reason_or_not_at_all);
         tcase_add_test(tests, the_last_claim_that_was_dropped_is_known);
         suite_add_tcase(suite, tests);
