@@ -69,22 +69,43 @@ for file in work sleep retry; do echo 'stop = { deadline = "60s"; drain = "50s";
 
 # ---- nothing runs yet -------------------------------------------------------------------------------------------------------
 
-# Told as soon as it can hear (its file is not read yet), and at ever later moments of its start: a stop each time.
+# Told before its first instruction (nothing may be started then), as soon as it can hear, and at ever later moments: a stop each time. And
+# it hears before it does anything: its first child is the one that tries the file.
 python3 - "$WEIR" work.cfg <<'PY' || fail 'a stop during the start is no stop'
-import signal, subprocess, sys, time
+import os, signal, subprocess, sys, time
+def waits(): # from before the program
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
 def hears(pid):
     status = dict(line.split(":", 1) for line in open("/proc/%d/status" % pid))
     return status["Name"].strip() == "weir" and int(status["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1
-for phase in range(12):
+def children(pid):
+    return open("/proc/%d/task/%d/children" % (pid, pid)).read().split()
+def works(pid): # a worker's process, once it is one; what tries the file ends as it is. A supervisor that waits for signals shows none as blocked.
+    try:
+        while b"--as" not in open("/proc/%s/cmdline" % pid, "rb").read().split(b"\0"):
+            if open("/proc/%s/stat" % pid).read().rsplit(") ")[-1][0] == "Z":
+                return False
+        return True
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+for phase in range(-1, 12):
     with open("early.log", "w") as log:
-        weir = subprocess.Popen([sys.argv[1], "run", "-c", sys.argv[2]], stderr=log)
-        while weir.poll() is None and not hears(weir.pid):
-            pass
-        time.sleep(phase * 0.01)
-        weir.send_signal(signal.SIGINT if phase % 2 else signal.SIGTERM)
-        weir.wait(20)
+        weir = subprocess.Popen([sys.argv[1], "run", "-c", sys.argv[2]], stderr=log, preexec_fn=waits if phase < 0 else None)
+        while phase >= 0 and weir.poll() is None:
+            busy = children(weir.pid)
+            if hears(weir.pid):
+                break
+            if busy and works(busy[0]):
+                break
+            if busy:
+                sys.exit("it does something, and could be ended in the middle of it")
+        time.sleep(max(phase, 0) * 0.01)
+        if phase >= 0:
+            weir.send_signal(signal.SIGINT if phase % 2 else signal.SIGTERM)
+        weir.wait(60)
     said = open("early.log").read()
-    if weir.returncode or "event=stopped clean=yes" not in said or (phase == 0 and "sandbox.applied" in said):
+    if weir.returncode or "event=stopped clean=yes" not in said or (phase < 0 and "sandbox.applied" in said):
         sys.exit("phase %d: status %d: %s" % (phase, weir.returncode, said))
 PY
 config=work.cfg
@@ -163,7 +184,7 @@ def wait_for(condition, what):
         time.sleep(0.02)
 def busy():
     if config != "sleep.cfg":
-        return events("lane.runs") >= 2
+        return events("lane.runs") >= 2 and events("relay.started")
     return subprocess.run(["psql", "-XqAt", url, "-c", in_handler], capture_output=True, text=True).stdout == "t\n"
 pid, terminal = pty.fork()
 if pid == 0:
