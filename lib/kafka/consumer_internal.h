@@ -27,9 +27,9 @@ enum weir_want { WEIR_WANT_NOTHING, WEIR_WANT_FETCH, WEIR_WANT_HALT };
 
 struct weir_partition {
         _Atomic uint32_t refs;
+        int32_t number;
         struct weir_consumer *consumer; /* counted */
         char *topic;
-        int32_t number;
         void *_Atomic owner;
 
         /* Leaving: the poll thread sets gone and then looks at inside; a thread that wants to call
@@ -38,13 +38,15 @@ struct weir_partition {
         _Atomic bool revoked;    /* lanes stop                                   */
         _Atomic bool lost;       /* somebody else may own it: store nothing       */
         _Atomic bool gone;       /* no call reaches librdkafka any more          */
+        _Atomic bool attention;  /* written under @mutex; read() must take the slow path   */
+        bool woken;              /* @mutex */
+        _Atomic bool doubted;    /* broken because the log may be another one           */
+        bool in_client;          /* @poll  part of librdkafka's assignment                     */
         _Atomic int64_t held;    /* records not released yet                     */
 
         pthread_mutex_t mutex;
         pthread_cond_t cond;       /* phase, woken, revoked                                 */
-        _Atomic bool attention;    /* written under @mutex; read() must take the slow path   */
         enum weir_phase phase;     /* @mutex */
-        bool woken;                /* @mutex */
         enum weir_want want;       /* @mutex */
         int64_t want_offset;       /* @mutex */
         uint64_t request;          /* @mutex  number of the last fetch or halt              */
@@ -59,19 +61,17 @@ struct weir_partition {
         _Atomic int64_t next_offset;  /* lowest offset read() may return; -1 before any fetch  */
         _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
+        enum weir_want plan; /* @poll  what the assign under way does with it              */
 
         _Atomic int64_t read_time_ms;   /* of the last record read; 0 = none, or it has none   */
-        _Atomic bool doubted;           /* broken because the log may be another one           */
         _Atomic uint64_t checks_begun;  /* number of the last check of the landmark ...        */
         _Atomic uint64_t checks_passed; /* ... and of the last that found the same log         */
         int64_t mark_time_ms;           /* @poll  the landmark: first offset from this time on */
         int64_t mark_offset;            /* @poll  <= 0: there is none                          */
         int64_t asked_time_ms;          /* @poll  of the check under way                       */
 
-        bool in_client;        /* @poll  part of librdkafka's assignment                     */
-        enum weir_want plan;   /* @poll  what the assign under way does with it              */
-        int64_t plan_offset;   /* @poll */
-        uint64_t plan_request; /* @poll */
+        int64_t plan_offset;                 /* @poll */
+        uint64_t plan_request;               /* @poll */
         struct weir_partition *next_parting; /* @poll */
 };
 

@@ -24,11 +24,14 @@ one() { printf '%s\n' "$2" | kafkactl produce "$topic" "$1" -h content-type=appl
 
 prepare 4 plugin=probe options='reject_type = "bad";'
 put 10 1 0
-put 5 11 0 -x "$topic-0" commit   # and a marker
+put 5 11 0 -x "$topic-0" commit   # and a marker, which comes when the coordinator has time
+marked() { kafkactl ends "$topic" | grep -qx "0 $1"; }
+within 10s marked 16
 one 0 "$(event bad-1 bad)"        # the plugin refuses it
 echo 'no event' | kafkactl produce "$topic" 0
 kafkactl produce "$topic" 0 -0    # a tombstone is no event either
 put 5 901 0 -x "$topic-1" abort   # five records that are none, and a marker
+within 10s marked 25
 put 2 1 0                         # duplicates
 put 4 101 1
 weir_start a

@@ -43,6 +43,7 @@ expect_events 2000
 expect shy-1
 expect_events 3 5001
 weir_start a
+within 30s rows_at_least 2004 probe.event # what is parked comes when its wait is over
 check_exactly_once probe.event
 for epoch in both both other; do
         "$WEIR" replay start audit --policy again --epoch $epoch --quiet -c "$config" >"run-$epoch.out" 2>&1 &
