@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 # run - the figures of docs/PERFORMANCE.md, in one run on this machine
 #
-#   run.sh [PATTERN...]      decode noop audit memory emit store poison outbox; tune, claims (only when asked for); none: all but these
+#   run.sh [PATTERN...]      decode noop audit memory emit store poison outbox replay; tune, claims (only when asked for); none: all but these
 #
 #   PAIRS=5 EVENTS=300000 BATCH=1000      how much; BATCH is max_events of every worker here
-#                                         (EVENTS unset: 100000 in poison, 200000 and then 1000000 in outbox)
+#                                         (EVENTS unset: 100000 in poison, 200000 and then 1000000 in outbox, 1000000 in replay)
 #   DURABLE=1                             fsync and full_page_writes on (default: off, see below)
 #
 # Two sides of a comparison take turns (A B A B ...), and the ratio is taken pair by pair: what else the machine
@@ -36,7 +36,7 @@ wanted() { # BENCH
         return 1
 }
 any=0
-benches='decode store emit memory noop audit poison outbox tune claims'
+benches='decode store emit memory noop audit poison outbox replay tune claims'
 for bench in $benches; do ! wanted "$bench" || any=1; done
 [ $any = 1 ] || die "nothing here begins with: $*"
 
@@ -235,6 +235,8 @@ bench_emit() {
 
 # shellcheck source=bench/poison.sh
 . "$here/poison.sh"
+# shellcheck source=bench/replay.sh
+. "$here/replay.sh"
 # shellcheck source=bench/outbox.sh
 . "$here/outbox.sh"
 
