@@ -3,6 +3,8 @@
 #include "apply_fixture.h"
 #include "store/claims.h"
 
+#define RACE_PATIENCE_MS 15000 /* who is to wait behind the switch may take his time to come */
+
 struct switcher {
         pthread_t thread;
         struct weir_pg *pg;
@@ -15,8 +17,8 @@ static void *switch_generation(void *arg)
 {
         struct switcher *switcher = arg;
 
-        switcher->result = weir_claim_switch(switcher->pg, WEIR_CLAIM_PATIENCE_MS,
-                                             &switcher->generation, &switcher->error);
+        switcher->result = weir_claim_switch(switcher->pg, RACE_PATIENCE_MS, &switcher->generation,
+                                             &switcher->error);
         return NULL;
 }
 
