@@ -99,7 +99,7 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
-$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl.h Makefile | $(DEPS)
+$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile

@@ -11,6 +11,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void kafkactl_die(const char *fo
 long kafkactl_number(const char *text);
 /* A consumer if there is a @group, else a producer. @id: of its transactions, or NULL. */
 rd_kafka_t *kafkactl_open(const char *brokers, const char *group, const char *id);
+int kafkactl_partitions(rd_kafka_t *rk, const char *topic);
 rd_kafka_topic_partition_list_t *kafkactl_list(rd_kafka_t *rk, const char *topic, int64_t offset);
 void kafkactl_print(const rd_kafka_topic_partition_list_t *list);
 /* From start to end, a partition after the other. */
@@ -23,5 +24,8 @@ void kafkactl_commit(rd_kafka_t *rk, const char *topic, int partition, int64_t o
 void kafkactl_consume(const char *brokers, const char *topic, const char *group, long count);
 void kafkactl_words(rd_kafka_t *rk, const char *topic);
 void kafkactl_committed(rd_kafka_t *rk, const char *topic);
+
+/* kafkactl_produce.c: @argv of the options and words behind TOPIC PARTITION, those included. */
+void kafkactl_produce(const char *brokers, int argc, char **argv);
 
 #endif
