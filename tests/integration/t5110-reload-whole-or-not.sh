@@ -194,7 +194,17 @@ put hostile-2
 write -e "\$a nonsense ="
 hup reload.refused
 restart_is 1
-write
+write # and what two tries is another one than what the supervisor has read
+mark
+held=$(process two:0)
+kill -STOP "$held"
+kill -HUP "${pid[a]}"
+within 20s prepared || fail "$(since reload)"
+put hostile-8
+kill -CONT "$held"
+within 20s told 'event=reload.refused error="[^"]*was replaced while it was tried' || fail "$(since reload)"
+restart_is 1
+put hostile-2
 hup reload.done
 restart_is 2
 rm plugins/hostile.so
