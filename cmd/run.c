@@ -4,7 +4,7 @@
  *
  * A worker's process is this program once more, with the words that the supervisor gives it (become() below): started
  * anew it has no memory of others, and its addresses are shuffled again. It reads no file: what is in force comes with it,
- * by descriptor (guard/kept.h).
+ * by descriptor (guard/kept.h), its plugin too (plugin/image.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include "conf/diff.h"
 #include "guard/limits.h"
 #include "guard/process.h"
+#include "plugin/loader.h"
 #include "run_worker.h"
 #include "runtime.h"
 
@@ -38,7 +39,8 @@ static const char help[] =
         "left, within stop.deadline. A second signal hurries (one second), a third ends at once; nothing is lost.\n"
         "SIGHUP: the file is read again; what can be taken over by a running worker is, at its next batch, a plugin that\n"
         "was replaced too; the rest is named. A file with mistakes, or one that a worker's plugin refuses, changes\n"
-        "nothing anywhere. The file is read at no other time.\n"
+        "nothing anywhere. The file, and what it names as plugins, is read at no other time: a process that is started again\n"
+        "has what was in force.\n"
         "Exit status: 0 stopped, also where a handler that hung had to be left (the log says clean=no);\n"
         "1 a worker died restart.limit times in a row and was given up (the others went on), or a third signal\n"
         "ended it; 78 the file, or what a plugin wants of it, is wrong at the start.\n"
@@ -53,7 +55,7 @@ struct words { /* of the command line, for the processes of the workers */
 static void become(void *context, const struct weir_birth *birth)
 {
         const struct words *words = context;
-        char who[96], board[16], parent[24], texts[48];
+        char who[96], board[16], parent[24], texts[48], object[16];
         const char *const argv[] = { "weir",
                                      "run",
                                      "--as",
@@ -64,6 +66,10 @@ static void become(void *context, const struct weir_birth *birth)
                                      parent,
                                      "--texts",
                                      texts,
+                                     "--object",
+                                     object,
+                                     "--object-path",
+                                     birth->image ? birth->image->path : "",
                                      words->config_path ? "--config" : NULL,
                                      words->config_path,
                                      NULL };
@@ -73,6 +79,7 @@ static void become(void *context, const struct weir_birth *birth)
         snprintf(parent, sizeof parent, "%ld", (long)birth->supervisor);
         snprintf(texts, sizeof texts, "%d,%d,%d", birth->texts.first, birth->texts.good,
                  birth->texts.offer);
+        snprintf(object, sizeof object, "%d", birth->image ? birth->image->fd : -1);
         execv("/proc/self/exe", (char *const *)argv);
         cmd_say(CMD_FAILED, "run", "/proc/self/exe: cannot be started; is /proc mounted?");
 }
@@ -124,6 +131,22 @@ static struct weir_conf *parse(void *context, const char *text, size_t size,
 
         return weir_runtime_load_text(words->config_path, text, size, &conf, reterr) < 0 ? NULL
                                                                                          : conf;
+}
+
+static int image(void *context, const struct weir_conf *conf, const struct weir_conf_worker *worker,
+                 struct weir_image **ret, struct weir_error *reterr)
+{
+        (void)context;
+        if (weir_plugin_image(worker->plugin, conf->plugin_path, conf->plugin_path_count, ret,
+                              reterr) == 0)
+                return 0;
+        return weir_error_prefix(reterr, "%s: worker %s: ", worker->where, worker->name);
+}
+
+static int unfit(void *context, const struct weir_error *error)
+{
+        (void)context;
+        return cmd_fail("run", error);
 }
 
 /* The supervisor logs as its workers do. */
@@ -184,6 +207,12 @@ static int put_away(const struct weir_texts *texts)
         return pad;
 }
 
+static int adopt(int fd, const char *path, struct run_worker *how, struct weir_error *reterr)
+{
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        return weir_image_adopt(fd, path, &how->role.image, reterr);
+}
+
 /* NAME:INDEX, or :0 for the relay. */
 static bool parse_who(char *text, struct run_worker *how)
 {
@@ -198,24 +227,47 @@ static bool parse_who(char *text, struct run_worker *how)
         return true;
 }
 
+/* FIRST,GOOD,OFFER: descriptors. */
+static bool parse_texts(const char *text, struct weir_texts *ret)
+{
+        int *const fds[] = { &ret->first, &ret->good, &ret->offer };
+
+        for (size_t i = 0; i < WEIR_COUNT_OF(fds); i++) {
+                char *end;
+
+                *fds[i] = (int)strtol(text, &end, 10);
+                if (end == text || *end != (i + 1 < WEIR_COUNT_OF(fds) ? ',' : '\0'))
+                        return false;
+                text = end + 1;
+        }
+        return true;
+}
+
 int cmd_run(int argc, char **argv)
 {
-        enum { AS = 256, BOARD, SUPERVISOR, TEXTS };
-        static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-                                                 { "worker", required_argument, NULL, 'w' },
-                                                 { "alone", no_argument, NULL, '1' },
-                                                 { "help", no_argument, NULL, 'h' },
-                                                 /* the supervisor's words; not for people */
-                                                 { "as", required_argument, NULL, AS },
-                                                 { "board", required_argument, NULL, BOARD },
-                                                 { "supervisor", required_argument, NULL,
-                                                   SUPERVISOR },
-                                                 { "texts", required_argument, NULL, TEXTS },
-                                                 { 0 } };
+        enum { AS = 256, BOARD, SUPERVISOR, TEXTS, OBJECT, OBJECT_PATH };
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "worker", required_argument, NULL, 'w' },
+                { "alone", no_argument, NULL, '1' },
+                { "help", no_argument, NULL, 'h' },
+                /* the supervisor's words; not for people */
+                { "as", required_argument, NULL, AS },
+                { "board", required_argument, NULL, BOARD },
+                { "supervisor", required_argument, NULL, SUPERVISOR },
+                { "texts", required_argument, NULL, TEXTS },
+                { "object", required_argument, NULL, OBJECT },
+                { "object-path", required_argument, NULL, OBJECT_PATH },
+                { 0 }
+        };
         struct run_worker how = { .board_fd = -1, .offer_fd = -1 };
         struct weir_texts texts = { -1, -1, -1 };
         struct words words = { NULL };
-        const struct weir_supervisor_calls calls = { become, read_file, parse, took, &words };
+        const struct weir_supervisor_calls calls = { become, read_file, parse, image,
+                                                     unfit,  took,      &words };
+        const char *object_path = "";
+        struct weir_error error;
+        int object_fd = -1;
         bool here = false;
         struct weir_conf *conf;
         int c, r;
@@ -233,9 +285,10 @@ int cmd_run(int argc, char **argv)
                         break;
                 case BOARD: how.board_fd = (int)strtol(optarg, NULL, 10); break;
                 case SUPERVISOR: how.supervisor = (pid_t)strtol(optarg, NULL, 10); break;
+                case OBJECT: object_fd = (int)strtol(optarg, NULL, 10); break;
+                case OBJECT_PATH: object_path = optarg; break;
                 case TEXTS:
-                        if (sscanf(optarg, "%d,%d,%d", &texts.first, &texts.good, &texts.offer) !=
-                            3)
+                        if (!parse_texts(optarg, &texts))
                                 return cmd_usage("run");
                         break;
                 case 'h': fputs(help, stdout); return CMD_DONE;
@@ -259,6 +312,10 @@ int cmd_run(int argc, char **argv)
         }
         if (here && !how.supervisor)
                 weir_limits_core(true); /* for debuggers */
+        if (object_fd >= 0 && adopt(object_fd, object_path, &how, &error) < 0) {
+                weir_conf_free(conf);
+                return cmd_fail("run", &error);
+        }
         if (here)
                 return run_worker(conf, &how);
         if (how.worker && !knows(conf, how.worker)) {

@@ -26,6 +26,7 @@
 static int prepare(struct run_reload *reload, const struct weir_board *board,
                    struct weir_error *reterr)
 {
+        const struct weir_hash_mark object = board->offer.object;
         const char *path = weir_runtime_conf(reload->runtime)->path;
         struct weir_conf *conf;
         char *text;
@@ -37,7 +38,7 @@ static int prepare(struct run_reload *reload, const struct weir_board *board,
                                  strerror(errno));
         r = weir_runtime_load_text(path, text, size, &conf, reterr);
         free(text);
-        return r < 0 ? r : weir_runtime_prepare(reload->runtime, conf, reterr);
+        return r < 0 ? r : weir_runtime_prepare(reload->runtime, conf, &object, reterr);
 }
 
 static void answer(struct run_reload *reload, struct weir_board *board)
@@ -108,7 +109,7 @@ const struct weir_conf *run_reload_file(struct weir_runtime *runtime)
         if (r == 0)
                 r = weir_conf_diff(first, conf, tell_change, NULL, &error);
         if (r >= 0)
-                r = weir_runtime_prepare(runtime, WEIR_TAKE(conf), &error);
+                r = weir_runtime_prepare(runtime, WEIR_TAKE(conf), NULL, &error);
         weir_conf_free(conf);
         if (r == 0)
                 return weir_runtime_commit(runtime);

@@ -195,6 +195,13 @@ static int fence_in(const struct weir_conf *conf, const struct run_worker *how,
         return r;
 }
 
+/* The last thing that is done: a plugin that ends the process by itself does not come here, and has died. */
+static void leave(const struct orders *orders)
+{
+        if (weir_board_used() && orders->count > 0)
+                weir_board_used()->left = 1;
+}
+
 int run_worker(struct weir_conf *conf, const struct run_worker *how)
 {
         struct orders orders = { .deadline_ms = conf->stop_deadline_ms,
@@ -218,9 +225,11 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
                 r = show(how, &error);
         if (r != 0) {
                 weir_conf_free(conf);
+                weir_image_put(how->role.image);
                 return r > 0 ? CMD_DONE : cmd_fail("run", &error);
         }
         r = weir_runtime_with(conf, &options, how->role, &runtime, &error);
+        weir_image_put(how->role.image); /* mapped, or of no use */
         if (r < 0)
                 return cmd_fail("run", &error);
         weir_crash_learn_modules();
@@ -245,8 +254,11 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         }
         weir_log(r == 0 ? WEIR_LOG_INFO : WEIR_LOG_WARN, "stopped",
                  LOG_S("clean", r == 0 ? "yes" : "no"));
-        if (r != 0)
+        if (r != 0) {
+                leave(&orders);
                 _exit(CMD_DONE); /* what hangs holds no committed work: PostgreSQL rolls it back */
+        }
         weir_runtime_free(runtime);
+        leave(&orders);
         return CMD_DONE;
 }

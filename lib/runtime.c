@@ -75,7 +75,8 @@ static int load_plugins(struct weir_runtime *runtime, const char *only, struct w
                 if (only && strcmp(only, worker->name))
                         continue;
                 slot->instance_fd = -1;
-                r = weir_setup_load(runtime->shared, worker, &slot->setup, reterr);
+                r = weir_setup_load(runtime->shared, worker, runtime->role.image, &slot->setup,
+                                    reterr);
                 if (r < 0)
                         return r;
                 runtime->count++;
@@ -130,6 +131,7 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                 r = weir_fail(reterr, WEIR_ESYS, 0, "eventfd");
         if (r == 0 && role.parts != WEIR_RUNTIME_RELAY)
                 r = load_plugins(runtime, options->worker, reterr);
+        runtime->role.image = NULL; /* the caller's */
         if (r < 0) {
                 weir_runtime_free(runtime);
                 return r;
@@ -342,7 +344,7 @@ bool weir_runtime_reloaded(const struct weir_runtime *runtime)
 
 /* All are opened before one is used: a reload happens whole or not at all. */
 int weir_runtime_prepare(struct weir_runtime *runtime, struct weir_conf *conf,
-                         struct weir_error *reterr)
+                         const struct weir_hash_mark *mark, struct weir_error *reterr)
 {
         struct weir_setup_share share;
         int r = 0;
@@ -357,7 +359,7 @@ int weir_runtime_prepare(struct weir_runtime *runtime, struct weir_conf *conf,
                 r = weir_conf_keep(runtime->first->conf, conf, reterr);
         share = share_of(runtime);
         for (size_t i = 0; r == 0 && i < runtime->count; i++)
-                r = weir_setup_renew(runtime->slots[i].setup, runtime->next, &share,
+                r = weir_setup_renew(runtime->slots[i].setup, runtime->next, mark, &share,
                                      &runtime->slots[i].next, reterr);
         if (r < 0)
                 weir_runtime_drop(runtime);

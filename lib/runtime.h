@@ -5,6 +5,7 @@
 #include <weir/runtime.h>
 
 #include "conf/conf.h"
+#include "plugin/image.h"
 
 /* weir_conf_load(), with what the librdkafka and the libpq in use say of it in the same list. Every command
  * reads its configuration through this. */
@@ -25,6 +26,7 @@ struct weir_runtime_role {
         } parts;
         uint32_t process; /* which of its worker's processes this is, from 0 */
         const struct weir_replaying *replaying; /* REPLAY; outlives the runtime */
+        struct weir_image *image; /* its plugin, where there is one worker; NULL = by path */
 };
 
 /* Takes over @conf, also on failure. */
@@ -33,10 +35,10 @@ int weir_runtime_with(struct weir_conf *conf, const struct weir_runtime_options 
                       struct weir_error *reterr);
 /* Main thread, while it runs: open plugins anew with @conf beside the old ones. Nothing is in force by that. What cannot
  * be taken over stays as it runs (weir_conf_keep). A plugin that cannot be opened, or is another one than the one that
- * runs, is an error, and nothing is prepared then. Takes over @conf, also on failure. Only when the last one is
+ * runs, or (@mark not NULL) not the bytes that are offered, is an error, and nothing is prepared then. Takes over @conf, also on failure. Only when the last one is
  * through: reloaded(). May wait for a plugin's open(). */
 int weir_runtime_prepare(struct weir_runtime *runtime, struct weir_conf *conf,
-                         struct weir_error *reterr);
+                         const struct weir_hash_mark *mark, struct weir_error *reterr);
 /* Go over to what is prepared, lane by lane, at the next batch: reloaded() says when all have. What is in force now. */
 const struct weir_conf *weir_runtime_commit(struct weir_runtime *runtime);
 /* Close what is prepared, if anything is. */

@@ -39,7 +39,8 @@ void weir_shared_conf_put(struct weir_shared_conf *shared)
 }
 
 int weir_setup_load(struct weir_shared_conf *shared, const struct weir_conf_worker *worker,
-                    struct weir_setup **ret, struct weir_error *reterr)
+                    const struct weir_image *image, struct weir_setup **ret,
+                    struct weir_error *reterr)
 {
         struct weir_conf *conf = shared->conf;
         struct weir_setup *setup = calloc(1, sizeof *setup);
@@ -50,8 +51,9 @@ int weir_setup_load(struct weir_shared_conf *shared, const struct weir_conf_work
         setup->shared = shared;
         shared->users++;
         setup->worker = worker;
-        r = weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count,
-                             &setup->plugin, reterr);
+        r = image ? weir_plugin_load_image(image, &setup->plugin, reterr)
+                  : weir_plugin_load(worker->plugin, conf->plugin_path, conf->plugin_path_count,
+                                     &setup->plugin, reterr);
         if (r < 0) {
                 weir_setup_free(setup);
                 return weir_error_prefix(reterr, "%s: worker %s: ", worker->where, worker->name);
@@ -132,10 +134,28 @@ static int same_plugin(const struct weir_setup *running, const struct weir_setup
                          is, was, was, is);
 }
 
-int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *shared,
-                     const struct weir_setup_share *share, struct weir_setup **ret,
-                     struct weir_error *reterr)
+/* What the supervisor has read of it at this reload is what is tried, or nothing is: IM1. */
+static int take_image(const struct weir_shared_conf *shared, const struct weir_conf_worker *worker,
+                      const struct weir_hash_mark *mark, struct weir_image **ret,
+                      struct weir_error *reterr)
 {
+        const struct weir_conf *conf = shared->conf;
+        int r = weir_plugin_image(worker->plugin, conf->plugin_path, conf->plugin_path_count, ret,
+                                  reterr);
+
+        if (r == 0 && !weir_hash_mark_is(&(*ret)->mark, mark))
+                r = weir_fail(reterr, WEIR_EABI, 0,
+                              "plugin %s: was replaced while it was tried; SIGHUP again",
+                              (*ret)->path);
+        return r < 0 ? weir_error_prefix(reterr, "%s: worker %s: ", worker->where, worker->name)
+                     : 0;
+}
+
+int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *shared,
+                     const struct weir_hash_mark *mark, const struct weir_setup_share *share,
+                     struct weir_setup **ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_image_putp) struct weir_image *image = NULL;
         const struct weir_conf_worker *worker = NULL;
         int r;
 
@@ -145,7 +165,9 @@ int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *
                         worker = &shared->conf->workers[i];
         if (!worker)
                 return 0;
-        r = weir_setup_load(shared, worker, ret, reterr);
+        r = mark ? take_image(shared, worker, mark, &image, reterr) : 0;
+        if (r == 0)
+                r = weir_setup_load(shared, worker, image, ret, reterr);
         if (r == 0)
                 r = same_plugin(running, *ret, reterr);
         if (r == 0)

@@ -13,6 +13,7 @@
 #include "base/budget.h"
 #include "conf/conf.h"
 #include "flow/lane.h"
+#include "plugin/image.h"
 
 /* A configuration that several setups use; freed with the last. */
 struct weir_shared_conf {
@@ -34,9 +35,10 @@ struct weir_setup {
         char instance[256]; /* group.instance.id; "" = none */
 };
 
-/* Find and load the plugin of @worker, which is in @shared. */
+/* Load the plugin of @worker, which is in @shared: @image, or what its path leads to where that is NULL. */
 int weir_setup_load(struct weir_shared_conf *shared, const struct weir_conf_worker *worker,
-                    struct weir_setup **ret, struct weir_error *reterr);
+                    const struct weir_image *image, struct weir_setup **ret,
+                    struct weir_error *reterr);
 /* Open it without a database, where it needs none: bad options are refused before anybody waits. */
 int weir_setup_try(struct weir_setup *setup, struct weir_error *reterr);
 /* What all setups of a process share. */
@@ -52,10 +54,10 @@ struct weir_setup_share {
 int weir_setup_open(struct weir_setup *setup, const struct weir_setup_share *share,
                     struct weir_error *reterr);
 /* The same worker of @shared, loaded and opened beside @running. *ret NULL: @shared has no such worker. A plugin of another
- * name is refused. */
+ * name is refused, and where @mark is not NULL one with other bytes. */
 int weir_setup_renew(const struct weir_setup *running, struct weir_shared_conf *shared,
-                     const struct weir_setup_share *share, struct weir_setup **ret,
-                     struct weir_error *reterr);
+                     const struct weir_hash_mark *mark, const struct weir_setup_share *share,
+                     struct weir_setup **ret, struct weir_error *reterr);
 /* No lane uses it any more. */
 void weir_setup_free(struct weir_setup *setup);
 WEIR_DEFINE_FREEP(struct weir_setup, weir_setup_free)

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hash.h"
+
 enum {
         WEIR_BOARD_LANES = 1024,
         WEIR_BOARD_TOPIC_BYTES = 256,
@@ -80,12 +82,13 @@ struct weir_board_slot {
 struct weir_board_offer {
         uint64_t size; /* of the text that is offered, */
         uint8_t digest[32];
-        _Atomic uint32_t offered;  /* to be tried, */
-        _Atomic uint32_t go;       /* to be taken over, */
-        _Atomic uint32_t dropped;  /* nothing any more */
-        _Atomic uint32_t prepared; /* the process can take it over at once, */
-        _Atomic uint32_t refused;  /* or cannot at all: why, */
-        _Atomic uint32_t taken;    /* has taken it over, all of its lanes */
+        struct weir_hash_mark object; /* of the plugin that belongs to it */
+        _Atomic uint32_t offered;     /* to be tried, */
+        _Atomic uint32_t go;          /* to be taken over, */
+        _Atomic uint32_t dropped;     /* nothing any more */
+        _Atomic uint32_t prepared;    /* the process can take it over at once, */
+        _Atomic uint32_t refused;     /* or cannot at all: why, */
+        _Atomic uint32_t taken;       /* has taken it over, all of its lanes */
         char why[WEIR_BOARD_WHY_BYTES];
 };
 
@@ -99,6 +102,7 @@ struct weir_board {
         _Atomic int32_t stack_asked;   /* the supervisor wants the stack of this thread */
         _Atomic int32_t stack_given;   /* … and has it in trace */
         _Atomic int32_t exhausted;     /* it ended itself: memory.limit was used up */
+        _Atomic int32_t left;          /* 1: it ends because it was told to, all done */
         _Atomic int32_t plugin;        /* enum weir_board_plugin: in which of its calls … */
         _Atomic int32_t plugin_thread; /* … this thread is … */
         _Atomic int64_t plugin_since_us; /* … CLOCK_MONOTONIC: since when */

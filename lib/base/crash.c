@@ -71,7 +71,8 @@ static void put_hex(struct text *text, uintptr_t number)
 
 /* ---- where an address is ------------------------------------------------------------------------ */
 
-/* Plugins are opened by their descriptor: the link says which file that is. */
+/* Plugins are opened by their descriptor: the link says which file that is, and that a copy in memory has no name. */
+#define GONE " (deleted)"
 static void name_module(struct module *module, const char *name)
 {
         char target[PATH_MAX];
@@ -82,6 +83,9 @@ static void name_module(struct module *module, const char *name)
                 size = readlink(name, target, sizeof target - 1);
         if (size > 0) {
                 target[size] = '\0';
+                slash = strstr(target, GONE);
+                if (slash && slash[strlen(GONE)] == '\0')
+                        target[slash - target] = '\0';
                 name = target;
         }
         slash = name ? strrchr(name, '/') : NULL;

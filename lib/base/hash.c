@@ -7,8 +7,10 @@
  */
 #include "base/hash.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <string.h>
 #include <weir/error.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -51,4 +53,18 @@ int weir_hash_parts(const struct weir_hash_part *parts, size_t count, uint8_t re
                         return WEIR_ENOMEM;
         }
         return EVP_DigestFinal_ex(context, ret_digest, NULL) == 1 ? 0 : WEIR_ENOMEM;
+}
+
+int weir_hash_mark(const void *bytes, size_t size, struct weir_hash_mark *ret)
+{
+        *ret = (struct weir_hash_mark){ .size = size };
+        if (weir_hash_parts(&(struct weir_hash_part){ bytes, size }, 1, ret->digest) == 0)
+                return 0;
+        errno = ENOMEM;
+        return -1;
+}
+
+bool weir_hash_mark_is(const struct weir_hash_mark *a, const struct weir_hash_mark *b)
+{
+        return a->size == b->size && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
 }

@@ -50,6 +50,19 @@ void weir_child_died(struct weir_child *child, const struct weir_child_policy *p
                                               1000;
 }
 
+void weir_child_left(struct weir_child *child, int64_t now_us)
+{
+        child->was_ready = child->was_ready || child->board->ready;
+        if (child->board->commits > 0)
+                child->deaths = 0;
+        child->stillborn = false;
+        child->misfits = 0;
+        child->status = 0;
+        child->state = WEIR_CHILD_DOWN;
+        child->pid = 0;
+        child->start_at_us = now_us;
+}
+
 void weir_child_noted(struct weir_child *child, const struct weir_child_policy *policy)
 {
         child->state = !child->misfits && child->deaths >= policy->limit ? WEIR_CHILD_FAILED

@@ -21,8 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-
 static int fail(int fd, int error)
 {
         if (fd >= 0)
@@ -105,17 +103,4 @@ int weir_kept_read(int fd, size_t max, char **ret, size_t *ret_size)
         *ret = text;
         *ret_size = size;
         return 0;
-}
-
-int weir_kept_mark(const char *text, size_t size, struct weir_kept_mark *ret)
-{
-        *ret = (struct weir_kept_mark){ .size = size };
-        if (weir_hash_parts(&(struct weir_hash_part){ text, size }, 1, ret->digest) < 0)
-                return fail(-1, ENOMEM);
-        return 0;
-}
-
-bool weir_kept_is(const struct weir_kept_mark *a, const struct weir_kept_mark *b)
-{
-        return a->size == b->size && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
 }

@@ -13,21 +13,15 @@
  * Thread   any.
  * Errors   -1 and errno.
  */
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include "base/hash.h"
 
 /* Descriptors, closed by exec unless that is changed; -1 = there is none. */
 struct weir_texts {
         int first; /* that of the start: what needs a restart is as it says */
         int good; /* the last one that came into force; the same descriptor where nothing did since */
         int offer; /* the pad: one that is being tried. Of a process: to read only */
-};
-
-/* By which a text is known. */
-struct weir_kept_mark {
-        uint64_t size;
-        uint8_t digest[32];
 };
 
 /* TX1. A descriptor. */
@@ -37,7 +31,5 @@ int weir_kept_pad(int *ret_reader);
 int weir_kept_write(int pad, const char *text, size_t size);
 /* What is there now, with a NUL behind; free() it. EFBIG: more than @max bytes. */
 int weir_kept_read(int fd, size_t max, char **ret, size_t *ret_size);
-int weir_kept_mark(const char *text, size_t size, struct weir_kept_mark *ret);
-bool weir_kept_is(const struct weir_kept_mark *a, const struct weir_kept_mark *b);
 
 #endif

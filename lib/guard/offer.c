@@ -32,17 +32,21 @@ bool weir_offer_asks(const struct weir_process *process)
                (child->state == WEIR_CHILD_RUNS && child->board->ready);
 }
 
-void weir_offer_put(const struct weir_offer *offer, struct weir_board *board)
+void weir_offer_put(const struct weir_offer *offer, const struct weir_process *process)
 {
+        struct weir_board *board = process->child.board;
+
         if (!offer->open)
                 return;
         board->offer.size = offer->mark.size;
         memcpy(board->offer.digest, offer->mark.digest, sizeof board->offer.digest);
+        if (process->next)
+                board->offer.object = process->next->mark;
         atomic_store(&board->offer.offered, offer->number);
 }
 
 void weir_offer_make(struct weir_offer *offer, const struct weir_family *family, uint32_t number,
-                     const struct weir_kept_mark *mark, int64_t now_us)
+                     const struct weir_hash_mark *mark, int64_t now_us)
 {
         *offer = (struct weir_offer){ .number = number,
                                       .open = true,
@@ -50,7 +54,7 @@ void weir_offer_make(struct weir_offer *offer, const struct weir_family *family,
                                       .until_us = now_us + WEIR_OFFER_SECONDS * 1000000ll };
         for (size_t i = 0; i < family->count; i++)
                 if (family->processes[i].child.worker)
-                        weir_offer_put(offer, family->processes[i].child.board);
+                        weir_offer_put(offer, &family->processes[i]);
 }
 
 static void refuse(struct weir_offer *offer, const struct weir_process *process, const char *why)
@@ -135,14 +139,14 @@ bool weir_offer_is_outside(const struct weir_offer *offer, const struct weir_pro
 
 int weir_offer_text(const struct weir_board *board, int pad, char **ret, size_t *ret_size)
 {
-        struct weir_kept_mark wanted = { .size = board->offer.size }, found;
+        struct weir_hash_mark wanted = { .size = board->offer.size }, found;
         int r = weir_kept_read(pad, WEIR_CONF_TEXT_BYTES_MAX, ret, ret_size);
 
         if (r < 0)
                 return r;
         memcpy(wanted.digest, board->offer.digest, sizeof wanted.digest);
-        r = weir_kept_mark(*ret, *ret_size, &found);
-        if (r == 0 && !weir_kept_is(&wanted, &found)) {
+        r = weir_hash_mark(*ret, *ret_size, &found);
+        if (r == 0 && !weir_hash_mark_is(&wanted, &found)) {
                 errno = EBADMSG;
                 r = -1;
         }

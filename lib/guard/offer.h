@@ -29,7 +29,7 @@
 struct weir_offer {
         uint32_t number; /* of the last one; 0 = there was none */
         bool open;       /* and not decided */
-        struct weir_kept_mark mark;
+        struct weir_hash_mark mark;
         int64_t until_us;
         const struct weir_process *against; /* one that has refused; NULL = none has */
         char why[WEIR_BOARD_WHY_BYTES];
@@ -41,9 +41,9 @@ enum weir_offer_state { WEIR_OFFER_WAITS, WEIR_OFFER_AGREED, WEIR_OFFER_REFUSED 
 bool weir_offer_asks(const struct weir_process *process);
 /* Number @number, of the text that @mark is of, to all of @family. */
 void weir_offer_make(struct weir_offer *offer, const struct weir_family *family, uint32_t number,
-                     const struct weir_kept_mark *mark, int64_t now_us);
+                     const struct weir_hash_mark *mark, int64_t now_us);
 /* OF3. To a process that is about to be started; its board is clear. */
-void weir_offer_put(const struct weir_offer *offer, struct weir_board *board);
+void weir_offer_put(const struct weir_offer *offer, const struct weir_process *process);
 /* OF2. @process has died, and nothing was noted of that yet. */
 void weir_offer_died(struct weir_offer *offer, const struct weir_process *process);
 /* Of an offer that is open. REFUSED: see @against and @why. */

@@ -55,6 +55,8 @@ void weir_process_fini(struct weir_process *process)
 {
         weir_board_close(process->child.board);
         close(process->child.board_fd);
+        weir_image_put(process->image);
+        weir_image_put(process->next);
         free(process->worker);
 }
 
@@ -69,14 +71,17 @@ void weir_process_env_take(struct weir_process_env *env, const struct weir_conf 
 }
 
 /* Of the descriptors it gets its own alone. */
-static void become(const struct weir_child *child, const struct weir_process_env *env,
+static void become(const struct weir_process *process, const struct weir_process_env *env,
                    pid_t supervisor)
 {
-        const int fds[] = { child->board_fd, env->texts.first, env->texts.good, env->texts.offer };
+        const struct weir_child *child = &process->child;
+        const int fds[] = { child->board_fd, env->texts.first, env->texts.good, env->texts.offer,
+                            process->image ? process->image->fd : child->board_fd };
         const struct weir_birth birth = { .worker = child->worker,
                                           .index = child->index,
                                           .board_fd = child->board_fd,
                                           .texts = env->texts,
+                                          .image = process->image,
                                           .supervisor = supervisor };
 
         for (size_t i = 0; i < WEIR_COUNT_OF(fds); i++)
@@ -91,7 +96,7 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
 
         weir_board_clear(child->board);
         if (child->worker)
-                weir_offer_put(env->offer, child->board);
+                weir_offer_put(env->offer, process);
         weir_watch_begin(&process->watch, env->conf->handler_deadline_ms * 1000);
         process->stuck_thread = 0;
         process->renewed = false;
@@ -101,7 +106,7 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
                 signal(SIGTTOU,
                        SIG_IGN); /* a terminal with tostop would stop it at its first line */
                 sigprocmask(SIG_SETMASK, &env->blocked, NULL);
-                become(child, env, supervisor);
+                become(process, env, supervisor);
                 _exit(127);
         }
         if (pid < 0) {
@@ -215,13 +220,35 @@ static void tell_death(const struct weir_process *process)
                  LOG_S("action", "restart"));
 }
 
+/* In the code of a plugin that is no handler, while it tried what is offered. It is over with the offer, and what is in
+ * force is not to blame. */
+static bool died_of_trial(const struct weir_process *process, const struct weir_process_env *env)
+{
+        const struct weir_board *board = process->child.board;
+
+        return env->offer->number && board->ready && board->plugin != WEIR_BOARD_OUTSIDE &&
+               board->offer.offered == env->offer->number &&
+               board->offer.prepared != env->offer->number;
+}
+
+bool weir_process_left(struct weir_process *process, int wait_status)
+{
+        if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0 || !process->child.board->left)
+                return false;
+        weir_log(WEIR_LOG_INFO, "process.left", LOG_S("worker", (const char *)process->name),
+                 LOG_I("pid", process->child.pid), LOG_S("action", "restart"));
+        weir_child_left(&process->child, weir_clock_us());
+        return true;
+}
+
 void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
                        int wait_status)
 {
         struct weir_child *child = &process->child;
 
         weir_death_read(&process->death, wait_status, process->stuck_thread, child->board);
-        weir_child_died(child, &env->policy, wait_status, process->death.exact, weir_clock_us());
+        weir_child_died(child, &env->policy, wait_status,
+                        process->death.exact || died_of_trial(process, env), weir_clock_us());
         tell_death(process);
         process->notes = 0;
         note(process, env);

@@ -36,14 +36,17 @@ struct weir_birth {
         uint32_t index;     /* among the processes of its worker, from 0 */
         int board_fd;
         struct weir_texts texts;
+        const struct weir_image *image; /* its plugin; NULL = it has none */
         pid_t supervisor;
 };
 
 struct weir_process {
         struct weir_child child;
         struct weir_watch watch;
-        struct weir_death death; /* what NOTES writes down */
-        int32_t stuck_thread;    /* ended because of it; 0 = not */
+        struct weir_death death;  /* what NOTES writes down */
+        int32_t stuck_thread;     /* ended because of it; 0 = not */
+        struct weir_image *image; /* its plugin as it is in force */
+        struct weir_image *next;  /* the same, of an offer that is open; NULL = none */
         bool renewed;   /* told to end, to begin anew; told once, a second SIGTERM would hurry it */
         char *worker;   /* its name, as long as we live; NULL = the relay */
         uint32_t notes; /* tries to write the suspicions */
@@ -59,6 +62,9 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
 /* It died of @wait_status, untold: said in the log, and its suspicions begin to be written (CH1). */
 void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
                        int wait_status);
+/* Did it end as somebody else than we told it to? Then that is said in the log, it counts for nothing, and it is started
+ * at once. */
+bool weir_process_left(struct weir_process *process, int wait_status);
 /* What wrote the suspicions has ended. */
 void weir_process_noted(struct weir_process *process, const struct weir_process_env *env,
                         int wait_status);

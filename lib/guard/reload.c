@@ -8,6 +8,9 @@
  *
  * Always true   RE1 RE2 RE3, see reload.h.
  * Secrets       are no part of the text. Who starts reads their files then; who runs keeps what it has.
+ * Plugins       are copied when the file is read, and only bytes: what the processes try must be those (setup.c), and what is
+ *               in force is what was tried, not what lies there when a process has to be started again. A reload is of the
+ *               text and of all plugins, or of none of them.
  * The relay     is not asked, it has no plugin and nothing to lose: it is started anew, where something that it uses has
  *               changed. Workers' keys it does not use.
  * Too slow      a lane goes over when its handler returns, and for that there is handler.deadline. Whoever waits for the end
@@ -48,6 +51,7 @@ int weir_reload_init(struct weir_reload *reload, struct weir_conf *conf, struct 
 
 static void forget_candidate(struct weir_reload *reload)
 {
+        weir_family_drop_images(reload->family);
         weir_conf_free(WEIR_TAKE(reload->candidate));
         free(WEIR_TAKE(reload->text));
         reload->text_size = 0;
@@ -116,7 +120,7 @@ void weir_reload_ask(struct weir_reload *reload)
 }
 
 /* Who waits for its next start is started now: it shall answer. */
-static void offer(struct weir_reload *reload, const struct weir_kept_mark *mark)
+static void offer(struct weir_reload *reload, const struct weir_hash_mark *mark)
 {
         int64_t now_us = weir_clock_us();
 
@@ -131,10 +135,27 @@ static void offer(struct weir_reload *reload, const struct weir_kept_mark *mark)
         reload->state = WEIR_RELOAD_OFFERS;
 }
 
+/* Which plugin that is, and where it is looked for, is as the processes will have it (RE2): the candidate itself is compared
+ * with what is in force, so it stays as it was read until then. */
+static int try_images(struct weir_reload *reload, const struct weir_process **ret_against,
+                      struct weir_error *reterr)
+{
+        const struct weir_supervisor_calls *calls = reload->env->calls;
+        struct weir_conf *conf = calls->parse(calls->context, reload->text, reload->text_size,
+                                              reterr);
+        int r = conf ? weir_conf_keep(reload->first, conf, reterr) : -1;
+
+        if (r >= 0)
+                r = weir_family_try_images(reload->family, conf, calls, ret_against, reterr);
+        weir_conf_free(conf);
+        return r;
+}
+
 bool weir_reload_reaped(struct weir_reload *reload, pid_t pid, int wait_status)
 {
         const struct weir_supervisor_calls *calls = reload->env->calls;
-        struct weir_kept_mark mark;
+        struct weir_hash_mark mark;
+        const struct weir_process *against = NULL;
         struct weir_error error = { 0 };
 
         if (!reload->reader || pid != reload->reader)
@@ -148,13 +169,15 @@ bool weir_reload_reaped(struct weir_reload *reload, pid_t pid, int wait_status)
         }
         if (weir_kept_read(reload->pad, WEIR_CONF_TEXT_BYTES_MAX, &reload->text,
                            &reload->text_size) < 0 ||
-            weir_kept_mark(reload->text, reload->text_size, &mark) < 0) {
+            weir_hash_mark(reload->text, reload->text_size, &mark) < 0) {
                 refuse(reload, strerror(errno), NULL);
                 return true;
         }
         reload->candidate = calls->parse(calls->context, reload->text, reload->text_size, &error);
         if (!reload->candidate)
                 refuse(reload, error.text, NULL);
+        else if (try_images(reload, &against, &error) < 0)
+                refuse(reload, error.text, against ? against->name : NULL);
         else
                 offer(reload, &mark);
         return true;
@@ -217,6 +240,7 @@ static void take(struct weir_reload *reload, int text)
         if (env->texts.good != env->texts.first)
                 close(env->texts.good);
         env->texts.good = text;
+        weir_family_take_images(reload->family);
         reload->conf = WEIR_TAKE(reload->candidate);
         weir_process_env_take(env, reload->conf);
         env->calls->took(env->calls->context, reload->conf);

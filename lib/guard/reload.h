@@ -9,7 +9,7 @@
  *        └───────────────────────┴────────────────────────┘
  *
  *  RE1 what is in force changes at one place, between offers and takes: for the supervisor, for processes that are
- *      started, and for those that run (offer.h) alike.
+ *      started, and for those that run (offer.h) alike: the text and the plugins (IM1).
  *  RE2 keys that need a restart are as the file of the start said, for whoever is started whenever (conf/keep.c).
  *  RE3 each step has an end by time.
  *

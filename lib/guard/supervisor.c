@@ -89,6 +89,8 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
 {
         struct weir_child *child = &process->child;
 
+        if (!all->orders && !process->renewed && weir_process_left(process, wait_status))
+                return;
         weir_offer_died(&all->reload.offer, process);
         if (process->renewed && !all->orders && WIFEXITED(wait_status)) {
                 child->state = WEIR_CHILD_DOWN;
@@ -266,6 +268,21 @@ static void look_after_all(struct supervisor *all)
         tell_manager(all, now_us);
 }
 
+/* What the first processes load is what those load that are started after them. */
+static int take_images(struct supervisor *all)
+{
+        const struct weir_supervisor_calls *calls = all->env.calls;
+        const struct weir_process *of;
+        struct weir_error error;
+
+        if (weir_family_try_images(&all->family, all->env.conf, calls, &of, &error) < 0) {
+                all->status = calls->unfit(calls->context, &error);
+                return -1;
+        }
+        weir_family_take_images(&all->family);
+        return 0;
+}
+
 int weir_supervisor_run(struct weir_conf *conf, const char *only,
                         const struct weir_supervisor_calls *calls)
 {
@@ -291,9 +308,14 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         if (weir_reload_init(&all.reload, conf, &all.family, &all.env) < 0 ||
             weir_family_init(&all.family, conf, only) < 0) {
                 weir_log(WEIR_LOG_ERROR, "process.no_memory", LOG_S("error", strerror(errno)));
-                weir_family_fini(&all.family);
                 weir_reload_fini(&all.reload);
+                weir_family_fini(&all.family);
                 return 1;
+        }
+        if (take_images(&all) < 0) {
+                weir_reload_fini(&all.reload);
+                weir_family_fini(&all.family);
+                return all.status;
         }
         weir_herald_open(&all.herald);
         while (!is_over(&all)) {
@@ -314,7 +336,7 @@ int weir_supervisor_run(struct weir_conf *conf, const char *only,
         weir_log(all.status || all.killed ? WEIR_LOG_WARN : WEIR_LOG_INFO, "stopped",
                  LOG_S("clean", all.status || all.killed ? "no" : "yes"));
         weir_herald_close(&all.herald);
-        weir_family_fini(&all.family);
         weir_reload_fini(&all.reload);
+        weir_family_fini(&all.family);
         return all.status;
 }

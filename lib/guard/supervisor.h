@@ -10,6 +10,7 @@
  *  SV2 when it dies, however it dies, its children are told by the kernel and end by themselves.
  */
 #include "conf/conf.h"
+#include "plugin/image.h"
 
 struct weir_birth;
 
@@ -22,6 +23,12 @@ struct weir_supervisor_calls {
         /* The configuration of such a text, its secrets as their files say now. NULL: error. */
         struct weir_conf *(*parse)(void *context, const char *text, size_t size,
                                    struct weir_error *reterr);
+        /* A copy of the plugin of @worker, which is in @conf, as it lies there now. < 0: the error says which worker's. */
+        int (*image)(void *context, const struct weir_conf *conf,
+                     const struct weir_conf_worker *worker, struct weir_image **ret,
+                     struct weir_error *reterr);
+        /* Nothing can be started: said to the caller. An exit status. */
+        int (*unfit)(void *context, const struct weir_error *error);
         /* @conf is in force from here on, also for the log. */
         void (*took)(void *context, const struct weir_conf *conf);
         void *context;

@@ -193,12 +193,13 @@ static int open_file(struct weir_plugin *plugin, struct weir_error *reterr)
 
 /* ---- the object ----------------------------------------------------------------------------- */
 
-static int map(struct weir_plugin *plugin, struct weir_error *reterr)
+static int map(struct weir_plugin *plugin, const struct weir_hash_mark *mark,
+               struct weir_error *reterr)
 {
         int fd = plugin->fd;
 
         plugin->fd = -1;
-        return weir_object_open(fd, plugin->path, &plugin->object, reterr);
+        return weir_object_open(fd, plugin->path, mark, &plugin->object, reterr);
 }
 
 /* LD3: address and size of the descriptor as the object's symbol table has them. */
@@ -350,30 +351,78 @@ static int find_migrations(struct weir_plugin *plugin, struct weir_error *reterr
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-int weir_plugin_load(const char *name, const char *const *directories, size_t count,
-                     struct weir_plugin **ret, struct weir_error *reterr)
+static int new_plugin(const char *name, struct weir_plugin **ret, struct weir_error *reterr)
 {
-        WEIR_CLEANUP(weir_plugin_unloadp) struct weir_plugin *plugin = calloc(1, sizeof *plugin);
-        int r;
+        struct weir_plugin *plugin = calloc(1, sizeof *plugin);
 
         if (!plugin)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "plugin %s", name);
         plugin->fd = -1;
-        r = find(name, directories, count, &plugin->path, reterr);
-        if (r == 0)
-                r = open_file(plugin, reterr);
-        if (r == 0)
-                r = map(plugin, reterr);
+        *ret = plugin;
+        return 0;
+}
+
+/* It has its path and its descriptor. */
+static int load(struct weir_plugin *plugin, const struct weir_hash_mark *mark,
+                struct weir_error *reterr)
+{
+        int r = map(plugin, mark, reterr);
+
         if (r == 0)
                 r = copy_worker(plugin, reterr);
         if (r == 0)
                 r = check_worker(plugin, reterr);
+        return r == 0 ? find_migrations(plugin, reterr) : r;
+}
+
+int weir_plugin_load(const char *name, const char *const *directories, size_t count,
+                     struct weir_plugin **ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_plugin_unloadp) struct weir_plugin *plugin = NULL;
+        int r = new_plugin(name, &plugin, reterr);
+
         if (r == 0)
-                r = find_migrations(plugin, reterr);
+                r = find(name, directories, count, &plugin->path, reterr);
+        if (r == 0)
+                r = open_file(plugin, reterr);
+        if (r == 0)
+                r = load(plugin, NULL, reterr);
+        if (r == 0)
+                *ret = WEIR_TAKE(plugin);
+        return r;
+}
+
+int weir_plugin_image(const char *name, const char *const *directories, size_t count,
+                      struct weir_image **ret, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_plugin_unloadp) struct weir_plugin *plugin = NULL;
+        int r = new_plugin(name, &plugin, reterr);
+
+        if (r == 0)
+                r = find(name, directories, count, &plugin->path, reterr);
+        if (r == 0)
+                r = open_file(plugin, reterr);
+        return r < 0 ? r
+                     : weir_image_copy(plugin->fd, plugin->path, WEIR_IMAGE_BYTES_MAX, ret, reterr);
+}
+
+int weir_plugin_load_image(const struct weir_image *image, struct weir_plugin **ret,
+                           struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_plugin_unloadp) struct weir_plugin *plugin = NULL;
+        int r = new_plugin(image->path, &plugin, reterr);
+
         if (r < 0)
                 return r;
-        *ret = WEIR_TAKE(plugin);
-        return 0;
+        plugin->path = strdup(image->path);
+        plugin->fd = plugin->path ? fcntl(image->fd, F_DUPFD_CLOEXEC, 3) : -1;
+        if (plugin->fd < 0)
+                return weir_fail(reterr, WEIR_ESYS, errno, "plugin %s: %s", image->path,
+                                 strerror(errno));
+        r = load(plugin, &image->mark, reterr);
+        if (r == 0)
+                *ret = WEIR_TAKE(plugin);
+        return r;
 }
 
 const struct weir_worker *weir_plugin_worker(const struct weir_plugin *plugin)

@@ -15,11 +15,18 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "plugin/image.h"
 
 struct weir_plugin;
 
 int weir_plugin_load(const char *name, const char *const *directories, size_t count,
                      struct weir_plugin **ret, struct weir_error *reterr);
+/* Found and checked the same, but copied and not loaded. */
+int weir_plugin_image(const char *name, const char *const *directories, size_t count,
+                      struct weir_image **ret, struct weir_error *reterr);
+/* What was copied. The path is looked at for its migrations only. */
+int weir_plugin_load_image(const struct weir_image *image, struct weir_plugin **ret,
+                           struct weir_error *reterr);
 /* A copy: slots that the plugin lacks are NULL. */
 const struct weir_worker *weir_plugin_worker(const struct weir_plugin *plugin);
 const char *weir_plugin_path(const struct weir_plugin *plugin);

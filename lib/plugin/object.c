@@ -11,7 +11,8 @@
  *               LD5 a file that is shorter than its own table says, or that was written to while it is mapped, is
  *                   refused: code is read from the file when it is first run, and where there is none the process gets
  *                   SIGBUS, in the middle of anything.
- * Not chosen    a private copy of each file: the names in a stack and for a debugger would be those of nothing.
+ * Images        what a supervisor's process loads is a sealed copy (image.h), known by its mark and not by its inode: the
+ *               unchanged file, read again at a reload, is the object that is mapped, and its static variables are too.
  * Not unmapped  some objects dlclose() cannot unmap (C++ inline statics, -z nodelete). They keep their descriptor and stay
  *               in the list, so that the same file finds them there.
  */
@@ -35,6 +36,8 @@ struct weir_object {
         ino_t inode;
         off_t size;
         struct timespec written;
+        bool image;
+        struct weir_hash_mark mark; /* of an image */
         int fd;
         unsigned users; /* 0: dlclose() left it mapped */
         void *handle;
@@ -111,11 +114,19 @@ static int unchanged(const struct weir_object *object, const struct stat *st, co
                 path);
 }
 
-static struct weir_object *find(const struct stat *st)
+static bool is_of(const struct weir_object *object, const struct stat *st,
+                  const struct weir_hash_mark *mark)
+{
+        if (mark)
+                return object->image && weir_hash_mark_is(&object->mark, mark);
+        return object->device == st->st_dev && object->inode == st->st_ino;
+}
+
+static struct weir_object *find(const struct stat *st, const struct weir_hash_mark *mark)
 {
         struct weir_object *object = objects;
 
-        while (object && (object->device != st->st_dev || object->inode != st->st_ino))
+        while (object && !is_of(object, st, mark))
                 object = object->next;
         return object;
 }
@@ -132,15 +143,15 @@ static void forget(struct weir_object *object)
 }
 
 /* Caller holds mutex. */
-static int open_locked(int fd, const char *path, struct weir_object **ret,
-                       struct weir_error *reterr)
+static int open_locked(int fd, const char *path, const struct weir_hash_mark *mark,
+                       struct weir_object **ret, struct weir_error *reterr)
 {
         struct weir_object *object;
         struct stat st = { 0 };
         int r;
 
         fstat(fd, &st);
-        object = find(&st);
+        object = find(&st, mark);
         if (object) { /* LD4 */
                 close(fd);
         } else {
@@ -154,11 +165,14 @@ static int open_locked(int fd, const char *path, struct weir_object **ret,
                                                 .inode = st.st_ino,
                                                 .size = st.st_size,
                                                 .written = st.st_mtim,
+                                                .image = mark != NULL,
                                                 .fd = fd };
+                if (mark)
+                        object->mark = *mark;
                 objects = object;
         }
         if (object->users) {
-                r = unchanged(object, &st, path, reterr);
+                r = mark ? 0 : unchanged(object, &st, path, reterr);
         } else {
                 r = whole(object, path, reterr);
                 if (r == 0)
@@ -173,12 +187,13 @@ static int open_locked(int fd, const char *path, struct weir_object **ret,
         return 0;
 }
 
-int weir_object_open(int fd, const char *path, struct weir_object **ret, struct weir_error *reterr)
+int weir_object_open(int fd, const char *path, const struct weir_hash_mark *mark,
+                     struct weir_object **ret, struct weir_error *reterr)
 {
         int r;
 
         pthread_mutex_lock(&mutex);
-        r = open_locked(fd, path, ret, reterr);
+        r = open_locked(fd, path, mark, ret, reterr);
         pthread_mutex_unlock(&mutex);
         return r;
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # t5110 - a reload of two workers in three processes is in force everywhere or nowhere: one that refuses, dies or is dead
 #         meanwhile leaves all as it was, also who is started afterwards; what needs a restart stays, for those started again too;
+#         what was refused on the disk is nobody's plugin; who is told to leave has not died;
 #         the relay is renewed only where it has to be, and systemd hears READY when the last handler has returned
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -162,6 +163,66 @@ hup reload.refused
 since event=reload.refused | grep -q 'error="died .*" worker=two ' || fail "$(since reload.refused)"
 within 20s again two:0 "$was"
 largest_is 7
+
+# ---- what was refused lies on the disk, and is nobody's ---------------------------------------------------------------------
+
+for digit in 1 2 8 9; do LC_ALL=C sed "s/hostile-1/hostile-$digit/" plugins/hostile.so >"hostile-$digit"; done
+put() { # FILE: as the plugin of two
+        cp "$1" plugins/new.so
+        chmod 755 plugins/new.so
+        mv plugins/new.so plugins/hostile.so
+}
+started_as() { since 'event=worker.started worker=two ' | grep -q "version=hostile-$1 "; }
+restart_is() { # DIGIT: of two, when it has to be started again
+        mark
+        end two:0
+        within 20s started_as "$1" || fail "two is started as $(since 'event=worker.started')"
+}
+records=7
+write
+hup reload.done
+put hostile-2
+restart_is 1 # nobody has asked for it
+for file in plugins/audit.so hostile-8 hostile-9; do
+        put "$file"
+        hup reload.refused
+        [ "$file" = plugins/audit.so ] || within 20s started_as 1 # who has died of it
+        restart_is 1
+done
+equal 'workers that were given up' 0 "$(count event=worker.failed)"
+put hostile-2
+write -e "\$a nonsense ="
+hup reload.refused
+restart_is 1
+write # and what two tries is another one than what the supervisor has read
+mark
+held=$(process two:0)
+kill -STOP "$held"
+kill -HUP "${pid[a]}"
+within 20s prepared || fail "$(since reload)"
+put hostile-8
+kill -CONT "$held"
+within 20s told 'event=reload.refused error="[^"]*was replaced while it was tried' || fail "$(since reload)"
+restart_is 1
+put hostile-2
+hup reload.done
+restart_is 2
+rm plugins/hostile.so
+restart_is 2
+put hostile-2
+largest_is 7
+
+# ---- told to leave, by somebody else ---------------------------------------------------------------------------------------
+
+mark
+for ((i = 0; i < 3; i++)); do
+        was=$(process one:0)
+        kill -TERM "$was"
+        within 20s again one:0 "$was" || fail 'one:0 does not come back'
+done
+left() { [ "$(since 'event=process.left worker=one/0 ' | wc -l)" = 3 ]; }
+within 20s left
+equal 'deaths' '' "$(since event=process.died)"
 
 # ---- the relay, and the end as systemd hears it ---------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ void kafkactl_produce(const char *brokers, int argc, char **argv)
 
         parse_record(argc - 1, argv + 1, &record);
         rk = kafkactl_open(brokers, NULL, record.id);
-        partitions(
+        kafkactl_partitions(
                 rk,
                 record.topic); /* a topic just made: ask first, else the first send waits a second */
         if (record.id) {

@@ -28,6 +28,7 @@ static const char text_of_another[] = KAFKA
 static struct {
         const char *file; /* what read() finds; NULL = a mistake */
         int reads, took;
+        const char *object; /* the bytes of each plugin; NULL = it cannot be read */
         struct weir_family family;
         struct weir_process_env env;
         struct weir_reload reload;
@@ -57,6 +58,31 @@ static inline struct weir_conf *parse_text(void *context, const char *text, size
         return conf;
 }
 
+static inline int image(void *context, const struct weir_conf *conf,
+                        const struct weir_conf_worker *worker, struct weir_image **ret,
+                        struct weir_error *reterr)
+{
+        int file = memfd_create("p", MFD_CLOEXEC), r;
+
+        (void)context;
+        (void)conf;
+        ck_assert_int_ge(file, 0);
+        if (!world.object)
+                r = weir_fail(reterr, WEIR_EABI, 0, "worker %s: no plugin", worker->name);
+        else
+                r = weir_kept_write(file, world.object, strlen(world.object)) < 0
+                            ? -1
+                            : weir_image_copy(file, worker->plugin, 64, ret, reterr);
+        close(file);
+        return r;
+}
+
+static inline int unfit(void *context, const struct weir_error *error)
+{
+        (void)context;
+        ck_abort_msg("%s", error->text);
+}
+
 static inline void took(void *context, const struct weir_conf *conf)
 {
         (void)context;
@@ -64,13 +90,15 @@ static inline void took(void *context, const struct weir_conf *conf)
         world.took++;
 }
 
-static const struct weir_supervisor_calls calls = { become, read_file, parse_text, took, NULL };
+static const struct weir_supervisor_calls calls = { become, read_file, parse_text, image,
+                                                    unfit,  took,      NULL };
 
 /* ---- a family of three workers and the relay -------------------------------------------------------- */
 
 static inline void setup(void)
 {
         struct reading reading = parse(text_of_the_start);
+        const struct weir_process *of;
 
         ck_assert_msg(reading.r == 0, "%s", reading.error.text);
         memset(&world, 0, sizeof world);
@@ -84,12 +112,16 @@ static inline void setup(void)
         for (size_t i = 0; i < 3; i++)
                 world.family.processes[i].child.board->ready = 1;
         world.file = text_of_another;
+        world.object = "old";
+        ck_assert_int_eq(weir_family_try_images(&world.family, world.env.conf, &calls, &of, NULL),
+                         0);
+        weir_family_take_images(&world.family);
 }
 
 static inline void teardown(void)
 {
-        weir_family_fini(&world.family);
         weir_reload_fini(&world.reload);
+        weir_family_fini(&world.family);
 }
 
 static inline struct weir_child *child(size_t index)
@@ -148,6 +180,20 @@ static inline void prepare(size_t index)
         board(index)->prepared = board(index)->offered;
 }
 
+/* What process @index is started with, by its bytes. */
+static inline bool works_by(size_t index, const char *object)
+{
+        const struct weir_image *image = world.family.processes[index].image;
+        char *bytes;
+        size_t size;
+        bool is;
+
+        ck_assert_int_eq(weir_kept_read(image->fd, 64, &bytes, &size), 0);
+        is = strcmp(bytes, object) == 0;
+        free(bytes);
+        return is;
+}
+
 /* Nothing here, in a process, or for one that is started now, is of another file. */
 static inline void nothing_changed(void)
 {
@@ -157,6 +203,8 @@ static inline void nothing_changed(void)
         ck_assert_int_eq(world.took, 0);
         for (size_t i = 0; i < 4; i++) {
                 ck_assert_uint_eq(board(i)->go, 0);
+                ck_assert_ptr_null(world.family.processes[i].next);
+                ck_assert(i == 3 || works_by(i, "old"));
                 ck_assert(world.family.processes[i].watch.deadline_us < 20 * SECOND_US);
                 ck_assert(!world.family.processes[i].renewed);
         }

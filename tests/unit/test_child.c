@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guard/child.h"
-#include "guard/death.h"
+#include "base/clock.h"
+#include "guard/offer.h"
 
 #define EXITED(status) ((status) << 8)
 #define KILLED(signal) (signal)
@@ -265,6 +265,48 @@ START_TEST(BD3_a_torn_board_suspects_nobody_and_hurts_nobody)
 }
 END_TEST
 
+/* ---- no deaths ---------------------------------------------------------------------------------- */
+
+START_TEST(one_that_left_as_somebody_told_it_to_has_not_died)
+{
+        struct weir_process process = { .child = child, .name = "w" };
+
+        process.child.deaths = policy.limit - 1;
+        ck_assert(!weir_process_left(&process, EXITED(0))); /* exit(0) in a handler */
+        board.left = 1;
+        ck_assert(!weir_process_left(&process, EXITED(1)));
+        ck_assert(!weir_process_left(&process, KILLED(15)));
+        for (uint32_t i = 0; i < 2 * policy.limit; i++) {
+                ck_assert(weir_process_left(&process, EXITED(0)));
+                ck_assert_uint_eq(process.child.deaths, policy.limit - 1);
+                ck_assert_int_eq(process.child.state, WEIR_CHILD_DOWN);
+                ck_assert_int_le(process.child.start_at_us, weir_clock_us());
+                ck_assert_int_eq(process.child.pid, 0);
+                weir_child_started(&process.child, 8, 0);
+        }
+        board.commits = 1;
+        ck_assert(weir_process_left(&process, EXITED(0)));
+        ck_assert_uint_eq(process.child.deaths, 0); /* CH2 */
+}
+END_TEST
+
+/* Which of its conditions is not so; 4: none, it died of the trial. */
+START_TEST(a_death_of_a_trial_is_not_counted)
+{
+        const struct weir_offer offer = { .number = 3 };
+        const struct weir_process_env env = { .policy = policy, .offer = &offer };
+        struct weir_process process = { .child = child, .name = "w" };
+
+        board.ready = _i != 0;
+        board.plugin = _i == 1 ? WEIR_BOARD_OUTSIDE : WEIR_BOARD_OPENS;
+        board.offer.offered = _i == 2 ? 2 : 3;
+        board.offer.prepared = _i == 3 ? 3 : 2;
+        weir_process_died(&process, &env, EXITED(0));
+        ck_assert_uint_eq(process.child.deaths, _i == 4 ? 0 : 1);
+        ck_assert_int_eq(process.child.state, WEIR_CHILD_DOWN);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("child");
@@ -273,6 +315,8 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tcase, setup, NULL);
+        tcase_add_test(tcase, one_that_left_as_somebody_told_it_to_has_not_died);
+        tcase_add_loop_test(tcase, a_death_of_a_trial_is_not_counted, 0, 5);
         tcase_add_test(tcase, CH4_deaths_of_one_event_alone_give_nobody_up);
         tcase_add_test(tcase, CH1_it_is_not_down_before_it_is_noted);
         tcase_add_test(tcase, delays_grow_and_the_limit_is_the_end);

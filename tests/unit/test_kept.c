@@ -37,7 +37,7 @@ END_TEST
 START_TEST(TX2_a_pad_is_written_by_one_and_believed_only_by_its_mark)
 {
         struct weir_board *page = calloc(1, sizeof *page);
-        struct weir_kept_mark mark, other;
+        struct weir_hash_mark mark, other;
         int reader, pad = weir_kept_pad(&reader);
         char *text;
         size_t size;
@@ -47,9 +47,9 @@ START_TEST(TX2_a_pad_is_written_by_one_and_believed_only_by_its_mark)
         ck_assert_int_eq(weir_kept_write(pad, "first", 5), 0);
         ck_assert_int_eq(pwrite(reader, "x", 1, 0), -1); /* what a process gets */
         ck_assert_int_eq(ftruncate(reader, 0), -1);
-        ck_assert_int_eq(weir_kept_mark("first", 5, &mark), 0);
-        ck_assert_int_eq(weir_kept_mark("second", 6, &other), 0);
-        ck_assert(weir_kept_is(&mark, &mark) && !weir_kept_is(&mark, &other));
+        ck_assert_int_eq(weir_hash_mark("first", 5, &mark), 0);
+        ck_assert_int_eq(weir_hash_mark("second", 6, &other), 0);
+        ck_assert(weir_hash_mark_is(&mark, &mark) && !weir_hash_mark_is(&mark, &other));
         page->offer.size = mark.size;
         memcpy(page->offer.digest, mark.digest, sizeof mark.digest);
         ck_assert_int_eq(weir_offer_text(page, reader, &text, &size), 0);

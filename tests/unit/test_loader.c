@@ -347,6 +347,67 @@ START_TEST(LD4_a_file_that_is_loaded_again_and_again_has_one_descriptor)
 }
 END_TEST
 
+/* ---- copies ---- */
+
+static struct weir_image *copy_in_memory(const char *path)
+{
+        struct weir_image *image = NULL;
+        struct weir_error error;
+
+        ck_assert_msg(weir_plugin_image(path, NULL, 0, &image, &error) == 0, "%s", error.text);
+        return image;
+}
+
+START_TEST(IM1_what_was_copied_is_loaded_whatever_the_file_becomes)
+{
+        const char *path = copy_of("probe", "probe.so", 0644);
+        struct weir_image *image = copy_in_memory(path), *again = copy_in_memory(path), *other;
+        struct weir_plugin *plugin, *shared;
+
+        ck_assert(weir_hash_mark_is(&image->mark, &again->mark));
+        ck_assert_int_eq(pwrite(image->fd, "x", 1, 0), -1);
+        ck_assert_int_eq(ftruncate(image->fd, 1), -1);
+        copy_of("batch", "probe.so", 0644); /* written over, as no loader likes it */
+        other = copy_in_memory(path);
+        ck_assert(!weir_hash_mark_is(&image->mark, &other->mark));
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_eq(weir_plugin_load_image(image, &plugin, NULL), 0);
+        ck_assert_str_eq(weir_plugin_worker(plugin)->name, "probe");
+        ck_assert_ptr_nonnull(strstr(weir_plugin_path(plugin), "/probe.so"));
+        ck_assert_int_eq(weir_plugin_load_image(again, &shared, NULL), 0); /* LD4: one object */
+        ck_assert_ptr_eq(weir_plugin_worker(plugin)->name, weir_plugin_worker(shared)->name);
+        weir_plugin_unload(plugin);
+        ck_assert_int_eq(weir_plugin_load_image(other, &plugin, NULL), 0);
+        ck_assert_str_eq(weir_plugin_worker(plugin)->name, "batch");
+        ck_assert_str_eq(weir_plugin_worker(shared)->name, "probe");
+        weir_plugin_unload(plugin);
+        weir_plugin_unload(shared);
+        weir_image_put(image);
+        weir_image_put(again);
+        weir_image_put(other);
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_be_loaded_is_not_copied_either)
+{
+        struct weir_image *image = NULL;
+        struct weir_error error;
+        const char *path = copy_of("probe", "probe.so", 0757);
+        int fd;
+
+        ck_assert_int_eq(weir_plugin_image(path, NULL, 0, &image, &error), WEIR_EABI);
+        ck_assert_ptr_nonnull(strstr(error.text, "everybody may write"));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        ck_assert_int_eq(weir_image_copy(fd, path, 1000, &image, &error), WEIR_EABI);
+        ck_assert_ptr_nonnull(strstr(error.text, "more than 1000 bytes"));
+        ck_assert_int_eq(truncate(path, 0), 0);
+        ck_assert_int_eq(weir_image_copy(fd, path, 1000, &image, &error), WEIR_EABI);
+        ck_assert_ptr_nonnull(strstr(error.text, "is empty"));
+        ck_assert_ptr_null(image);
+        close(fd);
+}
+END_TEST
+
 /* ---- migrations ----------------------------------------------------------------------------- */
 
 START_TEST(migrations_bear_the_plugins_name)
@@ -408,6 +469,8 @@ int main(void)
         tcase_add_test(all, a_descriptor_stays_open_while_its_object_is_mapped);
         tcase_add_test(all, LD4_a_file_that_is_loaded_again_and_again_has_one_descriptor);
         tcase_add_test(all, one_file_may_serve_two_workers);
+        tcase_add_test(all, IM1_what_was_copied_is_loaded_whatever_the_file_becomes);
+        tcase_add_test(all, a_file_that_may_not_be_loaded_is_not_copied_either);
         tcase_add_test(all, migrations_bear_the_plugins_name);
         tcase_add_test(all, foreign_migrations_beside_a_plugin_are_not_its_own);
         suite_add_tcase(suite, all);

@@ -42,6 +42,46 @@ START_TEST(OF1_OF2_until_all_have_prepared_nothing_is_in_force_and_then_all_is)
 }
 END_TEST
 
+/* @_i 1: one refuses; 2: the plugin cannot be read; 3: we stop meanwhile. */
+START_TEST(IM1_plugins_come_into_force_with_the_text_or_not_at_all)
+{
+        const struct weir_process *processes = world.family.processes;
+        struct weir_hash_mark mark;
+
+        ck_assert_ptr_eq(processes[0].image, processes[1].image); /* of one worker */
+        ck_assert_ptr_eq(processes[0].image, processes[2].image); /* the same file */
+        ck_assert_ptr_null(processes[3].image);
+        begin_process(3);
+        world.object = _i == 2 ? NULL : "new";
+        ask();
+        if (_i == 2) {
+                nothing_changed();
+                ck_assert_uint_eq(board(0)->offered, 0);
+        } else {
+                ck_assert_int_eq(weir_hash_mark("new", 3, &mark), 0);
+                for (size_t i = 0; i < 3; i++) {
+                        ck_assert(weir_hash_mark_is(&board(i)->object, &mark));
+                        ck_assert(works_by(i, "old")); /* who is started now */
+                        ck_assert_ptr_eq(processes[i].next, processes[0].next);
+                        prepare(i);
+                }
+                ck_assert_str_eq(processes[0].next->path, "p"); /* RE2 */
+                board(1)->refused = _i == 1;
+                if (_i == 3)
+                        weir_reload_stop(&world.reload);
+                look();
+                if (_i == 0) {
+                        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+                        for (size_t i = 0; i < 3; i++)
+                                ck_assert(works_by(i, "new") && !processes[i].next);
+                } else {
+                        nothing_changed();
+                }
+        }
+        end_process(3, SIGKILL);
+}
+END_TEST
+
 START_TEST(RE2_what_needs_a_restart_stays_for_all_that_are_started)
 {
         const struct weir_conf *conf;
@@ -147,7 +187,7 @@ START_TEST(OF3_one_that_is_started_meanwhile_is_asked_too)
         look();
         ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
         weir_board_clear(child(1)->board); /* as weir_process_start() does */
-        weir_offer_put(&world.reload.offer, child(1)->board);
+        weir_offer_put(&world.reload.offer, &world.family.processes[1]);
         child(1)->state = WEIR_CHILD_RUNS;
         look();
         ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
@@ -157,7 +197,7 @@ START_TEST(OF3_one_that_is_started_meanwhile_is_asked_too)
         look();
         ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
         weir_board_clear(child(2)->board); /* decided: it is not asked, but started by it */
-        weir_offer_put(&world.reload.offer, child(2)->board);
+        weir_offer_put(&world.reload.offer, &world.family.processes[2]);
         ck_assert_uint_eq(board(2)->offered, 0);
         end_process(3, SIGKILL);
 }
@@ -370,6 +410,7 @@ int main(void)
 
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, OF1_OF2_until_all_have_prepared_nothing_is_in_force_and_then_all_is);
+        tcase_add_loop_test(tcase, IM1_plugins_come_into_force_with_the_text_or_not_at_all, 0, 4);
         tcase_add_test(tcase, RE2_what_needs_a_restart_stays_for_all_that_are_started);
         tcase_add_test(tcase, a_file_with_mistakes_is_offered_to_nobody);
         tcase_add_test(tcase, OF2_one_that_refuses_refuses_for_all);
