@@ -18,6 +18,7 @@
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/board.h"
@@ -154,18 +156,62 @@ static void put_symbol(struct text *text, uintptr_t address)
         put_hex(text, address - (uintptr_t)info.dli_saddr);
 }
 
-static void write_trace(struct weir_board *board, bool names, int skip)
+static void put_frame(struct text *text, uintptr_t address, bool names)
+{
+        put_place(text, address);
+        if (names)
+                put_symbol(text, address);
+        put(text, "\n");
+}
+
+/* By the kernel, that says EFAULT where we would break again: a pipe takes what is there to be read. */
+static bool read_word(uintptr_t address, uintptr_t *ret)
+{
+        int fds[2];
+        bool there;
+
+        if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+                return false;
+        there = write(fds[1], (const void *)address, sizeof *ret) == sizeof *ret && /* NOLINT */
+                read(fds[0], ret, sizeof *ret) == sizeof *ret;
+        close(fds[0]);
+        close(fds[1]);
+        return there;
+}
+
+/* Who called what is no code, a function pointer that is NULL or torn. There is nothing at the program counter that
+ * backtrace() could unwind by, but no frame was made either: the caller is where the call put it. 0 = it is code. */
+static uintptr_t caller_of_nothing(const ucontext_t *context, uintptr_t *ret_at)
+{
+        uintptr_t caller = 0;
+
+#if defined __x86_64__
+        *ret_at = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+        if (module_of(*ret_at) ||
+            !read_word((uintptr_t)context->uc_mcontext.gregs[REG_RSP], &caller))
+                return 0;
+#elif defined __aarch64__
+        *ret_at = (uintptr_t)context->uc_mcontext.pc;
+        if (!module_of(*ret_at))
+                caller = (uintptr_t)context->uc_mcontext.regs[30];
+#endif
+        return module_of(caller) ? caller : 0;
+}
+
+static void write_trace(struct weir_board *board, const ucontext_t *context, bool names, int skip)
 {
         struct text text = { board->trace, board->trace + sizeof board->trace };
         void *frames[FRAMES];
+        uintptr_t at = 0, caller = context ? caller_of_nothing(context, &at) : 0;
         int count = backtrace(frames, FRAMES);
 
-        for (int i = skip; i < count; i++) {
-                put_place(&text, (uintptr_t)frames[i]);
-                if (names)
-                        put_symbol(&text, (uintptr_t)frames[i]);
-                put(&text, "\n");
+        if (caller) {
+                put_frame(&text, at, false);
+                put_frame(&text, caller, names);
         }
+        for (int i = skip; i < count; i++)
+                if (!caller || ((uintptr_t)frames[i] != at && (uintptr_t)frames[i] != caller))
+                        put_frame(&text, (uintptr_t)frames[i], names);
         board->trace_size = (uint32_t)(text.at - board->trace);
 }
 
@@ -178,28 +224,29 @@ static int thread_number(void)
         return (int)syscall(SYS_gettid);
 }
 
-static void leave_word(int signal_number)
+static void leave_word(int signal_number, const ucontext_t *context)
 {
         struct weir_board *board = weir_board_used();
         int32_t nobody = 0;
 
         if (atomic_compare_exchange_strong(&board->crash_thread, &nobody, thread_number())) {
                 board->crash_signal = signal_number;
-                write_trace(board, false, 3);
+                write_trace(board, context, false, 3);
                 signal(SIGALRM, SIG_DFL);
                 alarm(ALARM_S);
-                write_trace(board, true, 3);
+                write_trace(board, context, true, 3);
                 alarm(0);
         } else if (nobody != thread_number()) {
                 sleep(ALARM_S); /* somebody else is writing; the process ends with him, or with us */
         }
 }
 
-static void on_deadly(int signal_number)
+static void on_deadly(int signal_number, siginfo_t *info, void *context)
 {
+        (void)info;
         if (getpid() ==
             owner) /* else forked by a handler: it has its parent's board, not its lanes */
-                leave_word(signal_number);
+                leave_word(signal_number, context);
         /* CR1. Blocked until we return, then it is there: also where no fault comes again by itself (a trap). */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
@@ -213,7 +260,7 @@ static void on_stack_wanted(int signal_number)
         (void)signal_number;
         if (board->stack_asked != here)
                 return;
-        write_trace(board, true, 2);
+        write_trace(board, NULL, true, 2);
         board->stack_given = here;
 }
 
@@ -233,8 +280,8 @@ static bool sanitized(void)
 
 int weir_crash_arm(void)
 {
-        struct sigaction action = { .sa_flags = SA_RESETHAND | SA_ONSTACK,
-                                    .sa_handler = on_deadly };
+        struct sigaction action = { .sa_flags = SA_RESETHAND | SA_ONSTACK | SA_SIGINFO,
+                                    .sa_sigaction = on_deadly };
         struct sigaction asked = { .sa_flags = SA_RESTART | SA_ONSTACK,
                                    .sa_handler = on_stack_wanted };
         void *warm[2];

@@ -119,9 +119,10 @@ const struct weir_key weir_keys[] = {
         { "crash", WEIR_KEY_GROUP,
           .help = "What happens when a worker process is ended by a signal inside a handler." },
         { "crash.attempts", WEIR_KEY_COUNT, WEIR_KEY_RELOADABLE, CONF(crash_attempts),
-          .fallback = "3", .min = 1, .max = 100,
+          .fallback = "3", .min = 2, .max = 100,
           .help = "Processes that an event may end, the first included, before it becomes a dead "
-                  "letter. From the second on it is run alone." },
+                  "letter. From the second on it is run alone. At least 2: at the first death "
+                  "others may have been inside handlers too, and nobody knows whose fault it was." },
         { "crash.core", WEIR_KEY_BOOL, 0, CONF(crash_core), .fallback = "false",
           .help = "Let the kernel write a core of a worker process or of the supervisor, for a "
                   "debugger. It holds every secret and every "

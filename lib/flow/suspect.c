@@ -7,7 +7,7 @@
  * is the only one to be counted. After crash.attempts deaths nobody asks it any more.
  *
  * Always true   SS1 an event that was never in a handler at a death is never condemned as a crash.
- *               SS2 the first death condemns nobody, unless crash.attempts is 1.
+ *               SS2 the first death condemns nobody: crash.attempts is 2 at least.
  */
 #include "flow/suspect.h"
 

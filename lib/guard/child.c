@@ -33,7 +33,8 @@ void weir_child_died(struct weir_child *child, const struct weir_child_policy *p
 {
         child->was_ready = child->was_ready || child->board->ready;
         child->stillborn = !child->board->ready;
-        child->misfits = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EX_CONFIG
+        child->misfits = child->stillborn && WIFEXITED(wait_status) &&
+                                         WEXITSTATUS(wait_status) == EX_CONFIG
                                  ? child->misfits + 1
                                  : 0;
         if (child->board->commits > 0)

@@ -15,7 +15,8 @@
  *  CH2 a process that commits something between two deaths is never marked failed.
  *  CH4 a death that is one event's alone is not counted: after crash.attempts of them the event is asked no more, so
  *      they come to an end by themselves, however many events there are.
- *  CH3 a process that cannot read its file (it could once) has not died: it is tried again until it can.
+ *  CH3 a process that cannot read its file (it could once) has not died: it is tried again until it can. One
+ *      that was ready in this life has read it: whatever it says at its end, that is a death.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -14,27 +14,26 @@
 #include <string.h>
 #include <sys/wait.h>
 
-const char *weir_death_name(const struct weir_death *death)
+/* At most 7 characters, as a reason has (store/dead): what is longer is told by its number. */
+static void name_death(struct weir_death *death)
 {
-        static const struct {
-                int number;
-                const char *name;
-        } names[] = {
-                { SIGSEGV, "SIGSEGV" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },
-                { SIGFPE, "SIGFPE" },   { SIGILL, "SIGILL" },   { SIGKILL, "SIGKILL" },
-                { SIGTRAP, "SIGTRAP" }, { SIGSYS, "SIGSYS" },   { SIGTERM, "SIGTERM" },
-                { SIGINT, "SIGINT" },   { SIGQUIT, "SIGQUIT" }, { SIGALRM, "SIGALRM" },
-                { SIGXCPU, "SIGXCPU" }, { SIGPIPE, "SIGPIPE" },
-        };
+        const char *name = sigabbrev_np(death->signal_number);
 
         if (death->stuck)
-                return "stuck";
-        if (death->exhausted)
-                return "memory";
-        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-                if (names[i].number == death->signal_number)
-                        return names[i].name;
-        return death->signal_number ? "signal" : "exit";
+                snprintf(death->name, sizeof death->name, "stuck");
+        else if (death->exhausted)
+                snprintf(death->name, sizeof death->name, "memory");
+        else if (!death->signal_number)
+                snprintf(death->name, sizeof death->name, "exit");
+        else if (name && strlen(name) <= 4)
+                snprintf(death->name, sizeof death->name, "SIG%s", name);
+        else
+                snprintf(death->name, sizeof death->name, "SIG%d", death->signal_number & 0x7f);
+}
+
+const char *weir_death_name(const struct weir_death *death)
+{
+        return death->name;
 }
 
 void weir_death_trace(const struct weir_board *board, char *ret, size_t size)
@@ -106,6 +105,7 @@ void weir_death_read(struct weir_death *death, int wait_status, int32_t stuck_th
         if (!death->stuck && death->signal_number && board->crash_signal)
                 death->signal_number = board->crash_signal; /* the first, whatever ended it then */
         death->count = 0;
+        name_death(death);
         used = (size_t)snprintf(death->text, sizeof death->text,
                                 death->signal_number || death->stuck ? "%s\n"
                                                                      : "%s with status %d\n",

@@ -18,6 +18,7 @@ enum { WEIR_DEATH_TEXT_BYTES = 4096 };
 
 struct weir_death {
         int signal_number;                /* 0 = it ended by exit() */
+        char name[8];                     /* weir_death_name() */
         int status;                       /* then its exit status */
         int32_t thread;                   /* the one that broke, 0 = not known */
         bool stuck;                       /* ended by the supervisor: past handler.deadline */

@@ -10,6 +10,7 @@
  *                    whether it is itself; and exec begins dumpable anew, so each process refuses for itself.
  *               LM3  a worker process has a supervisor or is ending.
  *               LM4  neither it nor what it starts gains rights by a set-user-id program.
+ *               LM5  of the capabilities that root has, or a service manager gave, reading is left at most.
  * The race      1. the supervisor starts a process  2. the supervisor is killed  3. the process asks for a signal at
  *               its parent's death, and waits for ever: that was before. So it looks at its parent after asking:
  *               who is not the supervisor has taken the orphan over.
@@ -22,6 +23,12 @@
  *               what runs into it is killed without a word, or swaps. The unit file sets MemoryMax= around all of
  *               them as the second fence.
  *               SIGKILL at the supervisor's death: the offsets of finished work would not be committed.
+ * Capabilities  Landlock asks a path, seccomp a number: neither stops a root that freezes a file system or listens to the
+ *               network. CAP_DAC_READ_SEARCH is kept where it was there: certificates and plugins that root may read
+ *               today are read again at a reload. CAP_DAC_OVERRIDE is not: what a fenced process writes shall be its
+ *               user's by the file's mode too. Root that runs a program (sandbox.exec) does not get them back: the
+ *               bounding set is emptied where we may, and with no_new_privs the kernel cuts what exec would give down to
+ *               what there was before.
  * Threads       the signal comes when the thread ends that started the process, so a supervisor starts processes from
  *               its main thread.
  */
@@ -30,12 +37,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -250,15 +261,92 @@ static void follow_parent(pid_t supervisor, struct weir_guard_part *ret)
                 weir_guard_say(ret, WEIR_GUARD_ACTIVE, "stops when its supervisor ends");
 }
 
+#define CAPABILITIES 64
+#define KEPT (UINT64_C(1) << CAP_DAC_READ_SEARCH)
+
+struct capabilities {
+        uint64_t effective, permitted, inheritable;
+};
+
+/* -1: errno. */
+static int get_capabilities(struct capabilities *ret)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct half[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+        if (syscall(SYS_capget, &header, half) < 0)
+                return -1;
+        *ret = (struct capabilities){
+                .effective = half[0].effective | (uint64_t)half[1].effective << 32,
+                .permitted = half[0].permitted | (uint64_t)half[1].permitted << 32,
+                .inheritable = half[0].inheritable | (uint64_t)half[1].inheritable << 32,
+        };
+        return 0;
+}
+
+static int set_capabilities(uint64_t kept)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct half[_LINUX_CAPABILITY_U32S_3] = {
+                { .effective = (uint32_t)kept, .permitted = (uint32_t)kept },
+                { .effective = (uint32_t)(kept >> 32), .permitted = (uint32_t)(kept >> 32) },
+        };
+
+        return (int)syscall(SYS_capset, &header, half);
+}
+
+/* What only CAP_NET_RAW may, whoever asks. The range of groups that may ping is about another kind of socket. */
+static bool listens_to_the_network(void)
+{
+        int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0;
+}
+
+/* LM5. NULL, or what went wrong. */
+static const char *give_up_capabilities(void)
+{
+        struct capabilities had, have;
+
+        if (get_capabilities(&had) < 0)
+                return "capget";
+        for (unsigned long i = 0; i < CAPABILITIES; i++) /* EPERM without CAP_SETPCAP, see above */
+                if (!(KEPT >> i & 1))
+                        prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* before 4.3 there is none */
+        if (set_capabilities(had.permitted & KEPT) < 0)
+                return "capset";
+        if (get_capabilities(&have) < 0 || (have.effective | have.permitted) & ~KEPT ||
+            have.inheritable || listens_to_the_network())
+                return "they are still there";
+        return NULL;
+}
+
 static void keep_privileges(struct weir_guard_part *ret)
 {
+        const char *wrong;
+
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-            prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+            prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
                 weir_guard_say(ret, WEIR_GUARD_FAILED,
                                "PR_SET_NO_NEW_PRIVS: %s; weir needs Linux 3.5 or later",
                                strerror(errno));
+                return;
+        }
+        errno = 0;
+        wrong = give_up_capabilities();
+        if (wrong)
+                weir_guard_say(ret, WEIR_GUARD_FAILED,
+                               "capabilities cannot be given up: %s%s%s; run weir as a user that "
+                               "has none",
+                               wrong, errno ? ": " : "", errno ? strerror(errno) : "");
         else
-                weir_guard_say(ret, WEIR_GUARD_ACTIVE, "none can be gained");
+                weir_guard_say(ret, WEIR_GUARD_ACTIVE, "none can be gained; %s",
+                               geteuid() == 0 ? "root's are given up but for reading: better run "
+                                                "weir as a user of its own"
+                                              : "no capabilities");
 }
 
 void weir_limits_apply(const struct weir_limits_conf *conf,

@@ -28,8 +28,12 @@
 
 #define NOTE_FIRST_MS 200
 #define NOTE_MAX_MS 5000
-#define NOTE_EVERY 20   /* tries of a suspicion, between two lines of the log */
-#define NOTE_SECONDS 20 /* one try takes no longer */
+#define NOTE_EVERY 20     /* tries of a suspicion, between two lines of the log */
+#define NOTE_LOCK_MS 3000 /* a lock that somebody holds is named by PostgreSQL before … */
+#define NOTE_STATEMENT_MS 6000
+#define NOTE_SECONDS 12              /* … one try is ended, without words of its own */
+#define NOTE_LONG_US (1000 * 1000ll) /* a try that takes longer is told each time */
+#define WAITS_US (8 * 1000 * 1000ll) /* who is down for so long is named */
 
 int weir_process_init(struct weir_process *process, const char *worker, uint32_t index, uint32_t of)
 {
@@ -151,9 +155,11 @@ static int write_suspicions(const struct weir_process *process, const struct wei
                                            .application_name = "weir suspicion" };
         struct weir_error error = { 0 };
         struct weir_pg *pg = NULL;
-        int64_t written = 0;
+        int64_t written = 0, begun_us = weir_clock_us();
         int r = weir_pg_open(&conf, NULL, &pg, &error);
 
+        if (r == 0)
+                r = weir_suspicion_bound(pg, NOTE_LOCK_MS, NOTE_STATEMENT_MS, &error);
         if (r == 0)
                 r = weir_suspicion_write(pg, process->child.worker, process->death.suspicions,
                                          process->death.count, &written, &error);
@@ -162,7 +168,7 @@ static int write_suspicions(const struct weir_process *process, const struct wei
                          LOG_S("worker", (const char *)process->name),
                          LOG_S("death", weir_death_name(&process->death)),
                          LOG_I("suspects", written), LOG_S("action", "alone"));
-        else if (process->notes % NOTE_EVERY == 1)
+        else if (process->notes % NOTE_EVERY == 1 || weir_clock_us() - begun_us > NOTE_LONG_US)
                 weir_log(WEIR_LOG_WARN, "event.not_blamed",
                          LOG_S("worker", (const char *)process->name), LOG_S("error", error.text),
                          LOG_I("attempt", process->notes), LOG_S("action", "retry"));
@@ -204,6 +210,13 @@ void weir_process_noted(struct weir_process *process, const struct weir_process_
                 process->note_at_us = weir_clock_us() +
                                       weir_backoff_ms(NOTE_FIRST_MS, NOTE_MAX_MS, process->notes) *
                                               1000;
+                if (WIFSIGNALED(wait_status)) /* it could not say so itself */
+                        weir_log(WEIR_LOG_WARN, "event.not_blamed",
+                                 LOG_S("worker", (const char *)process->name),
+                                 LOG_S("error", WTERMSIG(wait_status) == SIGALRM
+                                                        ? "timed out: PostgreSQL does not answer"
+                                                        : strsignal(WTERMSIG(wait_status))),
+                                 LOG_I("attempt", process->notes), LOG_S("action", "retry"));
         }
 }
 
@@ -251,6 +264,8 @@ void weir_process_died(struct weir_process *process, const struct weir_process_e
                         process->death.exact || died_of_trial(process, env), weir_clock_us());
         tell_death(process);
         process->notes = 0;
+        process->died_us = weir_clock_us();
+        process->waits_told = false;
         note(process, env);
 }
 
@@ -268,6 +283,7 @@ void weir_process_look_after(struct weir_process *process, const struct weir_pro
                 break;
         case WEIR_CHILD_RUNS:
                 child->was_ready = child->was_ready || child->board->ready;
+                weir_watch_stopped(&process->watch, child->pid, process->name, now_us);
                 if (process->stuck_thread || !child->worker)
                         break;
                 process->stuck_thread = weir_watch_look(&process->watch, child->pid, process->name,
@@ -276,6 +292,15 @@ void weir_process_look_after(struct weir_process *process, const struct weir_pro
                         kill(child->pid, SIGKILL);
                 break;
         case WEIR_CHILD_NOTES:
+                if (!process->waits_told && now_us - process->died_us > WAITS_US) {
+                        process->waits_told = true;
+                        weir_log(WEIR_LOG_WARN, "process.waits",
+                                 LOG_S("worker", (const char *)process->name),
+                                 LOG_I("ms", (now_us - process->died_us) / 1000),
+                                 LOG_S("because", "what it died of cannot be written yet"),
+                                 LOG_S("next", "see event.not_blamed: PostgreSQL is away, or "
+                                               "somebody holds a lock"));
+                }
                 if (now_us >= process->note_at_us)
                         note(process, env);
                 break;

@@ -51,6 +51,8 @@ struct weir_process {
         char *worker;   /* its name, as long as we live; NULL = the relay */
         uint32_t notes; /* tries to write the suspicions */
         int64_t note_at_us; /* the next one */
+        int64_t died_us;    /* CLOCK_MONOTONIC */
+        bool waits_told;    /* since then */
         char name[80];      /* in the log: "audit", "audit/1", "relay" */
 };
 

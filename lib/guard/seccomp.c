@@ -3,7 +3,8 @@
  * seccomp - a deny list in the kernel, because the plugin is native code
  *
  * A plugin may crash, leak and be taken over; what it can do then ends here. It may not look into other processes,
- * set their limits, change mounts, namespaces or the modes of files, load code into the kernel, set the clock, type into a terminal, or run a program; and
+ * set their limits, change mounts, namespaces, the modes or the flags of files, freeze a file system, load code into the kernel, set the clock, type into a
+ * terminal, or run a program; and
  * the parts of the kernel that most of its own holes were found in (io_uring, bpf, userfaultfd, perf, keyrings,
  * rare socket families) are out of reach.
  *
@@ -38,6 +39,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 
 #include "base/cleanup.h"
@@ -190,6 +192,11 @@ enum { EXEC_CALLS = 2 };
 static const int of_others[] = { __NR_prlimit64, __NR_sched_setscheduler, __NR_sched_setparam,
                                  __NR_sched_setattr, __NR_sched_setaffinity };
 
+/* Of ioctl(): typing into a terminal; what no mode of a file says, immutable above all; a file system stood still. */
+static const unsigned long requests[] = {
+        TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR, FIFREEZE, FITHAW,
+};
+
 bool weir_seccomp_refused(size_t index, int *ret_number, const char **ret_name)
 {
         if (index >= WEIR_COUNT_OF(refused))
@@ -268,8 +275,8 @@ static void build(struct program *program, bool exec)
         end(program, SECCOMP_RET_ALLOW);
         begin(program, IN_IOCTL);
         load(program, offsetof(struct seccomp_data, args[1]));
-        when(program, BPF_JEQ, TIOCSTI, REFUSE);
-        when(program, BPF_JEQ, TIOCLINUX, REFUSE);
+        for (size_t i = 0; i < WEIR_COUNT_OF(requests); i++)
+                when(program, BPF_JEQ, (uint32_t)requests[i], REFUSE);
         end(program, SECCOMP_RET_ALLOW);
         begin(program, IN_SOCKET);
         load(program, offsetof(struct seccomp_data, args[0]));
@@ -314,6 +321,7 @@ static const struct probe {
         { "clone of a namespace", __NR_clone, CLONE_NEWNS | CLONE_FS, 0, EPERM }, /* else EINVAL */
         { "clone3", __NR_clone3, 0, 0, ENOSYS },                                  /* else EINVAL */
         { "ioctl TIOCSTI", __NR_ioctl, -1, TIOCSTI, EPERM },                      /* else EBADF */
+        { "ioctl FIFREEZE", __NR_ioctl, -1, FIFREEZE, EPERM },                    /* else EBADF */
         { "a packet socket", __NR_socket, 17, -1, EAFNOSUPPORT }, /* else EINVAL, EPERM */
         { "prlimit64 of another", __NR_prlimit64, -1, 0, EPERM }, /* else ESRCH */
         { "fchmod", __NR_fchmod, -1, 0, EPERM },                  /* else EBADF */

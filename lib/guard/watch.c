@@ -33,6 +33,7 @@
 #define STACK_WAIT_US 500000
 #define STALL_US (8 * 1000000ll)
 #define LONG_US 500000 /* a handler that takes longer is worth a look at its process */
+#define STATE_EVERY_US 1000000
 #define GAP_US 1000000 /* we did not run for so long: neither did others, perhaps */
 
 void weir_watch_begin(struct weir_watch *watch, int64_t deadline_us)
@@ -188,6 +189,29 @@ static void look_at_lane(struct weir_watch_lane *lane, const char *worker,
         } else if (!lane->told && now_us - lane->busy_us > STALL_US) {
                 tell_stall(worker, slot, lane->busy_us, now_us);
                 lane->told = true; /* WT2 */
+        }
+}
+
+void weir_watch_stopped(struct weir_watch *watch, pid_t pid, const char *worker, int64_t now_us)
+{
+        if (watch->state_us && now_us - watch->state_us < STATE_EVERY_US)
+                return;
+        watch->state_us = now_us;
+        if (!is_stopped(pid)) {
+                if (watch->stopped_told)
+                        weir_log(WEIR_LOG_INFO, "process.goes_on", LOG_S("worker", worker),
+                                 LOG_I("pid", pid),
+                                 LOG_I("ms", (now_us - watch->stopped_us) / 1000));
+                watch->stopped_us = 0;
+                watch->stopped_told = false;
+        } else if (!watch->stopped_us) {
+                watch->stopped_us = now_us;
+        } else if (!watch->stopped_told && now_us - watch->stopped_us >= STALL_US) {
+                watch->stopped_told = true;
+                weir_log(WEIR_LOG_WARN, "process.stopped", LOG_S("worker", worker),
+                         LOG_I("pid", pid), LOG_I("ms", (now_us - watch->stopped_us) / 1000),
+                         LOG_S("next", "somebody sent it SIGSTOP or debugs it; SIGCONT lets it go "
+                                       "on"));
         }
 }
 

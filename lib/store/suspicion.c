@@ -60,6 +60,16 @@ static int write_row(struct weir_pg *pg, const struct weir_suspicion *suspicion,
                               reterr);
 }
 
+int weir_suspicion_bound(struct weir_pg *pg, int lock_ms, int statement_ms,
+                         struct weir_error *reterr)
+{
+        char sql[96];
+
+        snprintf(sql, sizeof sql, "SET lock_timeout = %d; SET statement_timeout = %d", lock_ms,
+                 statement_ms);
+        return weir_pg_run(pg, sql, reterr);
+}
+
 int weir_suspicion_write(struct weir_pg *pg, const char *worker,
                          const struct weir_suspicion *suspicions, size_t count,
                          int64_t *ret_written, struct weir_error *reterr)

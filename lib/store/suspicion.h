@@ -25,6 +25,9 @@ struct weir_suspicion {
         const char *death; /* signal, and where */
 };
 
+/* For this connection: who waits for a lock, or for PostgreSQL, is told so by PostgreSQL and not ended without a word. */
+int weir_suspicion_bound(struct weir_pg *pg, int lock_ms, int statement_ms,
+                         struct weir_error *reterr);
 /* In one transaction. *ret_written: rows, fewer where the position has moved past. */
 int weir_suspicion_write(struct weir_pg *pg, const char *worker,
                          const struct weir_suspicion *suspicions, size_t count,

@@ -22,7 +22,7 @@ prepare 4 name=one 'more=processes = 2; static_membership = true;' 'batch=max_ev
 sed -i "s|plugin_path = .*|plugin_path = [ \"$TEST_DIR/plugins\" ];|" weir.cfg
 cat >>weir.cfg <<'TXT'
 log = { level = "debug"; };
-crash = { attempts = 1; };
+crash = { attempts = 2; };
 restart = { first_delay = "10ms"; max_delay = "50ms"; };
 TXT
 password() { # of a role of this test's own; who is connected stays so

@@ -4,7 +4,7 @@
  *
  * The type of an event says what: hostile.segfault, .abort, .overflow, .exit, .loop, .sleep, .leak, .finish (the
  * connection), .close (its socket), .disconnect (it, once), .commit, .write, .thread, .thread_dies,
- * .trap, .descriptors (all closed), .limits (of the supervisor), .fork, .hold (all memory, once, and returns),
+ * .trap, .null (a call through a pointer), .usr1 (a signal that nobody handles), .descriptors (all closed), .limits (of the supervisor), .fork, .hold (all memory, once, and returns),
  * .large (a statement of 4 MiB). Any other type leaves a row in hostile.event and a line in the file of the option
  * "calls" (id, process), which no rollback takes back: it tells how often an event was in the handler.
  * Options: calls = file; sleep_ms = of hostile.sleep (default 600000); die = in open(); refuse = open() fails;
@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,26 @@ __attribute__((noinline)) static int hostile_overflow(int depth)
         if (deeper)
                 below = hostile_overflow(depth + 1);
         return below + room[0];
+}
+
+static void (*volatile nothing)(void);
+static volatile int calls_of_nothing;
+
+__attribute__((noinline)) static void hostile_null(void)
+{
+        nothing();
+        calls_of_nothing++; /* else the call would be a jump, with another caller */
+}
+
+/* Lanes have it blocked. */
+static void hostile_usr1(void)
+{
+        sigset_t one;
+
+        sigemptyset(&one);
+        sigaddset(&one, SIGUSR1);
+        pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+        raise(SIGUSR1);
 }
 
 static void hostile_loop(void)
@@ -272,6 +293,10 @@ static int misbehave(struct hostile *hostile, struct weir_tx *tx, const struct w
                 exit(0); /* NOLINT: meant */
         else if (!strcmp(how, "trap"))
                 hostile_trap();
+        else if (!strcmp(how, "null"))
+                hostile_null();
+        else if (!strcmp(how, "usr1"))
+                hostile_usr1();
         else if (!strcmp(how, "descriptors"))
                 syscall(SYS_close_range, 3, ~0u, 0);
         else if (!strcmp(how, "limits"))

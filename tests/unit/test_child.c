@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* child, death: when a process is started again, and whom its death is blamed on */
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,7 @@ START_TEST(CH3_a_file_with_mistakes_is_no_death_and_no_end)
         weir_child_noted(&child, &policy);
         for (uint32_t i = 1; i <= 3 * policy.limit; i++) {
                 weir_child_started(&child, 8, 0);
+                board.ready = 0;
                 weir_child_died(&child, &policy, EXITED(78), false, 0);
                 ck_assert_uint_eq(child.deaths, 1);
                 ck_assert_uint_eq(child.misfits, i);
@@ -110,6 +112,18 @@ START_TEST(CH3_a_file_with_mistakes_is_no_death_and_no_end)
         die(0);
         ck_assert_uint_eq(child.misfits, 0);
         ck_assert_uint_eq(child.deaths, 2);
+}
+END_TEST
+
+START_TEST(CH3_who_was_ready_and_says_that_its_file_is_bad_has_died)
+{
+        for (uint32_t i = 1; i <= policy.limit; i++) {
+                weir_child_started(&child, 8, 0);
+                weir_child_died(&child, &policy, EXITED(78), false, 0);
+                ck_assert_uint_eq(child.deaths, i);
+                weir_child_noted(&child, &policy);
+        }
+        ck_assert_int_eq(child.state, WEIR_CHILD_FAILED);
 }
 END_TEST
 
@@ -241,6 +255,24 @@ START_TEST(an_exit_inside_a_handler_is_a_death)
 }
 END_TEST
 
+START_TEST(every_signal_has_a_name_that_a_reason_has_room_for)
+{
+        const struct {
+                int number;
+                const char *name;
+        } wanted[] = {
+                { SIGUSR1, "SIGUSR1" }, { SIGXFSZ, "SIGXFSZ" }, { SIGHUP, "SIGHUP" },
+                { SIGVTALRM, "SIG26" }, { SIGRTMIN, "SIG34" },  { SIGABRT, "SIGABRT" },
+        };
+
+        for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+                weir_death_read(&death, KILLED(wanted[i].number), 0, &board);
+                ck_assert_str_eq(weir_death_name(&death), wanted[i].name);
+                ck_assert_int_eq(strncmp(death.text, wanted[i].name, strlen(wanted[i].name)), 0);
+        }
+}
+END_TEST
+
 START_TEST(BD3_a_torn_board_suspects_nobody_and_hurts_nobody)
 {
         memset(board.slots, 0xff, sizeof board.slots);
@@ -322,6 +354,7 @@ int main(void)
         tcase_add_test(tcase, delays_grow_and_the_limit_is_the_end);
         tcase_add_test(tcase, CH2_who_commits_between_two_deaths_is_never_given_up);
         tcase_add_test(tcase, CH3_a_file_with_mistakes_is_no_death_and_no_end);
+        tcase_add_test(tcase, CH3_who_was_ready_and_says_that_its_file_is_bad_has_died);
         tcase_add_test(tcase, only_one_that_never_was_ready_and_says_so_is_unfit);
         tcase_add_test(tcase, DE1_only_what_was_inside_a_handler_is_suspected);
         tcase_add_test(tcase, DE2_the_thread_that_broke_is_the_only_suspect);
@@ -330,6 +363,7 @@ int main(void)
         tcase_add_test(tcase, a_thread_that_is_in_no_handler_leaves_all_suspected);
         tcase_add_test(tcase, who_was_ended_for_one_handler_is_blamed_on_that);
         tcase_add_test(tcase, an_exit_inside_a_handler_is_a_death);
+        tcase_add_test(tcase, every_signal_has_a_name_that_a_reason_has_room_for);
         tcase_add_test(tcase, BD3_a_torn_board_suspects_nobody_and_hurts_nobody);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* test_limits - memory ends at the limit, no core is left, nobody outlives his supervisor */
 #include <limits.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "conf_fixture.h"
@@ -260,6 +262,50 @@ START_TEST(LM4_no_rights_are_gained_and_without_a_supervisor_nobody_is_followed)
 }
 END_TEST
 
+static int raw_socket(void)
+{
+        return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+}
+
+/* As root: /bin/sh of root's is told what it has. */
+static bool a_program_has_capabilities(void)
+{
+        return WEXITSTATUS(system("while read -r name value; do [ \"$name\" = CapPrm: ] && "
+                                  "[ $((0x$value & ~4)) != 0 ] && exit 7; done "
+                                  "</proc/self/status; exit 0")) == 7;
+}
+
+static void give_up(void)
+{
+        const struct weir_limits_conf conf = { .memory_bytes = MIB(4096) };
+        bool could = raw_socket() >= 0;
+
+        EXPECT(!could || geteuid() != 0 || a_program_has_capabilities());
+        weir_limits_apply(&conf, parts);
+        EXPECT_STATE(parts[WEIR_LIMITS_PRIVILEGES], WEIR_GUARD_ACTIVE);
+        EXPECT(raw_socket() < 0);
+        EXPECT(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, 13 /* CAP_NET_RAW */, 0, 0) == 0);
+        EXPECT(!could || prctl(PR_CAPBSET_READ, 13, 0, 0, 0) == 0);
+        EXPECT(!a_program_has_capabilities());
+        EXPECT(geteuid() != 0 || strstr(parts[WEIR_LIMITS_PRIVILEGES].text, "root"));
+        EXPECT(geteuid() != 0 || chown(scratch, 1, 1) == -1);
+}
+
+static void give_up_as_another(void)
+{
+        EXPECT(setuid(65534) == 0);
+        give_up();
+        EXPECT(strstr(parts[WEIR_LIMITS_PRIVILEGES].text, "no capabilities"));
+}
+
+START_TEST(LM5_root_inside_the_fence_has_no_capabilities)
+{
+        in_process(give_up);
+        if (geteuid() == 0)
+                in_process(give_up_as_another);
+}
+END_TEST
+
 /* ---- what there is -------------------------------------------------------------------------- */
 
 static void put_below(const char *path, const char *text)
@@ -332,6 +378,7 @@ int main(void)
         tcase_add_test(tcase, LM3_a_worker_ends_with_its_supervisor);
         tcase_add_test(tcase, LM3_an_orphan_notices_that_it_was_too_late);
         tcase_add_test(tcase, LM4_no_rights_are_gained_and_without_a_supervisor_nobody_is_followed);
+        tcase_add_test(tcase, LM5_root_inside_the_fence_has_no_capabilities);
         tcase_add_test(tcase, the_least_limit_above_us_counts);
         tcase_add_test(tcase, groups_of_the_first_version_count_too);
         tcase_add_test(tcase, without_a_limit_most_of_the_machine_is_allowed);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_seccomp - what a handler has no business with is refused, what libraries need is not */
+#include <linux/fs.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -92,6 +93,25 @@ static void type_into_a_terminal(void)
 START_TEST(SE1_nothing_is_typed_into_a_terminal)
 {
         in_process(type_into_a_terminal);
+}
+END_TEST
+
+/* Of no file: by a mistake EBADF, and nothing is frozen. */
+static void freeze_and_flag(void)
+{
+        int flags = 0;
+
+        apply(false);
+        EXPECT_ERRNO(ioctl(-1, FS_IOC_SETFLAGS, &flags), EPERM);
+        EXPECT_ERRNO(ioctl(-1, FS_IOC_FSSETXATTR, &flags), EPERM);
+        EXPECT_ERRNO(ioctl(-1, FIFREEZE, 0), EPERM);
+        EXPECT_ERRNO(ioctl(-1, FITHAW, 0), EPERM);
+        EXPECT_ERRNO(ioctl(-1, FS_IOC_GETFLAGS, &flags), EBADF);
+}
+
+START_TEST(SE1_no_file_system_is_frozen_and_no_file_made_immutable)
+{
+        in_process(freeze_and_flag);
 }
 END_TEST
 
@@ -235,6 +255,7 @@ int main(void)
         tcase_add_test(tcase, SE1_each_call_of_the_list_is_refused_in_every_thread);
         tcase_add_test(tcase, SE1_namespaces_and_rare_sockets_are_out_of_reach);
         tcase_add_test(tcase, SE1_nothing_is_typed_into_a_terminal);
+        tcase_add_test(tcase, SE1_no_file_system_is_frozen_and_no_file_made_immutable);
 #ifdef __x86_64__
         tcase_add_test(tcase, SE2_another_numbering_is_no_way_around);
 #endif

@@ -115,6 +115,28 @@ START_TEST(a_call_for_very_many_is_bounded)
 }
 END_TEST
 
+START_TEST(who_waits_for_a_lock_is_told_so)
+{
+        const struct weir_suspicion suspicion = { .kind = WEIR_SUSPECT_RECORD,
+                                                  .topic = topic,
+                                                  .first = 12,
+                                                  .last = 12,
+                                                  .death = "SIGSEGV" };
+        struct weir_pg *holder = fixture_connect();
+        struct weir_error refused;
+        int64_t written = -1;
+
+        OK(weir_pg_begin(holder, reterr));
+        OK(weir_pg_run(holder, "LOCK weir.attempt IN ACCESS EXCLUSIVE MODE", reterr));
+        OK(weir_suspicion_bound(pg, 50, 10000, reterr));
+        ck_assert_int_lt(weir_suspicion_write(pg, "w", &suspicion, 1, &written, &refused), 0);
+        ck_assert_ptr_nonnull(strstr(refused.text, "lock timeout"));
+        weir_pg_close(holder);
+        OK(weir_suspicion_bound(pg, 0, 0, reterr));
+        ck_assert_int_eq(blame(12, 12, 0), 1); /* a second try does what the first could not */
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("suspicion");
@@ -129,6 +151,7 @@ int main(void)
         tcase_add_test(tcase, a_partition_that_nobody_has_taken_has_no_suspects);
         tcase_add_test(tcase, SU2_all_of_a_death_or_nothing);
         tcase_add_test(tcase, a_call_for_very_many_is_bounded);
+        tcase_add_test(tcase, who_waits_for_a_lock_is_told_so);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
 }

@@ -250,6 +250,34 @@ START_TEST(WT1_a_process_that_was_stopped_in_open_is_excused)
 }
 END_TEST
 
+static void see(int64_t us)
+{
+        for (int64_t end_us = now_us + us; now_us < end_us; now_us += S / 10)
+                weir_watch_stopped(&watch, process, "w", now_us);
+}
+
+/* Idle: no lane has anything in hand. */
+START_TEST(WT2_who_is_stopped_is_named_once_and_when_it_goes_on)
+{
+        int status;
+
+        see(20 * S);
+        ck_assert_int_eq(lines("process.stopped"), 0);
+        kill(process, SIGSTOP);
+        ck_assert_int_eq(waitpid(process, &status, WUNTRACED), process);
+        see(7 * S);
+        ck_assert_int_eq(lines("process.stopped"), 0);
+        see(3 * S);
+        ck_assert_int_eq(lines("event=process.stopped worker=w pid="), 1);
+        see(30 * S);
+        ck_assert_int_eq(lines("process.stopped"), 1);
+        kill(process, SIGCONT);
+        ck_assert_int_eq(waitpid(process, &status, WCONTINUED), process);
+        see(3 * S);
+        ck_assert_int_eq(lines("event=process.goes_on worker=w pid="), 1);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("watch");
@@ -268,6 +296,7 @@ int main(void)
         tcase_add_test(tcase, an_open_that_hangs_ends_the_process_as_a_handler_does);
         tcase_add_test(tcase, an_open_that_is_over_is_forgotten);
         tcase_add_test(tcase, WT1_a_process_that_was_stopped_in_open_is_excused);
+        tcase_add_test(tcase, WT2_who_is_stopped_is_named_once_and_when_it_goes_on);
         tcase_add_test(tcase, a_lane_that_moves_slowly_does_not_stall);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
