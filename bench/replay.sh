@@ -16,7 +16,7 @@ replayed() { # WANTED POLICY..: $rate
 }
 
 bench_replay() {
-        local pair result rate count=${EVENTS:-1000000}
+        local pair rate count=${EVENTS:-1000000}
         fill 4 replay
         say 'replay: live, all applied, preview, all missing, all again, in turn'
         for ((pair = 0; pair <= pairs; pair++)); do # pair 0 warms up
