@@ -20,6 +20,8 @@ static int status_of(int wait_status)
         return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+#define LEFT_PACE_US 1000000 /* who is told to leave again and again is not started more often */
+
 void weir_child_started(struct weir_child *child, pid_t pid, int64_t now_us)
 {
         child->state = WEIR_CHILD_RUNS;
@@ -61,7 +63,9 @@ void weir_child_left(struct weir_child *child, int64_t now_us)
         child->status = 0;
         child->state = WEIR_CHILD_DOWN;
         child->pid = 0;
-        child->start_at_us = now_us;
+        child->start_at_us = child->started_us + LEFT_PACE_US;
+        if (child->start_at_us < now_us)
+                child->start_at_us = now_us;
 }
 
 void weir_child_noted(struct weir_child *child, const struct weir_child_policy *policy)

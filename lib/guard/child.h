@@ -58,7 +58,8 @@ void weir_child_started(struct weir_child *child, pid_t pid, int64_t now_us);
  * which is nearer to its end by that (CH4). */
 void weir_child_died(struct weir_child *child, const struct weir_child_policy *policy,
                      int wait_status, bool blamed, int64_t now_us);
-/* It ended as an order that was not its supervisor's told it to: no death. */
+/* It was ready, and ended as an order that was not its supervisor's told it to: no death. Started again at once, but not
+ * more often than once a second. */
 void weir_child_left(struct weir_child *child, int64_t now_us);
 /* CH1. Its suspicions are in the database, or it had none. */
 void weir_child_noted(struct weir_child *child, const struct weir_child_policy *policy);

@@ -246,7 +246,11 @@ static bool died_of_trial(const struct weir_process *process, const struct weir_
 
 bool weir_process_left(struct weir_process *process, int wait_status)
 {
-        if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0 || !process->child.board->left)
+        const struct weir_board *board = process->child.board;
+
+        /* Before it was ready it was no use to anybody: a plugin that sends the signal in open() would do so for ever. */
+        if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0 || !board->left ||
+            !board->ready)
                 return false;
         weir_log(WEIR_LOG_INFO, "process.left", LOG_S("worker", (const char *)process->name),
                  LOG_I("pid", process->child.pid), LOG_S("action", "restart"));

@@ -64,7 +64,7 @@ void weir_process_start(struct weir_process *process, const struct weir_process_
 /* It died of @wait_status, untold: said in the log, and its suspicions begin to be written (CH1). */
 void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
                        int wait_status);
-/* Did it end as somebody else than we told it to? Then that is said in the log, it counts for nothing, and it is started
+/* Was it ready, and did it end as somebody else than we told it to? Then that is said in the log, it counts for nothing, and it is started
  * at once. */
 bool weir_process_left(struct weir_process *process, int wait_status);
 /* What wrote the suspicions has ended. */

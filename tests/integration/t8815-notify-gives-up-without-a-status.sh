@@ -7,7 +7,7 @@
 
 receiver_start r
 receiver_tell r '{ "/one": { "status": 202, "ids": { "e-5": { "cut": "before" } } }, "/down": { "cut": "before" } }'
-both='allow_plain = true; allow_private = true; give_up = "3s"'
+both='allow_plain = true; allow_private = true; give_up = "6s"'
 prepare 1 plugin=notify "sinks=
   { name = \"one\"; url = \"http://127.0.0.1:${port[r]}/one\"; $both; },
   { name = \"down\"; url = \"http://127.0.0.1:${port[r]}/down\"; $both; }" 'options= rules = ( { to = [ "one", "down" ]; } );'

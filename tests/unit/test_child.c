@@ -306,6 +306,9 @@ START_TEST(one_that_left_as_somebody_told_it_to_has_not_died)
         process.child.deaths = policy.limit - 1;
         ck_assert(!weir_process_left(&process, EXITED(0))); /* exit(0) in a handler */
         board.left = 1;
+        board.ready = 0;
+        ck_assert(!weir_process_left(&process, EXITED(0))); /* it was of no use yet */
+        board.ready = 1;
         ck_assert(!weir_process_left(&process, EXITED(1)));
         ck_assert(!weir_process_left(&process, KILLED(15)));
         for (uint32_t i = 0; i < 2 * policy.limit; i++) {
@@ -316,6 +319,9 @@ START_TEST(one_that_left_as_somebody_told_it_to_has_not_died)
                 ck_assert_int_eq(process.child.pid, 0);
                 weir_child_started(&process.child, 8, 0);
         }
+        process.child.started_us = weir_clock_us();
+        ck_assert(weir_process_left(&process, EXITED(0)));
+        ck_assert_int_eq(process.child.start_at_us, process.child.started_us + 1000000);
         board.commits = 1;
         ck_assert(weir_process_left(&process, EXITED(0)));
         ck_assert_uint_eq(process.child.deaths, 0); /* CH2 */
