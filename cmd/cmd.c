@@ -144,6 +144,36 @@ int cmd_option(int argc, char **argv, const char *shorts, const struct option *o
         return '?';
 }
 
+int cmd_take_options(int argc, char **argv, const struct cmd_verbs *verbs, void *order,
+                     uint64_t *ret_seen)
+{
+        int option, r;
+
+        *ret_seen = 0;
+        while ((option = cmd_option(argc, argv, verbs->shorts, verbs->options)) != -1) {
+                if (option == 'h') {
+                        fputs(verbs->help, stdout);
+                        return -1;
+                }
+                r = option == '?' ? cmd_usage(verbs->name) : verbs->take(option, order);
+                if (r != CMD_DONE)
+                        return r;
+                for (size_t i = 0; verbs->options[i].name; i++)
+                        if (verbs->options[i].val == option)
+                                *ret_seen |= UINT64_C(1) << i;
+        }
+        return CMD_DONE;
+}
+
+int cmd_check_options(const struct cmd_verbs *verbs, uint64_t seen, int verb, const char *word)
+{
+        for (size_t i = 0; verbs->options[i].name; i++)
+                if (seen >> i & 1 && !(verbs->verbs_of(verbs->options[i].val) & verb))
+                        return cmd_say(CMD_USAGE, verbs->name, "--%s is not for %s",
+                                       verbs->options[i].name, word);
+        return CMD_DONE;
+}
+
 void cmd_print_json(const char *text)
 {
         if (!text) {

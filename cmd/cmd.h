@@ -26,6 +26,18 @@ int cmd_usage(const char *name);
 /* getopt_long() that says itself what is wrong, with the option that was probably meant; then '?'. argv[0]
  * is the subcommand. @shorts without a leading ':'. */
 int cmd_option(int argc, char **argv, const char *shorts, const struct option *options);
+/* A command whose verbs take different options. */
+struct cmd_verbs {
+        const char *name, *help, *shorts;
+        const struct option *options;         /* 64 at most */
+        int (*verbs_of)(int option);          /* bits of the verbs that take it */
+        int (*take)(int option, void *order); /* CMD_DONE, or what the command ends with */
+};
+/* All options into @order; *ret_seen: bit i, options[i] was given. -1: the help was asked for, and printed. */
+int cmd_take_options(int argc, char **argv, const struct cmd_verbs *verbs, void *order,
+                     uint64_t *ret_seen);
+/* The first of @seen that @verb, said as @word, does not take is named: CMD_USAGE. */
+int cmd_check_options(const struct cmd_verbs *verbs, uint64_t seen, int verb, const char *word);
 /* What is said on the command line is looked for, and kept, in a database whose texts are UTF-8. CMD_DONE, or CMD_USAGE:
  * it was said which word is not. The file of -c may be named by any bytes. */
 int cmd_check_words(int argc, char **argv);

@@ -208,8 +208,9 @@ static int take_filter(int option, struct dlq_order *ret)
         return r;
 }
 
-static int take_option(int option, struct dlq_order *ret)
+static int take_option(int option, void *order)
 {
+        struct dlq_order *ret = order;
         int64_t number = 0;
         int r;
 
@@ -327,26 +328,18 @@ static int take_verb(int argc, char **argv, struct dlq_order *ret)
 
 int dlq_parse(int argc, char **argv, struct dlq_order *ret)
 {
-        bool seen[WEIR_COUNT_OF(options)] = { false };
-        int option, r;
+        static const struct cmd_verbs verbs = { name,    help,     "c:jhw:t:p:i:n:y",
+                                                options, verbs_of, take_option };
+        uint64_t seen;
+        int r;
 
         *ret = (struct dlq_order){ .max_rounds = MAX_ROUNDS };
         weir_deadletter_filter_init(&ret->filter);
-        while ((option = cmd_option(argc, argv, "c:jhw:t:p:i:n:y", options)) != -1) {
-                if (option == 'h') {
-                        fputs(help, stdout);
-                        return -1;
-                }
-                r = option == '?' ? cmd_usage(name) : take_option(option, ret);
-                if (r != CMD_DONE)
-                        return r;
-                for (size_t i = 0; options[i].name; i++)
-                        seen[i] = seen[i] || options[i].val == option;
-        }
+        r = cmd_take_options(argc, argv, &verbs, ret, &seen);
+        if (r != CMD_DONE)
+                return r;
         r = take_verb(argc - optind, argv + optind, ret);
-        for (size_t i = 0; r == CMD_DONE && options[i].name; i++)
-                if (seen[i] && !(verbs_of(options[i].val) & (int)ret->verb))
-                        r = cmd_say(CMD_USAGE, name, "--%s is not for %s", options[i].name,
-                                    argv[optind]);
+        if (r == CMD_DONE)
+                r = cmd_check_options(&verbs, seen, (int)ret->verb, argv[optind]);
         return r == CMD_DONE ? check(ret) : r;
 }

@@ -99,8 +99,10 @@ static int verbs_of(int option)
         }
 }
 
-static int take_option(int option, struct position_order *ret)
+static int take_option(int option, void *order)
 {
+        struct position_order *ret = order;
+
         switch (option) {
         case 'c': ret->config = optarg; break;
         case 'r': ret->reason = optarg; break;
@@ -219,26 +221,18 @@ static void free_times(int argc, char **argv)
 
 int position_parse(int argc, char **argv, struct position_order *ret)
 {
-        bool seen[WEIR_COUNT_OF(options)] = { false };
-        int option, r;
+        static const struct cmd_verbs verbs = { name,    help,     "c:r:g:t:yn:jh",
+                                                options, verbs_of, take_option };
+        uint64_t seen;
+        int r;
 
         *ret = (struct position_order){ .partition = -1, .limit = LOG_LIMIT };
         free_times(argc, argv);
-        while ((option = cmd_option(argc, argv, "c:r:g:t:yn:jh", options)) != -1) {
-                if (option == 'h') {
-                        fputs(help, stdout);
-                        return -1;
-                }
-                r = option == '?' ? cmd_usage(name) : take_option(option, ret);
-                if (r != CMD_DONE)
-                        return r;
-                for (size_t i = 0; options[i].name; i++)
-                        seen[i] = seen[i] || options[i].val == option;
-        }
+        r = cmd_take_options(argc, argv, &verbs, ret, &seen);
+        if (r != CMD_DONE)
+                return r;
         r = take_verb(argc - optind, argv + optind, ret);
-        for (size_t i = 0; r == CMD_DONE && options[i].name; i++)
-                if (seen[i] && !(verbs_of(options[i].val) & (int)ret->verb))
-                        r = cmd_say(CMD_USAGE, name, "--%s is not for %s", options[i].name,
-                                    argv[optind]);
+        if (r == CMD_DONE)
+                r = cmd_check_options(&verbs, seen, (int)ret->verb, argv[optind]);
         return r;
 }

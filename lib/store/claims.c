@@ -239,15 +239,16 @@ static const struct need {
           "replay stop --give-up" },
 };
 
-/* @ret is as long as @sql and eleven characters for each '#'. */
-static void put_number(char *ret, const char *sql, int32_t generation)
+/* @sql with @generation for its one '#', if it has one: a table cannot be a parameter. */
+static void put_number(char *ret, size_t size, const char *sql, int32_t generation)
 {
-        for (; *sql; sql++)
-                if (*sql == '#')
-                        ret += sprintf(ret, "%" PRId32, generation);
-                else
-                        *ret++ = *sql;
-        *ret = '\0';
+        const char *mark = strchr(sql, '#');
+
+        if (mark)
+                snprintf(ret, size, "%.*s%" PRId32 "%s", (int)(mark - sql), sql, generation,
+                         mark + 1);
+        else
+                snprintf(ret, size, "%s", sql);
 }
 
 static int ask(struct weir_pg *pg, const struct need *need, int32_t generation, int64_t sent_ms,
@@ -259,7 +260,7 @@ static int ask(struct weir_pg *pg, const struct need *need, int32_t generation, 
         int r;
 
         assert(strlen(need->sql) + 12 < sizeof sql);
-        put_number(sql, need->sql, generation);
+        put_number(sql, sizeof sql, need->sql, generation);
         r = weir_pg_query(pg, sql, &sent, need->sent, &rows, reterr);
         if (r < 0 || weir_pg_rows_count(rows) == 0)
                 return r;
