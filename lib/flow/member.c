@@ -24,7 +24,7 @@
 #include "flow/replaying.h"
 
 #define SERVE_MS 500
-#define RELOAD_MS 20 /* while lanes go over: who is through is looked for so often */
+#define SOON_MS 20 /* while lanes go over, or replay: who is through is looked for so often */
 #define ABORT_GRACE_US 500000
 #define UNSTARTED_CLOSE_US 2000000
 #define REMAKE_US 5000000 /* to leave the group, beyond the drain */
@@ -375,14 +375,16 @@ static int serve(struct weir_member *member, int64_t *ret_deadline_us, struct we
         int r = 0;
 
         while (r == 0 && !told_to_stop(member, ret_deadline_us)) {
+                bool soon;
+
                 if (replayed(member)) {
                         *ret_deadline_us = weir_clock_us() + member->conf->stop_deadline_ms * 1000;
                         break;
                 }
                 if (told_to_reload(member))
                         reload(member);
-                r = weir_consumer_serve(member->consumer,
-                                        member->reloads_since_us ? RELOAD_MS : SERVE_MS, reterr);
+                soon = member->reloads_since_us || member->env->replaying;
+                r = weir_consumer_serve(member->consumer, soon ? SOON_MS : SERVE_MS, reterr);
                 if (r > 0)
                         r = remake(member, reterr);
         }

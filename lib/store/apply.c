@@ -23,7 +23,10 @@
  *               the flight is rolled back and flies again with ON CONFLICT, and so do the next
  *               CAREFUL_MIN batches, twice as many each time that hope was wrong: a stream with
  *               duplicates pays one failed INSERT (its dead rows, a line in the server's log) per
- *               CAREFUL_MAX batches. Both forms wait for an open claimer of the same key.
+ *               CAREFUL_MAX batches. All forms wait for an open claimer of the same key.
+ * Repetition    where most keys were there (a replay of what is missing), ON CONFLICT forms a row for each that it does
+ *               not insert. After such a batch the statement looks the keys up by itself first, which is a quarter
+ *               cheaper, and inserts what is left as the careful one does.
  */
 #include "store/apply.h"
 
@@ -51,7 +54,9 @@ static const char fence_sql[] =
 static const Oid fence_types[] = { WEIR_OID_INT4, WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8,
                                    WEIR_OID_INT8, WEIR_OID_INT8, WEIR_OID_INT8 };
 
-static const char *const claim_names[] = { "weir_claim_hopeful", "weir_claim_careful" };
+enum form { HOPEFUL, CAREFUL, REPEATING, FORMS };
+static const char *const claim_names[FORMS] = { "weir_claim_hopeful", "weir_claim_careful",
+                                                "weir_claim_repeating" };
 static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEIR_OID_INT4,
                                    WEIR_OID_INT8,       WEIR_OID_INT8,       WEIR_OID_INT8,
                                    WEIR_OID_TEXT,       WEIR_OID_INT4,       WEIR_OID_INT4,
@@ -60,10 +65,10 @@ static const Oid claim_types[] = { WEIR_OID_UUID_ARRAY, WEIR_OID_INT8_ARRAY, WEI
 /* ---- the claim statement of one version ------------------------------------------------------ */
 
 /* @rows: the generations, newest first. Hopeful and alone, it returns no keys: all are fresh or it fails. */
-static int make_claim_sql(const struct weir_pg_rows *rows, bool careful, char **ret)
+static int make_claim_sql(const struct weir_pg_rows *rows, enum form form, char **ret)
 {
-        size_t count = weir_pg_rows_count(rows), size = 0;
-        bool returning = careful || count > 1;
+        size_t count = weir_pg_rows_count(rows), size = 0, looked_up = form == REPEATING ? 0 : 1;
+        bool returning = form != HOPEFUL || count > 1;
         FILE *out = open_memstream(ret, &size);
 
         if (!out)
@@ -72,32 +77,32 @@ static int make_claim_sql(const struct weir_pg_rows *rows, bool careful, char **
                 "WITH fresh AS (INSERT INTO weir.claim_%" PRId64 " (key, position, \"offset\")"
                 " SELECT t.k, $3, t.o FROM unnest($1, $2) AS t(k, o)",
                 weir_pg_rows_int(rows, 0, 1, 0));
-        for (size_t i = 1; i < count; i++)
+        for (size_t i = looked_up; i < count; i++)
                 /* OFFSET 0 keeps it a probe of the index per key: as a join, the planner may read an
                  * old generation of a hundred million keys whole to hash a thousand. */
                 fprintf(out,
                         " %s NOT EXISTS (SELECT FROM weir.claim_%" PRId64
                         " c WHERE c.key = t.k OFFSET 0)",
-                        i == 1 ? "WHERE" : "AND", weir_pg_rows_int(rows, i, 1, 0));
+                        i == looked_up ? "WHERE" : "AND", weir_pg_rows_int(rows, i, 1, 0));
         fprintf(out,
                 "%s%s)%s INSERT INTO weir.batch"
                 " (position, first_offset, next_offset, epoch, plugin_version, records, events,"
                 " dead, parked, fresh) SELECT $3, $4, $5, $6, $7, $8, $9, $10, $11, %s%s",
-                careful ? " ON CONFLICT DO NOTHING" : "", returning ? " RETURNING key" : "",
+                form != HOPEFUL ? " ON CONFLICT DO NOTHING" : "", returning ? " RETURNING key" : "",
                 returning ? ", trail AS (" : "",
                 returning ? "(SELECT count(*) FROM fresh)" : "cardinality($1)",
                 returning ? ") SELECT key FROM fresh" : "");
         return fclose(out) == 0 ? 0 : -1;
 }
 
-static int prepare_claim(struct weir_pg *pg, const struct weir_pg_rows *rows, bool careful,
+static int prepare_claim(struct weir_pg *pg, const struct weir_pg_rows *rows, enum form form,
                          struct weir_error *reterr)
 {
         WEIR_FREE char *sql = NULL;
 
-        if (make_claim_sql(rows, careful, &sql) < 0)
+        if (make_claim_sql(rows, form, &sql) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claim statement");
-        if (!PQsendPrepare(pg->conn, claim_names[careful], sql, WEIR_COUNT_OF(claim_types),
+        if (!PQsendPrepare(pg->conn, claim_names[form], sql, WEIR_COUNT_OF(claim_types),
                            claim_types))
                 return weir_wire_fail(pg, NULL, sql, reterr);
         return weir_wire_finish(pg, NULL, sql, reterr);
@@ -119,18 +124,18 @@ static int refresh(struct weir_pg *pg, struct weir_error *reterr)
                                  "%s: weir.claim_generation is empty: run `weir "
                                  "migrate up`",
                                  pg->where);
-        for (int careful = 0; careful < 2; careful++) {
+        for (enum form form = 0; form < FORMS; form++) {
                 char forget[64];
 
-                snprintf(forget, sizeof forget, "DEALLOCATE %s", claim_names[careful]);
-                r = pg->claims.prepared[careful] ? weir_pg_run(pg, forget, reterr) : 0;
+                snprintf(forget, sizeof forget, "DEALLOCATE %s", claim_names[form]);
+                r = pg->claims.prepared[form] ? weir_pg_run(pg, forget, reterr) : 0;
                 if (r < 0)
                         return r;
-                pg->claims.prepared[careful] = false;
-                r = prepare_claim(pg, rows, careful, reterr);
+                pg->claims.prepared[form] = false;
+                r = prepare_claim(pg, rows, form, reterr);
                 if (r < 0)
                         return r;
-                pg->claims.prepared[careful] = true;
+                pg->claims.prepared[form] = true;
         }
         pg->claims.generation = weir_pg_rows_int(rows, 0, 1, 0);
         pg->claims.version = weir_pg_rows_int(rows, 0, 0, 0);
@@ -244,7 +249,7 @@ static int send_fence(struct weir_pg *pg, const struct weir_apply *apply, unsign
 }
 
 static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
-                      bool careful)
+                      enum form form)
 {
         const char *arrays = (const char *)pg->claims.arrays.data;
         const char *version = apply->plugin_version ? apply->plugin_version : "";
@@ -261,8 +266,8 @@ static int send_claim(struct weir_pg *pg, const struct weir_apply *apply, size_t
         put_int4(&n, 8, (int32_t)apply->event_count);
         put_int4(&n, 9, (int32_t)apply->dead_count);
         put_int4(&n, 10, (int32_t)apply->parked_count);
-        return PQsendQueryPrepared(pg->conn, claim_names[careful], 11, n.values, n.lengths,
-                                   n.formats, 1);
+        return PQsendQueryPrepared(pg->conn, claim_names[form], 11, n.values, n.lengths, n.formats,
+                                   1);
 }
 
 enum { BEGIN_ANSWER, LOCK_ANSWER, FENCE_ANSWER, CLAIM_ANSWER, ANSWERS };
@@ -346,7 +351,7 @@ static bool is_taken(const PGresult *claimed)
 
 /* A4. 0, 1 fenced, STALE, TAKEN, < 0; nothing is rolled back here. */
 static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **answers,
-                 bool careful, bool *ret_fresh, struct weir_error *reterr)
+                 enum form form, bool *ret_fresh, struct weir_error *reterr)
 {
         int64_t version;
 
@@ -361,7 +366,7 @@ static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **
         version = strtoll(PQgetvalue(answers[FENCE_ANSWER], 0, 0), NULL, 10);
         if (version != pg->claims.version)
                 return STALE;
-        if (!careful && is_taken(answers[CLAIM_ANSWER]))
+        if (form == HOPEFUL && is_taken(answers[CLAIM_ANSWER]))
                 return TAKEN;
         if (PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_TUPLES_OK &&
             PQresultStatus(answers[CLAIM_ANSWER]) != PGRES_COMMAND_OK)
@@ -369,7 +374,7 @@ static int judge(struct weir_pg *pg, const struct weir_apply *apply, PGresult **
         return match_fresh(pg, answers[CLAIM_ANSWER], apply->key_count, ret_fresh, reterr);
 }
 
-static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split, bool careful,
+static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split, enum form form,
                bool *ret_fresh, struct weir_error *reterr)
 {
         __attribute__((cleanup(clear_answers))) PGresult *answers[ANSWERS] = { NULL };
@@ -387,7 +392,7 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
         if (PQenterPipelineMode(pg->conn) != 1 ||
             !PQsendQueryParams(pg->conn, begin_sql, 0, NULL, NULL, NULL, NULL, 0) ||
             !PQsendQueryPrepared(pg->conn, lock_name, 0, NULL, NULL, NULL, 0) ||
-            !send_fence(pg, apply, fence_index) || !send_claim(pg, apply, split, careful) ||
+            !send_fence(pg, apply, fence_index) || !send_claim(pg, apply, split, form) ||
             !PQpipelineSync(pg->conn)) {
                 pg->broken = true; /* part of the flight may be under way */
                 return weir_wire_fail(pg, NULL, "pipeline", reterr);
@@ -395,19 +400,25 @@ static int fly(struct weir_pg *pg, const struct weir_apply *apply, size_t split,
         r = read_answers(pg, answers, reterr);
         if (r < 0)
                 return r;
-        return judge(pg, apply, answers, careful, ret_fresh, reterr);
+        return judge(pg, apply, answers, form, ret_fresh, reterr);
 }
 
 /* What the next batches are to learn from this one. */
-static void learn(struct weir_claim_cache *claims, bool careful, bool taken)
+static void learn(struct weir_claim_cache *claims, const struct weir_apply *apply, enum form form,
+                  const bool *fresh, bool taken)
 {
+        size_t known = 0;
+
         if (taken) {
                 claims->penalty = claims->penalty * 2 < CAREFUL_MIN   ? CAREFUL_MIN
                                   : claims->penalty * 2 > CAREFUL_MAX ? CAREFUL_MAX
                                                                       : claims->penalty * 2;
                 claims->careful_left = claims->penalty;
                 claims->hopeful_count = 0;
-        } else if (careful) {
+        } else if (form != HOPEFUL) {
+                for (size_t i = 0; i < apply->key_count; i++)
+                        known += !fresh[i];
+                claims->repeating = 2 * known > apply->key_count;
                 claims->careful_left--;
         } else if (++claims->hopeful_count >= CAREFUL_MIN) {
                 claims->penalty = 0;
@@ -432,7 +443,9 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
         if (sort_keys(&pg->claims, apply) < 0 || put_arrays(&pg->claims, apply, &split) < 0)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "claims of %zu keys", apply->key_count);
         for (int flight = 0; flight < MAX_FLIGHTS; flight++) {
-                bool careful = pg->claims.careful_left > 0;
+                enum form form = pg->claims.careful_left == 0 ? HOPEFUL
+                                 : pg->claims.repeating       ? REPEATING
+                                                              : CAREFUL;
                 struct weir_error error = { .code = 0 };
                 int r = pg->claims.version ? 0 : refresh(pg, &error);
 
@@ -442,11 +455,11 @@ int weir_apply_begin(struct weir_pg *pg, const struct weir_apply *apply, bool *r
                         *reterr = error;
                         return r;
                 }
-                r = fly(pg, apply, split, careful, ret_fresh, reterr);
+                r = fly(pg, apply, split, form, ret_fresh, reterr);
                 if (r != 0 && !weir_pg_idle(pg))
                         weir_pg_rollback(pg);
                 if (r == 0 || r == TAKEN)
-                        learn(&pg->claims, careful, r == TAKEN);
+                        learn(&pg->claims, apply, form, ret_fresh, r == TAKEN);
                 if (r != STALE && r != TAKEN)
                         return r;
                 if (r == STALE)

@@ -64,7 +64,8 @@ struct weir_statement {
 struct weir_claim_cache {
         int64_t version;        /* of weir.claim_state that the statement was made for; 0 = none */
         int64_t generation;     /* the newest, which claims go into */
-        bool prepared[2];       /* the hopeful and the careful statement exist */
+        bool prepared[3];       /* the statement of each form exists (apply.c) */
+        bool repeating;         /* most keys of the last careful batch were there */
         uint32_t careful_left;  /* batches until hope is tried again */
         uint32_t penalty;       /* how many there were the last time that hope was wrong */
         uint32_t hopeful_count; /* in a row, good */

@@ -120,6 +120,30 @@ START_TEST(a_wrong_hope_is_put_right_and_brings_care_for_a_while)
 }
 END_TEST
 
+START_TEST(where_most_keys_were_there_they_are_looked_up_first)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct batch *batch = batch_of(pg, 61, 50000, KEYS);
+
+        apply_and_commit(pg, batch, KEYS);
+        apply_and_commit(pg, batch, 0); /* the wrong hope, put right */
+        ck_assert(pg->claims.repeating);
+        use_keys(batch, 50003); /* three that are new, under the form that looks up */
+        apply_and_commit(pg, batch, 3);
+        for (unsigned i = 0; i < KEYS; i++)
+                ck_assert_int_eq(batch->fresh[i], i >= KEYS - 3);
+        ck_assert(pg->claims.repeating);
+        use_keys(batch, 51000);
+        apply_and_commit(pg, batch, KEYS);
+        ck_assert(!pg->claims.repeating && pg->claims.careful_left);
+        ck_assert_int_eq(fixture_int(pg, "SELECT sum(fresh) FROM weir.batch WHERE position = %d",
+                                     batch->position.id),
+                         KEYS + 0 + 3 + KEYS);
+        free(batch);
+        weir_pg_close(pg);
+}
+END_TEST
+
 START_TEST(a_batch_without_keys_moves_the_position)
 {
         struct weir_pg *pg = fixture_connect();
@@ -161,7 +185,9 @@ START_TEST(an_older_epoch_and_another_offset_are_fenced_and_write_nothing)
 }
 END_TEST
 
-static void two_claimers(int32_t partition, unsigned first_key, bool commit, size_t fresh_of_second)
+/* @care: the second one's form; hopeful, careful, repeating. */
+static void two_claimers(int32_t partition, unsigned first_key, bool commit, unsigned care,
+                         size_t fresh_of_second)
 {
         struct weir_pg *first = fixture_connect(), *other = fixture_connect();
         struct batch *batch = batch_of(first, partition, first_key, KEYS);
@@ -170,6 +196,8 @@ static void two_claimers(int32_t partition, unsigned first_key, bool commit, siz
 
         second.batch = batch_of(second.pg, partition + 1, first_key + 4, KEYS);
         ck_assert_int_eq(apply(first, batch), 0);
+        second.pg->claims.careful_left = care ? 10 : 0;
+        second.pg->claims.repeating = care == 2;
         pthread_create(&second.thread, NULL, claim, &second);
         fixture_until_waiting(other, backend);
         if (commit)
@@ -191,8 +219,10 @@ static void two_claimers(int32_t partition, unsigned first_key, bool commit, siz
 
 START_TEST(a_key_claimed_by_two_at_once_belongs_to_who_commits)
 {
-        two_claimers(10, 4000, true, KEYS - 4);
-        two_claimers(12, 4100, false, KEYS);
+        for (unsigned care = 0; care < 3; care++) {
+                two_claimers(10 + 100 * (int32_t)care, 4000 + 1000000 * care, true, care, KEYS - 4);
+                two_claimers(12 + 100 * (int32_t)care, 4100 + 1000000 * care, false, care, KEYS);
+        }
 }
 END_TEST
 
@@ -267,6 +297,7 @@ int main(void)
         tcase_add_test(tcase, a_batch_moves_the_position_claims_and_leaves_a_trail);
         tcase_add_test(tcase, fresh_keys_are_told_by_value);
         tcase_add_test(tcase, a_wrong_hope_is_put_right_and_brings_care_for_a_while);
+        tcase_add_test(tcase, where_most_keys_were_there_they_are_looked_up_first);
         tcase_add_test(tcase, a_batch_without_keys_moves_the_position);
         tcase_add_test(tcase, an_older_epoch_and_another_offset_are_fenced_and_write_nothing);
         tcase_add_test(tcase, a_key_claimed_by_two_at_once_belongs_to_who_commits);
