@@ -8,7 +8,7 @@
  *
  * Always true   no record is in hand when the lane says that it has finished: the client could not be closed.
  *               The user of a setup is counted out last: what the lane frees may be of the plugin's making, and the
- *               plugin may be unmapped after that (setup.c).
+ *               plugin may be unmapped after that (setup.c). Only then it is no lane any more: weir_lane_count().
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,11 +68,12 @@ static void *lane_main(void *arg)
         lane->finished = true;
         pthread_cond_broadcast(&lane->cond);
         pthread_mutex_unlock(&lane->mutex);
-        atomic_fetch_sub(&running_count, 1);
         users = lane->env->users;
         put(lane); /* what it frees may be of the plugin's making */
         if (users)
                 atomic_fetch_sub(users, 1);
+        /* The last: with no lane left the runtime frees all that was touched above. */
+        atomic_fetch_sub(&running_count, 1);
         return NULL;
 }
 
