@@ -351,6 +351,7 @@ static enum weir_run run_range(struct weir_runner *runner, struct weir_batch *ba
                 weir_dead_halt(&runner->dead, batch, cut->done, &runner->halt);
                 return WEIR_RUN_HALTED;
         }
+        runner->applier.calls = 0; /* those of the last range were committed, or counted */
         r = weir_hold_connect(&runner->hold, &fault.error);
         fault.outcome = r;
         if (r == 0) {

@@ -35,6 +35,7 @@ static struct {
         int64_t stored;        /* last offset told to Kafka */
         int64_t database_next; /* the row */
         int stop_after;        /* stop when so many transactions ran; 0 = never */
+        int cut_after; /* the connection is gone then, and nobody waits for another; 0 = never */
         /* the table of attempts */
         struct weir_attempt attempts[RECORDS];
         size_t attempt_count;
@@ -90,7 +91,10 @@ int weir_pool_acquire(struct weir_pool *p, struct weir_latch *i, struct weir_pg 
 {
         (void)p;
         (void)i;
-        (void)e;
+        if (world.cut_after && world.transactions >= world.cut_after) {
+                world.stop_after = 1;
+                return weir_fail(e, WEIR_ESTOP, 0, "interrupted");
+        }
         *ret = (void *)&world;
         return 0;
 }
@@ -102,7 +106,7 @@ void weir_pool_release(struct weir_pool *p, struct weir_pg *pg)
 bool weir_pg_broken(const struct weir_pg *pg)
 {
         (void)pg;
-        return false;
+        return world.cut_after && world.transactions >= world.cut_after;
 }
 int weir_pg_classify(const struct weir_error *e)
 {
@@ -308,6 +312,7 @@ int weir_applier_run(struct weir_applier *a, struct weir_pg *pg, struct weir_bat
         ret->item = WEIR_NO_ITEM;
         ret->next_offset = b->records[first + count - 1].record.offset + 1;
         world.transactions++;
+        a->calls = (uint32_t)count;
         if (world.infra_left > 0 && world.transactions > world.infra_after) {
                 world.infra_left--;
                 return fail_at(ret, first, false, WEIR_EDB);

@@ -193,6 +193,25 @@ START_TEST(a_stop_leaves_the_rest_of_the_batch_untouched)
 }
 END_TEST
 
+START_TEST(only_calls_of_a_transaction_that_was_left_are_abandoned)
+{
+        world.bad_outcome[20] = WEIR_REJECT;
+        world.cut_after = 2;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_STOPPED);
+        ck_assert_int_eq(position.next_offset, 120);
+        ck_assert_uint_eq(runner.counts.abandoned, 0); /* those of the 20 were committed */
+}
+END_TEST
+
+START_TEST(calls_of_a_transaction_that_a_stop_left_are_abandoned)
+{
+        world.infra_left = 1;
+        world.stop_after = 1;
+        ck_assert_int_eq(weir_runner_run(&runner, &batch, &position), WEIR_RUN_STOPPED);
+        ck_assert_uint_eq(runner.counts.abandoned, RECORDS);
+}
+END_TEST
+
 START_TEST(a_stop_ends_the_waiting_for_the_database)
 {
         world.infra_left = 1000;
@@ -239,6 +258,8 @@ int main(void)
         tcase_add_test(tcase, an_unknown_commit_that_did_not_happen_is_repeated);
         tcase_add_test(tcase, an_unknown_commit_under_another_epoch_is_fenced);
         tcase_add_test(tcase, a_stop_leaves_the_rest_of_the_batch_untouched);
+        tcase_add_test(tcase, only_calls_of_a_transaction_that_was_left_are_abandoned);
+        tcase_add_test(tcase, calls_of_a_transaction_that_a_stop_left_are_abandoned);
         tcase_add_test(tcase, a_stop_ends_the_waiting_for_the_database);
         tcase_add_test(tcase, trailing_markers_move_the_position_without_a_record);
         suite_add_tcase(suite, tcase);
