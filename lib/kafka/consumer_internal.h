@@ -149,7 +149,8 @@ static inline void weir_partition_exit(struct weir_partition *partition)
 static inline void weir_partition_attend(struct weir_partition *partition)
 {
         atomic_store(&partition->attention, partition->phase != WEIR_PHASE_FETCHING ||
-                                                    partition->renewed || partition->revoked);
+                                                    partition->renewed || partition->revoked ||
+                                                    partition->woken);
 }
 
 /* File a request with the poll thread and wake it; @phase holds until it was carried out. @thread lane. */

@@ -239,6 +239,7 @@ void weir_partition_wake(struct weir_partition *partition)
 {
         pthread_mutex_lock(&partition->mutex);
         partition->woken = true;
+        weir_partition_attend(partition); /* await() sees no yield, only this */
         pthread_cond_broadcast(&partition->cond);
         if (partition->queue)
                 rd_kafka_queue_yield(partition->queue);

@@ -222,6 +222,7 @@ START_TEST(a_lane_goes_back_halts_breaks_and_is_revived)
         struct weir_record record;
         struct rig rig;
         struct weir_partition *p, *q;
+        int64_t began_us;
         int r;
 
         produce(200);
@@ -277,8 +278,12 @@ START_TEST(a_lane_goes_back_halts_breaks_and_is_revived)
         ck_assert_int_eq(weir_partition_end(q), 205);
         while (weir_partition_position(q) < 205)
                 next_offset(q);
+        began_us = weir_clock_us();
         weir_partition_wake(q);
         ck_assert_int_eq(weir_partition_read(q, 60000, &record, &error), 0);
+        weir_partition_wake(q);
+        ck_assert_int_eq(weir_partition_await(q, 60000, &error), 0);
+        ck_assert_int_lt(weir_clock_us() - began_us, 30000000);
         rig_end(&rig);
 }
 END_TEST
