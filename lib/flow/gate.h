@@ -6,12 +6,18 @@
  *
  * Thread   init, fini: main. The rest: lanes.
  *  GT1 while a suspect passes, no other handler of this process runs: what dies then, dies of it.
+ *  GT2 who waits to be alone is passed by nobody who came later.
  */
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct weir_gate {
-        pthread_rwlock_t lock;
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;
+        uint32_t inside;  /* @mutex  with others */
+        uint32_t waiting; /* @mutex  to be alone */
+        bool alone;       /* @mutex  somebody is */
 };
 
 void weir_gate_init(struct weir_gate *gate);

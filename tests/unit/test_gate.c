@@ -7,6 +7,7 @@
 
 #include "base/thread.h"
 #include "flow/gate.h"
+#include "wait_fixture.h"
 
 static struct weir_gate gate;
 static atomic_int inside, alone_inside, wrong, stop;
@@ -80,6 +81,63 @@ START_TEST(a_stop_ends_the_waiting)
 }
 END_TEST
 
+struct wish {
+        bool alone;
+        atomic_int looked, in; /* for a stop; let in */
+        struct wish *late;     /* who has all the time to come in while we look */
+};
+
+static int keep_waiting(void *context)
+{
+        struct wish *wish = context;
+        int looked = wish->late ? wish->late->looked : 0;
+        int64_t deadline_us = wait_deadline_us();
+
+        while (looked && wish->late->looked == looked && !wish->late->in && wait_more(deadline_us))
+                ;
+        wish->looked++;
+        return 0;
+}
+
+static void *wait_for_turn(void *arg)
+{
+        struct wish *wish = arg;
+
+        weir_gate_enter(&gate, wish->alone, keep_waiting, wish);
+        wish->in = 1;
+        while (wish->alone && !stop)
+                ;
+        weir_gate_leave(&gate);
+        return NULL;
+}
+
+START_TEST(GT2_who_waits_to_be_alone_is_passed_by_nobody)
+{
+        struct wish late = { .alone = false }, suspect = { .alone = true, .late = &late };
+        pthread_t threads[2];
+
+        stop = 0;
+        weir_gate_init(&gate);
+        ck_assert(weir_gate_enter(&gate, false, stopping, NULL)); /* a slow handler */
+        ck_assert_int_eq(weir_thread_start(&threads[0], WEIR_ROLE_ANY, "suspect", wait_for_turn,
+                                           &suspect),
+                         0);
+        WAIT_UNTIL(suspect.looked > 0);
+        ck_assert_int_eq(weir_thread_start(&threads[1], WEIR_ROLE_ANY, "late", wait_for_turn,
+                                           &late),
+                         0);
+        WAIT_UNTIL(suspect.looked > 5);
+        ck_assert_int_eq(late.in, 0);
+        weir_gate_leave(&gate);
+        WAIT_UNTIL(suspect.in);
+        ck_assert_int_eq(late.in, 0);
+        stop = 1;
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL); /* it comes in, now */
+        weir_gate_fini(&gate);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("gate");
@@ -89,6 +147,7 @@ int main(void)
 
         tcase_add_test(tcase, GT1_a_suspect_is_alone);
         tcase_add_test(tcase, a_stop_ends_the_waiting);
+        tcase_add_test(tcase, GT2_who_waits_to_be_alone_is_passed_by_nobody);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
