@@ -206,6 +206,36 @@ START_TEST(CR1_a_null_pointer_is_told_and_kills)
 }
 END_TEST
 
+static atomic_int there;
+
+static void *break_too(void *arg)
+{
+        there++;
+        while (there < 2)
+                ;
+        return null_pointer(arg);
+}
+
+static void *break_together(void *arg)
+{
+        pthread_t thread;
+
+        weir_thread_start(&thread, WEIR_ROLE_ANY, "dies too", break_too, arg);
+        there++;
+        while (there < 2)
+                ;
+        return null_pointer(arg);
+}
+
+START_TEST(the_second_thread_that_breaks_lets_the_first_finish_its_words)
+{
+        for (int i = 0; i < 300; i++) { /* one in fifty went wrong */
+                weir_board_clear(board);
+                check_told(SIGSEGV, die_in_a_thread(break_together));
+        }
+}
+END_TEST
+
 START_TEST(CR1_a_stack_that_overflows_is_told_and_kills)
 {
         check_told(SIGSEGV, die_in_a_thread(overflow));
@@ -269,6 +299,7 @@ int main(void)
         tcase_add_test(tcase, CR1_abort_is_told_and_kills);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
         tcase_add_test(tcase, CR1_a_null_pointer_is_told_and_kills);
+        tcase_add_test(tcase, the_second_thread_that_breaks_lets_the_first_finish_its_words);
         tcase_add_test(tcase, CR1_a_stack_that_overflows_is_told_and_kills);
         tcase_add_test(tcase, the_stack_of_a_living_thread_can_be_asked_for);
 #endif
