@@ -129,7 +129,8 @@ static void end_strays(const struct supervisor *all)
         if (fd >= 0)
                 close(fd);
         text[size > 0 ? size : 0] = '\0';
-        for (long pid; (pid = strtol(at, &end, 10)) > 0 && end != at; at = end) {
+        /* The kernel ends each with a blank: the last, where the room ends within it, is another's number. */
+        for (long pid; (pid = strtol(at, &end, 10)) > 0 && *end == ' '; at = end) {
                 if (pid == all->reload.reader || weir_family_find(&all->family, (pid_t)pid))
                         continue;
                 weir_log(WEIR_LOG_WARN, "process.stray", LOG_I("pid", pid),
