@@ -6,7 +6,8 @@
  * Positions     of a replay are made with the plan, with an owner of '' and epoch 0: its lanes take them as any lane takes a
  *               position, and a second process that runs the same replay fences the first.
  * Live          what the locked rows hold when they are moved is what is replayed, and is what is recorded: below a live
- *               worker the plan that was shown is about an earlier moment.
+ *               worker the plan that was shown is about an earlier moment. It counts from when they are locked, not from its
+ *               BEGIN: while it waited for one row, the lane of another went on.
  * Not chosen    deleting plans when they are through: what was handled twice on purpose is asked for months later.
  */
 #include "store/replay.h"
@@ -41,9 +42,9 @@ static int insert_row(struct weir_pg *pg, const struct weir_replay_plan *plan, b
         static const char done[] =
                 "INSERT INTO weir.replay (types, sources, subjects, ids, worker, policy, epoch,"
                 " effects, if_missing, rate_per_s, max_lag, asked_from, asked_to, plugin_version,"
-                " owner, reason, state, by, ended_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"
-                " $10::int4, nullif($11, -1), $12, $13, $14, $15, $16, 'done', session_user, now()"
-                " RETURNING id";
+                " owner, reason, state, by, ended_at, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8,"
+                " $9, $10::int4, nullif($11, -1), $12, $13, $14, $15, $16, 'done', session_user,"
+                " clock_timestamp(), clock_timestamp() RETURNING id";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_param_list list = weir_param_begin(pg);
         int r;
