@@ -38,15 +38,17 @@ void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker 
                                         .credit = { .budget = budget },
                                         .expected_bytes = weir_budget_total(budget) / 4,
                                         .waker = waker,
-                                        .until_offset = INT64_MAX };
+                                        .until_offset = INT64_MAX,
+                                        .most_records = UINT32_MAX };
         weir_batch_init(&intake->batch, worker->name, NULL, worker->accept_json_batch);
 }
 
 void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
-                       int64_t until_offset)
+                       int64_t until_offset, uint32_t most_records)
 {
         intake->rules = rules;
         intake->until_offset = until_offset;
+        intake->most_records = most_records;
         weir_batch_set_rules(&intake->batch, intake->worker->name, rules);
 }
 
@@ -115,6 +117,7 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
 static bool full(const struct weir_intake *intake)
 {
         return intake->batch.record_count >= intake->worker->batch_max_events ||
+               intake->batch.record_count >= intake->most_records ||
                intake->batch.bytes >= intake->worker->batch_max_bytes;
 }
 
