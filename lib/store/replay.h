@@ -74,7 +74,7 @@ void weir_replay_free(struct weir_replay *replay);
 WEIR_DEFINE_FREEP(struct weir_replay, weir_replay_free)
 
 /* RY2: @replay, as it was loaded, is running in the hands of @owner; with rate_per_s, max_lag and skip_missing as they are in
- * @replay now. 0; 1 = it is not as it was any more. */
+ * @replay now. 0; 1 = it is not as it was any more, or had failed and what would be kept for it was dropped since. */
 int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const char *owner,
                      struct weir_error *reterr);
 /* It is to end: stopping where its process is there, else stopped. 0; 1 = it is not as it was any more. */

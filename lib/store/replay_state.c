@@ -213,7 +213,9 @@ int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const
         return change(pg, replay,
                       "UPDATE weir.replay SET state = 'running', owner = $5, text = '',"
                       " if_missing = $6, rate_per_s = $7, max_lag = $8,"
-                      " started_at = clock_timestamp(), ended_at = NULL" AS_SEEN,
+                      " started_at = clock_timestamp(), ended_at = NULL" AS_SEEN
+                      " AND (state <> 'failed' OR NOT EXISTS (SELECT FROM weir.claim_dropped d"
+                      " WHERE d.dropped_at >= created_at))",
                       more, WEIR_COUNT_OF(more), reterr);
 }
 

@@ -237,6 +237,7 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
 {
         int64_t id = one();
         struct weir_replay *replay = load(id);
+        struct weir_replay *seen;
         bool stopped;
 
         OK(weir_replay_stop(pg, replay, &stopped, reterr));
@@ -248,7 +249,7 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         ck_assert_str_eq(replay->state, "failed");
         ck_assert_ptr_nonnull(strstr(replay->text, "given up by "));
         ck_assert_ptr_null(replay->kept);
-        weir_replay_free(replay);
+        seen = replay;
         OK(weir_pg_run(pg,
                        "INSERT INTO weir.claim_dropped VALUES (1, now() - interval '2 h',"
                        " now() - interval '1 h', now(), 'x')",
@@ -256,6 +257,9 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         replay = load(id);
         ck_assert_ptr_nonnull(strstr(replay->kept, "generation 1 of claims was dropped at 2"));
         weir_replay_free(replay);
+        ck_assert_int_eq(weir_replay_take(pg, seen, "here:1", NULL),
+                         1); /* dropped since it was seen */
+        weir_replay_free(seen);
         OK(weir_pg_run(pg, "UPDATE weir.claim_dropped SET dropped_at = now() - interval '1 h'",
                        reterr));
         replay = load(id);
