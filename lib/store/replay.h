@@ -158,8 +158,9 @@ int weir_replay_spans(struct weir_pg *pg, int64_t id, struct weir_pg_rows **ret,
 /* Where the live @worker stands: topic, partition, next_offset, by topic and partition; without those never begun. */
 int weir_replay_live(struct weir_pg *pg, const char *worker, struct weir_pg_rows **ret,
                      struct weir_error *reterr);
-/* When the last claim was made of those that were dropped, in words; ret_text[0] = '\0': none were. */
-int weir_replay_forgotten(struct weir_pg *pg, int64_t *ret_until_ms, char ret_text[32],
-                          struct weir_error *reterr);
+/* When the last claim was made of those that were dropped, in words; ret_text[0] = '\0': none were. With @epoch only those
+ * that were made since @worker was first replayed in it: it may have had some of them. */
+int weir_replay_forgotten(struct weir_pg *pg, const char *worker, const char *epoch,
+                          int64_t *ret_until_ms, char ret_text[32], struct weir_error *reterr);
 
 #endif

@@ -423,10 +423,12 @@ END_TEST
 
 START_TEST(the_last_claim_that_was_dropped_is_known)
 {
+        static const struct weir_replay_place place = { "t", 0, 10, 20, 0 };
+        struct weir_replay_plan plan = plan_of(&place, 1);
         int64_t until_ms = 0;
         char text[32] = "x";
 
-        OK(weir_replay_forgotten(pg, &until_ms, text, reterr));
+        OK(weir_replay_forgotten(pg, "w", NULL, &until_ms, text, reterr));
         ck_assert_str_eq(text, "");
         OK(weir_pg_run(
                 pg,
@@ -434,9 +436,22 @@ START_TEST(the_last_claim_that_was_dropped_is_known)
                 " (1, 'epoch', '1970-01-01T00:00:05Z', 'x'),"
                 " (2, 'epoch', '1970-01-01T00:00:07Z', 'x')",
                 reterr));
-        OK(weir_replay_forgotten(pg, &until_ms, text, reterr));
+        OK(weir_replay_forgotten(pg, "w", NULL, &until_ms, text, reterr));
         ck_assert_int_eq(until_ms, 7000);
         ck_assert_str_eq(text, "1970-01-01T00:00:07Z");
+        /* an epoch that began later has lost none */
+        plan.policy = "again";
+        plan.epoch = "e";
+        insert(&plan);
+        OK(weir_replay_forgotten(pg, "w", "e", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
+        OK(weir_pg_run(pg, "UPDATE weir.replay SET created_at = '1970-01-01T00:00:06Z'", reterr));
+        OK(weir_replay_forgotten(pg, "w", "e", &until_ms, text, reterr));
+        ck_assert_int_eq(until_ms, 7000);
+        OK(weir_replay_forgotten(pg, "w", "f", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
+        OK(weir_replay_forgotten(pg, "other", "e", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
 }
 END_TEST
 
