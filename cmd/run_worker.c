@@ -62,6 +62,13 @@ static int64_t time_left_ms(int64_t most_ms)
         return left_ms < most_ms ? left_ms : most_ms;
 }
 
+/* The last thing that is done: a plugin that ends the process by itself does not come here, and has died. */
+static void leave(const struct orders *orders)
+{
+        if (weir_board_used() && orders->count > 0)
+                weir_board_used()->left = 1;
+}
+
 static void *take_orders(void *arg)
 {
         struct orders *orders = arg;
@@ -92,6 +99,7 @@ static void *take_orders(void *arg)
                 default:
                         weir_log(WEIR_LOG_WARN, "stop.forced",
                                  LOG_S("signal", strsignal(signal_number)));
+                        leave(orders);
                         _exit(CMD_FAILED);
                 }
         }
@@ -195,13 +203,6 @@ static int fence_in(const struct weir_conf *conf, const struct run_worker *how,
         return r;
 }
 
-/* The last thing that is done: a plugin that ends the process by itself does not come here, and has died. */
-static void leave(const struct orders *orders)
-{
-        if (weir_board_used() && orders->count > 0)
-                weir_board_used()->left = 1;
-}
-
 int run_worker(struct weir_conf *conf, const struct run_worker *how)
 {
         struct orders orders = { .deadline_ms = conf->stop_deadline_ms,
@@ -241,6 +242,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         if (r < 0 && r != WEIR_ESTOP) {
                 weir_runtime_stop(runtime, HURRY_MS);
                 cmd_fail("run", &error);
+                leave(&orders);
                 _exit(r == WEIR_ECONF
                               ? CMD_CONFIG
                               : CMD_FAILED); /* members that did start end with the process */
@@ -250,6 +252,7 @@ int run_worker(struct weir_conf *conf, const struct run_worker *how)
         r = r == WEIR_ESTOP ? 0 : wait_for_end(&orders, how->offer_fd, &error);
         if (r < 0) {
                 cmd_fail("run", &error);
+                leave(&orders);
                 _exit(CMD_FAILED);
         }
         weir_log(r == 0 ? WEIR_LOG_INFO : WEIR_LOG_WARN, "stopped",

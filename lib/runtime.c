@@ -50,9 +50,9 @@ struct weir_runtime {
         struct weir_budget *budget;
         struct weir_relay *relay;
         struct weir_janitor *_Atomic janitor; /* where the relay is */
-        _Atomic int64_t deadline_us;
-        bool relay_stopping;    /* main */
-        struct weir_latch stop; /* ends the waiting of start() */
+        _Atomic int64_t deadline_us; /* the earliest that stop() was told of; 0 = none was */
+        bool relay_stopping;         /* main */
+        struct weir_latch stop;      /* ends the waiting of start() */
         atomic_bool stopping,
                 started; /* stop() may come from another thread in the middle of start() */
         struct weir_error failure;
@@ -264,6 +264,13 @@ static int start_janitor(struct weir_runtime *runtime, struct weir_error *reterr
         return r;
 }
 
+static void stop_members(struct weir_runtime *runtime)
+{
+        for (size_t i = 0; i < runtime->count; i++)
+                if (runtime->slots[i].member)
+                        weir_member_stop(runtime->slots[i].member, runtime->deadline_us);
+}
+
 int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
 {
         struct weir_pg_conf store = { .url = runtime->conf->store_url,
@@ -272,8 +279,7 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
         struct weir_pg *pg = NULL;
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < runtime->count;
-             i++) /* before anybody waits for PostgreSQL */
+        for (size_t i = 0; r == 0 && i < runtime->count; i++) /* before anybody waits */
                 r = weir_setup_try(runtime->slots[i].setup, reterr);
         if (r == 0)
                 r = weir_budget_new(budget_bytes(runtime) / 2, &runtime->budget, reterr);
@@ -303,8 +309,8 @@ int weir_runtime_start(struct weir_runtime *runtime, struct weir_error *reterr)
                                  LOG_S("group", slot->setup->worker->group));
         }
         runtime->started = true;
-        if (runtime->stopping)
-                weir_runtime_stop(runtime, 0);
+        if (runtime->stopping) /* they were not there yet; until when is said already */
+                stop_members(runtime);
         return r;
 }
 
@@ -447,16 +453,16 @@ void weir_runtime_stop(struct weir_runtime *runtime, int64_t deadline_ms)
         int64_t deadline_us = weir_clock_us() +
                               (deadline_ms > 0 ? deadline_ms : runtime->conf->stop_deadline_ms) *
                                       1000;
+        int64_t was_us = runtime->deadline_us;
 
-        runtime->deadline_us = deadline_us;
+        while ((!was_us || deadline_us < was_us) &&
+               !atomic_compare_exchange_weak(&runtime->deadline_us, &was_us, deadline_us))
+                ;
         runtime->stopping = true;
         weir_latch_set(&runtime->stop);
         weir_janitor_stop(runtime->janitor);
-        if (!runtime->started)
-                return;
-        for (size_t i = 0; i < runtime->count; i++)
-                if (runtime->slots[i].member)
-                        weir_member_stop(runtime->slots[i].member, deadline_us);
+        if (runtime->started)
+                stop_members(runtime);
 }
 
 void weir_runtime_free(struct weir_runtime *runtime)

@@ -102,7 +102,7 @@ struct weir_board {
         _Atomic int32_t stack_asked;   /* the supervisor wants the stack of this thread */
         _Atomic int32_t stack_given;   /* … and has it in trace */
         _Atomic int32_t exhausted;     /* it ended itself: memory.limit was used up */
-        _Atomic int32_t left;          /* 1: it ends because it was told to, all done */
+        _Atomic int32_t left;          /* 1: it ends as told, by no plugin */
         _Atomic int32_t plugin;        /* enum weir_board_plugin: in which of its calls … */
         _Atomic int32_t plugin_thread; /* … this thread is … */
         _Atomic int64_t plugin_since_us; /* … CLOCK_MONOTONIC: since when */

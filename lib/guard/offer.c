@@ -67,7 +67,7 @@ static void refuse(struct weir_offer *offer, const struct weir_process *process,
 
 void weir_offer_died(struct weir_offer *offer, const struct weir_process *process)
 {
-        if (offer->open && weir_offer_asks(process))
+        if (offer->open && !process->renewed && weir_offer_asks(process))
                 refuse(offer, process, "died while the file was tried");
 }
 

@@ -14,7 +14,8 @@
  *  OF1 until go nothing is in force that was not before, here or in any process.
  *  OF2 go is said when every worker process that can work has prepared the same text. What dies, hangs, or does not come
  *      up meanwhile has refused.
- *  OF3 a process that is started works by what is in force then; while an offer is open it is asked too.
+ *  OF3 a process that is started works by what is in force then; while an offer is open it is asked too. So one that was
+ *      told to end before, to begin anew, and does so meanwhile, has refused nothing: the next one answers.
  *  OF4 a process that cannot work by what is in force either (child.h: CH3, stillborn) is not asked before it can: it has
  *      nothing to lose, and the reload may be what mends it.
  *

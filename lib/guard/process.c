@@ -258,6 +258,16 @@ bool weir_process_left(struct weir_process *process, int wait_status)
         return true;
 }
 
+bool weir_process_ended(struct weir_process *process, int wait_status)
+{
+        const struct weir_board *board = process->child.board;
+
+        if (!WIFEXITED(wait_status))
+                return false;
+        weir_death_read(&process->death, wait_status, process->stuck_thread, board);
+        return board->left || !process->death.count;
+}
+
 void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
                        int wait_status)
 {

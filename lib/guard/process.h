@@ -61,12 +61,15 @@ int weir_process_init(struct weir_process *process, const char *worker, uint32_t
                       uint32_t of);
 void weir_process_fini(struct weir_process *process);
 void weir_process_start(struct weir_process *process, const struct weir_process_env *env);
-/* It died of @wait_status, untold: said in the log, and its suspicions begin to be written (CH1). */
+/* It died of @wait_status, not as it was told: said in the log, and its suspicions begin to be written (CH1). */
 void weir_process_died(struct weir_process *process, const struct weir_process_env *env,
                        int wait_status);
 /* Was it ready, and did it end as somebody else than we told it to? Then that is said in the log, it counts for nothing, and it is started
  * at once. */
 bool weir_process_left(struct weir_process *process, int wait_status);
+/* We have told it to end: did it? False: it died on the way. A handler that calls exit() during the drain is no end of
+ * the process's own: that says on its board that it leaves. */
+bool weir_process_ended(struct weir_process *process, int wait_status);
 /* What wrote the suspicions has ended. */
 void weir_process_noted(struct weir_process *process, const struct weir_process_env *env,
                         int wait_status);

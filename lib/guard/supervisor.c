@@ -92,13 +92,13 @@ static void died(struct supervisor *all, struct weir_process *process, int wait_
         if (!all->orders && !process->renewed && weir_process_left(process, wait_status))
                 return;
         weir_offer_died(&all->reload.offer, process);
-        if (process->renewed && !all->orders && WIFEXITED(wait_status)) {
+        if (process->renewed && !all->orders && weir_process_ended(process, wait_status)) {
                 child->state = WEIR_CHILD_DOWN;
                 child->pid = 0;
                 child->start_at_us = weir_clock_us();
                 return;
         }
-        if (all->orders && WIFEXITED(wait_status)) {
+        if (all->orders && weir_process_ended(process, wait_status)) {
                 weir_child_ended(child, wait_status);
                 if (child->status && !all->status)
                         all->status = child->status;

@@ -203,6 +203,7 @@ START_TEST(each_wipes_and_keeps_its_own_secret)
         char texts[2][512];
         struct reading first, second;
         struct weir_error error;
+        const char *password, *property;
         struct told told;
 
         setenv("KEEP_ONE", "one", 1);
@@ -215,7 +216,13 @@ START_TEST(each_wipes_and_keeps_its_own_secret)
         told = compare(first.conf, second.conf);
         ck_assert_ptr_nonnull(strstr(told.keys, "kafka.secrets"));
         ck_assert_ptr_nonnull(strstr(told.keys, "store.password"));
+        password = second.conf->store_password;
+        property = second.conf->properties[0].value;
+        ck_assert_str_eq(password, "two");
+        ck_assert_str_eq(property, "two");
         ck_assert_int_eq(weir_conf_keep(first.conf, second.conf, &error), 0);
+        ck_assert_mem_eq(password, "\0\0\0", 4); /* still in its arena, and nobody's */
+        ck_assert_mem_eq(property, "\0\0\0", 4);
         ck_assert_str_eq(second.conf->store_password, "one");
         ck_assert_str_eq(second.conf->properties[0].value, "one");
         done(&second);

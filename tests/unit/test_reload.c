@@ -156,6 +156,39 @@ START_TEST(OF2_one_that_dies_before_the_decision_has_refused)
 }
 END_TEST
 
+/* One that was not asked at the reload before, and takes its time to end since. */
+START_TEST(OF3_one_that_ends_as_it_was_told_before_has_not_refused)
+{
+        struct weir_process *draining = &world.family.processes[1];
+
+        draining->renewed = true;
+        ask();
+        prepare(0);
+        prepare(2);
+        weir_offer_died(&world.reload.offer, draining);
+        draining->child.state = WEIR_CHILD_DOWN;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        weir_board_clear(draining->child.board); /* as weir_process_start() does */
+        weir_offer_put(&world.reload.offer, draining);
+        draining->renewed = false;
+        draining->child.state = WEIR_CHILD_RUNS;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_OFFERS);
+        if (_i) { /* what dies now has died of it */
+                weir_offer_died(&world.reload.offer, draining);
+                look();
+                nothing_changed();
+                return;
+        }
+        prepare(1);
+        begin_process(3);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        end_process(3, SIGKILL);
+}
+END_TEST
+
 START_TEST(OF2_RE3_one_that_does_not_answer_in_time_has_refused)
 {
         int64_t now_us;
@@ -324,6 +357,41 @@ START_TEST(it_is_over_when_all_have_taken_over_or_were_started_since)
 }
 END_TEST
 
+/* A worker that was not asked, or the relay: what runs by the old file is not over. */
+START_TEST(it_is_not_over_before_those_that_begin_anew_have_ended)
+{
+        size_t index = _i ? 3 : 1;
+        char text[1024];
+
+        if (!_i) {
+                child(1)->misfits = 1;
+                child(1)->board->ready = 0;
+                begin_process(1);
+        }
+        snprintf(text, sizeof text, SAME "stop = { deadline = \"7s\"; };\n" TWO_WORKERS, "");
+        if (_i)
+                world.file = text;
+        begin_process(3);
+        ask();
+        for (size_t i = 0; i < 3; i++)
+                if (_i || i != 1)
+                        prepare(i);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        for (size_t i = 0; i < 3; i++)
+                board(i)->taken = board(i)->go;
+        ck_assert(world.family.processes[index].renewed);
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_TAKES);
+        ck_assert_int_eq(end_process(index, 0), SIGTERM);
+        child(index)->state = WEIR_CHILD_DOWN;
+        look();
+        ck_assert_int_eq(world.reload.state, WEIR_RELOAD_NONE);
+        if (!_i)
+                end_process(3, SIGKILL);
+}
+END_TEST
+
 START_TEST(RE3_one_slow_handler_does_not_hold_it_for_ever)
 {
         take();
@@ -415,6 +483,7 @@ int main(void)
         tcase_add_test(tcase, a_file_with_mistakes_is_offered_to_nobody);
         tcase_add_test(tcase, OF2_one_that_refuses_refuses_for_all);
         tcase_add_loop_test(tcase, OF2_one_that_dies_before_the_decision_has_refused, 0, 2);
+        tcase_add_loop_test(tcase, OF3_one_that_ends_as_it_was_told_before_has_not_refused, 0, 2);
         tcase_add_test(tcase, OF2_RE3_one_that_does_not_answer_in_time_has_refused);
         tcase_add_test(tcase, OF3_one_that_is_started_meanwhile_is_asked_too);
         tcase_add_test(
@@ -425,6 +494,7 @@ int main(void)
         tcase_add_loop_test(tcase, a_relay_is_started_anew_only_where_something_it_uses_has_changed,
                             0, WEIR_COUNT_OF(changes));
         tcase_add_test(tcase, it_is_over_when_all_have_taken_over_or_were_started_since);
+        tcase_add_loop_test(tcase, it_is_not_over_before_those_that_begin_anew_have_ended, 0, 2);
         tcase_add_test(tcase, RE3_one_slow_handler_does_not_hold_it_for_ever);
         tcase_add_test(tcase, however_often_it_is_told_meanwhile_there_is_one_more_round);
         tcase_add_loop_test(tcase, a_stop_ends_it, 0, 2);
