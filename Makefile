@@ -23,6 +23,7 @@ HARD  := -fstack-protector-strong -fstack-clash-protection $(CF) -fPIC -fvisibil
 FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz    := $(FLAGS_asan) -fsanitize=fuzzer-no-link
 SAN      := $(filter -fsanitize%,$(FLAGS_$(VARIANT)))
 INCLUDES  = -D_GNU_SOURCE -Ilib -Iinclude -Icmd -I/usr/include/postgresql
 COMPILE   = $(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) -MMD -MP
@@ -37,6 +38,7 @@ CMD_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
 EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
 TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
+FUZZ      := $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c)) $(B)/bench/plugins/noop.so
 PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
 TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
@@ -99,6 +101,13 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
+# a target of libFuzzer in the variant fuzz, else one that runs its corpus
+$(O)/fuzz_%: tests/fuzz/fuzz_%.c $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz/corpus.o) $(O)/libcmd.a $(O)/libweir.a Makefile
+	$(call say,link)
+	$(Q)$(COMPILE) $(LFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $(filter %.c %.o %.a,$^) $(LIBS) -lm
+$(O)/libcmd.a: $(filter-out $(O)/cmd/weir.o,$(CMD_OBJ))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
 $(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
@@ -132,16 +141,22 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
-tests-build: test-plugins $(TESTS)
-test: ## unit, vectors and integration, with their set-up; closes with a line per runner
+tests-build: test-plugins $(TESTS) $(FUZZ)
+corpora: deps $(FUZZ) ## every input that a fuzzer found once, and mutants of it (FUZZ_MUTANTS=20 FUZZ_SEED=1)
+	@bash tests/fuzz/run.sh corpora $(O) $(FUZZ:$(O)/fuzz_%=%)
+fuzz: deps-lint ## libFuzzer, each target for FUZZ_SECONDS=60 (T=json: only that)
+	$(BUILD) B=$(B)/clang CC=$(CLANG) VARIANT=fuzz fuzz-build
+	@bash tests/fuzz/run.sh fuzz $(B)/clang/obj/fuzz $(FUZZ:$(O)/fuzz_%=%)
+fuzz-build: $(FUZZ)
+test: ## unit, vectors, corpora and integration, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
 	$(BUILD) all tests-build $(B)/kafkactl
 	@rm -f $(B)/summary; s=0; \
-	for r in unit vectors integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
-	sh $(S)/summary.sh $(B)/summary 3 && exit $$s
+	for r in unit vectors corpora integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary 4 && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
-	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
+	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors corpora
 
 # --- check -----------------------------------------------------------------------------------------------------
 clang: deps-lint ## everything once more with clang
@@ -191,7 +206,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build integration test asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

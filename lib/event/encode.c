@@ -117,12 +117,13 @@ static enum member member_of(const struct weir_event *event)
 {
         bool json = event->datacontenttype.ptr ? weir_media_type_is_json(event->datacontenttype)
                                                : event->data_kind == WEIR_DATA_JSON;
-        const unsigned char *p = (const unsigned char *)event->data.ptr,
-                            *end = p + event->data.size;
+        const unsigned char *p, *end;
         uint32_t scalar;
 
         if (!event->data.ptr || event->data_kind == WEIR_DATA_NONE)
                 return MEMBER_NONE;
+        p = (const unsigned char *)event->data.ptr;
+        end = p + event->data.size;
         if (json)
                 return weir_json_check(event->data, &wide, NULL) == 0 ? MEMBER_JSON : MEMBER_BASE64;
         if (event->data_kind != WEIR_DATA_TEXT || !event->datacontenttype.ptr)

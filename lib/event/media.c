@@ -20,6 +20,11 @@ static bool token_char(char c)
                (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+static bool control(char c)
+{
+        return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
 static size_t token(struct weir_view type, size_t at)
 {
         while (at < type.size && token_char(type.ptr[at]))
@@ -53,8 +58,12 @@ static size_t parameter(struct weir_view type, size_t at, size_t *ret_at)
         for (at++; at < type.size; at++) {
                 if (type.ptr[at] == '"')
                         return at + 1;
-                if (type.ptr[at] == '\\')
-                        at++;
+                if (type.ptr[at] == '\\' && ++at == type.size)
+                        break;
+                if (control(type.ptr[at])) {
+                        *ret_at = at;
+                        break;
+                }
         }
         return SIZE_MAX;
 }

@@ -328,9 +328,12 @@ static void refuse_reply(struct weir_transfer *transfer, struct weir_refusal *re
         bool same;
 
         blot_all(transfer, transfer->body, transfer->body_size);
-        for (size_t i = 0; i < transfer->header_count; i++)
-                blot_all(transfer, (char *)(uintptr_t)transfer->headers[i].value,
-                         transfer->headers[i].size);
+        for (size_t i = 0; i < transfer->header_count; i++) {
+                const struct weir_header *header = &transfer->headers[i];
+
+                blot_all(transfer, (char *)(uintptr_t)header->name, strlen(header->name));
+                blot_all(transfer, (char *)(uintptr_t)header->value, header->size);
+        }
         same = decode_reply(transfer, refusal) == 1 && refusal->klass == klass;
         drop_reply(result, weir_refusal_name(klass), "%s%s%s", weir_refusal_name(klass),
                    same ? ": " : "", same ? refusal->reason : "");

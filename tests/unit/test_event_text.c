@@ -225,9 +225,10 @@ START_TEST(media_types_follow_the_grammar)
         static const char *const good[] = { "application/json", "text/plain; charset=utf-8",
                                             "text/plain ;a=\"b;\\\"c\"", "a/b;",
                                             "x/y+z;a=b ; c=d" };
-        static const char *const bad[] = { "json",     "/json",  "a/",    "a/b/c",
-                                           "a b/c",    "a/b c",  "a/b;x", "a/b;x=",
-                                           "a/b;x=\"", "a/b;=x", " a/b",  "a/b " };
+        static const char *const bad[] = { "json",           "/json",           "a/",    "a/b/c",
+                                           "a b/c",          "a/b c",           "a/b;x", "a/b;x=",
+                                           "a/b;x=\"",       "a/b;=x",          " a/b",  "a/b ",
+                                           "a/b;x=\"\x10\"", "a/b;x=\"\\\x7f\"" };
         size_t at;
 
         for (size_t i = 0; i < sizeof good / sizeof *good; i++)

@@ -230,6 +230,12 @@ START_TEST(a_refused_reply_does_not_say_our_secrets)
         ck_assert_ptr_nonnull(strstr(client.last.text, "*******"));
         ck_assert_ptr_null(strstr(client.last.text, "hunter2"));
         ck_assert_ptr_null(strstr(client.last.text, "0123"));
+        /* nor by the name of a header, which a refusal quotes too */
+        receiver.says = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nce-id: 1\r\nce-source: /r\r\n"
+                        "ce-type: t\r\nce-specversion: 1.0\r\nce-0123-token-0123: x\r\n\r\n";
+        deliver(&sink);
+        expect_action(WEIR_WEBHOOK_DELIVERED, false, 200, "ignored: bad-attribute-name");
+        ck_assert_ptr_null(strstr(client.last.text, "0123"));
         END_RUN();
 }
 END_TEST
