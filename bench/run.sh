@@ -275,7 +275,7 @@ describe() {
         note meta system "$(uname -sr), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)"
         note meta load "$(cut -d' ' -f1-3 /proc/loadavg) at the start"
         note meta weir "$("$B/weir" version | tr '\n' ' ')"
-        note meta amounts "$count events, $pairs pairs after one to warm up, batch.max_events $batch"
+        note meta amounts "$count events (1,000,000 in outbox and replay unless EVENTS says otherwise), $pairs pairs after one to warm up, batch.max_events $batch"
         [ -n "${kafka:-}" ] || return 0
         note meta kafka "Apache Kafka $(find "$B/kafka/libs" -name 'kafka_2*.jar' | sed 's/.*-\([0-9.]*\)\.jar/\1/'), one node, default log flush, heap 256 MiB, C1 compiler, serial collector"
         note meta postgresql "$(sql 'show server_version'): $(sql "select string_agg(name || '=' || current_setting(name), ' ' order by name) from pg_settings where name in
