@@ -99,7 +99,7 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
-$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
+$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_load.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
@@ -132,13 +132,18 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
+checker: ## the checker of the chaos runs must refuse doctored evidence
+	@mkdir -p $(B) && PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/checker_test.py $(B)/summary
+chaos: deps-test all test-plugins $(B)/kafkactl ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
+	@PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/driver.py $(addprefix --seed=,$(SEED)) $(addprefix --events=,$(EVENTS)) \
+	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
 tests-build: test-plugins $(TESTS)
-test: ## unit, vectors and integration, with their set-up; closes with a line per runner
+test: ## unit, vectors, checker and integration, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
 	$(BUILD) all tests-build $(B)/kafkactl
 	@rm -f $(B)/summary; s=0; \
-	for r in unit vectors integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
-	sh $(S)/summary.sh $(B)/summary 3 && exit $$s
+	for r in unit vectors checker integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary 4 && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
@@ -191,7 +196,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration checker chaos test asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -16,6 +16,8 @@
  *   the last one of each partition, leaves. What the group has no offset for begins at the log's start. With COUNT 0 it
  *   says "joined" and stays a member until SIGTERM, then leaves
  * commit writes an offset for a group without members, whatever it is worth; words prints what was written with the offsets
+ * load TOPIC TIMEOUT_MS produces while brokers come and go, and says of every record what became of it; dump prints a topic,
+ *   all bytes in hex (kafkactl_load.c)
  * ledger prints what the coordinator wrote down about a group, in its order: "commit TOPIC PARTITION OFFSET" for each
  *   commit, "generation N" for each state of the group: a rebalance is a new number
  */
@@ -402,6 +404,14 @@ int main(int argc, char **argv)
                 kafkactl_records(argv[1], argv[3], print_headers);
                 return 0;
         }
+        if (!strcmp(what, "dump") && given == 1) {
+                kafkactl_records(argv[1], argv[3], kafkactl_print_dump);
+                return 0;
+        }
+        if (!strcmp(what, "load") && given == 2) {
+                kafkactl_load(argv[1], argv[3], argv[4]);
+                return 0;
+        }
         if (!strcmp(what, "ledger") && given == 1) {
                 kafkactl_ledger(argv[1], argv[3]);
                 return 0;
@@ -440,7 +450,7 @@ int main(int argc, char **argv)
                         "usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
                         "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
                         "committed TOPIC GROUP | words TOPIC GROUP | commit TOPIC GROUP PARTITION OFFSET | "
-                        "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
+                        "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | dump TOPIC | load TOPIC TIMEOUT_MS <LINES | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

@@ -28,4 +28,8 @@ void kafkactl_committed(rd_kafka_t *rk, const char *topic);
 /* kafkactl_produce.c: @argv of the options and words behind TOPIC PARTITION, those included. */
 void kafkactl_produce(const char *brokers, int argc, char **argv);
 
+/* kafkactl_load.c: the lines of standard input, until its end; and what the dump of a topic prints. */
+void kafkactl_load(const char *brokers, const char *topic, const char *timeout_ms);
+void kafkactl_print_dump(const rd_kafka_message_t *message);
+
 #endif

@@ -5,6 +5,7 @@
 #   pg.sh start DIR [durable]         prints the url; starts again what was stopped, on its old port
 #   pg.sh stop DIR [fast|immediate]   immediate = as if killed: the next start recovers from the WAL
 #   pg.sh restart DIR [fast|immediate]
+#   pg.sh kill DIR                    SIGKILL of the postmaster; its children notice, and start waits for them
 #
 # In DIR: url port pid password pgpass log data/. The url names the password file, it holds no secret.
 #
@@ -18,7 +19,7 @@ set -euo pipefail
 # shellcheck source=tests/support/common.sh
 . "$(dirname "$0")/common.sh"
 
-usage() { die "usage: pg.sh start DIR [durable] | stop DIR [fast|immediate] | restart DIR [fast|immediate]"; }
+usage() { die "usage: pg.sh start DIR [durable] | stop DIR [fast|immediate] | restart DIR [fast|immediate] | kill DIR"; }
 
 find_bin() {
         local found
@@ -94,7 +95,7 @@ escape() { printf '%s' "$1" | sed 's/%/%25/g; s/ /%20/g; s/?/%3F/g; s/&/%26/g; s
 
 stop() {
         local pid signal
-        case $1 in fast) signal=INT ;; immediate) signal=QUIT ;; *) usage ;; esac
+        case $1 in fast) signal=INT ;; immediate) signal=QUIT ;; kill) signal=KILL ;; *) usage ;; esac
         [ -e "$dir/pid" ] || return 0
         pid=$(cat "$dir/pid")
         # a recycled number must not cost a stranger its life: only a postgres is signalled
@@ -127,6 +128,7 @@ case $what in
                 start
                 ;;
         stop) stop "${3:-fast}" ;;
+        kill) stop kill ;;
         restart)
                 stop "${3:-fast}"
                 start
