@@ -61,6 +61,11 @@ $(B)/.deps-%: $(S)/deps.sh
 $(P)/weir: $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
 	$(call say,link)
 	$(Q)$(CC) $(LFLAGS) -o $@ $^ $(LIBS)
+# weir-test: the same objects, but for those that hold a failpoint (see lib/base/failpoint.h)
+FAIL_OBJ := $(patsubst %.c,$(O)/failpoints/%.o,$(shell grep -rl --include='*.c' base/failpoint.h lib cmd))
+$(P)/weir-test: $(FAIL_OBJ) $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) -o $@ $(filter-out $(patsubst $(O)/failpoints/%,$(O)/%,$(FAIL_OBJ)),$^) $(LIBS)
 $(O)/libweir.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,archive)
@@ -75,6 +80,11 @@ $(P)/libweir.a: $(O)/libweir.a
 	@cp $< $@
 endif
 $(O)/%.o: %.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(COMPILE) -c $< -o $@
+$(O)/failpoints/%.o: CPPFLAGS += -DWEIR_FAILPOINTS
+$(O)/failpoints/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
 	$(call say,compile)
 	$(Q)$(COMPILE) -c $< -o $@
@@ -99,6 +109,9 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
+$(O)/test_failpoint: CPPFLAGS += -DWEIR_FAILPOINTS
+$(O)/test_failpoint: EXTRA_OBJ += $(O)/failpoints/lib/base/failpoint.o
+$(O)/test_failpoint: $(O)/failpoints/lib/base/failpoint.o
 $(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_load.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
@@ -130,17 +143,17 @@ unit: deps test-plugins $(UNIT) ## the unit tests (T=conf: only test_*conf*)
 	@bash $(S)/unit.sh unit $(O) $(UNIT)
 vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
-integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
+integration: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
 checker: ## the checker of the chaos runs must refuse doctored evidence
 	@mkdir -p $(B) && PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/checker_test.py $(B)/summary
-chaos: deps-test all test-plugins $(B)/kafkactl ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
+chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
 	@PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/driver.py $(addprefix --seed=,$(SEED)) $(addprefix --events=,$(EVENTS)) \
 	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
 tests-build: test-plugins $(TESTS)
 test: ## unit, vectors, checker and integration, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
-	$(BUILD) all tests-build $(B)/kafkactl
+	$(BUILD) all $(P)/weir-test tests-build $(B)/kafkactl
 	@rm -f $(B)/summary; s=0; \
 	for r in unit vectors checker integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
 	sh $(S)/summary.sh $(B)/summary 4 && exit $$s

@@ -189,7 +189,7 @@ static void create(rd_kafka_t *rk, const char *topic, int count, char **settings
         rd_kafka_NewTopic_t *wanted;
         char text[256];
 
-        wanted = rd_kafka_NewTopic_new(topic, count, 1, text, sizeof text);
+        wanted = rd_kafka_NewTopic_new(topic, count, -1, text, sizeof text);
         if (!wanted)
                 kafkactl_die("%s: %s", topic, text);
         for (int i = 0; i < setting_count; i++) {
@@ -375,6 +375,22 @@ void kafkactl_records(const char *brokers, const char *topic,
         rd_kafka_destroy(rk);
 }
 
+/* Which broker leads each partition; -1: none. */
+static void leaders(rd_kafka_t *rk, const char *topic)
+{
+        rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+        const struct rd_kafka_metadata *data;
+        rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, handle, &data, TIMEOUT_MS);
+
+        if (err)
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
+        for (int i = 0; i < data->topics[0].partition_cnt; i++)
+                printf("%d %d\n", data->topics[0].partitions[i].id,
+                       data->topics[0].partitions[i].leader);
+        rd_kafka_metadata_destroy(data);
+        rd_kafka_topic_destroy(handle);
+}
+
 static void ping(rd_kafka_t *rk)
 {
         const struct rd_kafka_metadata *data;
@@ -434,6 +450,10 @@ int main(int argc, char **argv)
         else if (!strcmp(what, "delete-records") && given == 3)
                 delete_records(rk, argv[3], (int)kafkactl_number(argv[4]),
                                kafkactl_number(argv[5]));
+        else if (!strcmp(what, "leaders") && given == 1)
+                leaders(rk, argv[3]);
+        else if (!strcmp(what, "delete-group") && given == 1)
+                kafkactl_delete_group(rk, argv[3]);
         else if (!strcmp(what, "starts") && given == 1)
                 offsets(rk, argv[3], RD_KAFKA_OFFSET_BEGINNING);
         else if (!strcmp(what, "ends") && given == 1)
@@ -448,7 +468,7 @@ int main(int argc, char **argv)
         else
                 kafkactl_die(
                         "usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
-                        "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
+                        "delete TOPIC | leaders TOPIC | delete-group GROUP | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
                         "committed TOPIC GROUP | words TOPIC GROUP | commit TOPIC GROUP PARTITION OFFSET | "
                         "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | dump TOPIC | load TOPIC TIMEOUT_MS <LINES | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);

@@ -22,6 +22,7 @@ void kafkactl_records(const char *brokers, const char *topic,
 void kafkactl_ledger(const char *brokers, const char *group);
 void kafkactl_commit(rd_kafka_t *rk, const char *topic, int partition, int64_t offset);
 void kafkactl_consume(const char *brokers, const char *topic, const char *group, long count);
+void kafkactl_delete_group(rd_kafka_t *rk, const char *group);
 void kafkactl_words(rd_kafka_t *rk, const char *topic);
 void kafkactl_committed(rd_kafka_t *rk, const char *topic);
 
