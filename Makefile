@@ -109,6 +109,9 @@ $(O)/test_%: tests/unit/test_%.c $(O)/libweir.a $(EXTRA_OBJ) Makefile | $(B)/.de
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) -o $@ $< $(EXTRA_OBJ) $(O)/libweir.a $(CHECK) $(LIBS)
 $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += -lssl
+$(B)/clockshift.so: $(S)/clockshift.c
+	$(call say,link)
+	$(Q)$(COMPILE) -shared $(ZFLAGS) -o $@ $< -ldl
 $(O)/test_failpoint: CPPFLAGS += -DWEIR_FAILPOINTS
 $(O)/test_failpoint: EXTRA_OBJ += $(O)/failpoints/lib/base/failpoint.o
 $(O)/test_failpoint: $(O)/failpoints/lib/base/failpoint.o
@@ -147,7 +150,7 @@ integration: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## on Apach
 	@bash tests/integration/run.sh $(T)
 checker: ## the checker of the chaos runs must refuse doctored evidence
 	@mkdir -p $(B) && PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/checker_test.py $(B)/summary
-chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
+chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
 	@PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/driver.py $(addprefix --seed=,$(SEED)) $(addprefix --events=,$(EVENTS)) \
 	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
 tests-build: test-plugins $(TESTS)

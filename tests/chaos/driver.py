@@ -266,12 +266,12 @@ class Run:
             return "FAIL-liveness"
         return "UNKNOWN" if checked or self.unproved else "PASS"
 
-    def print_table(self):
-        print("%-34s %7s %9s %10s  %s" % ("fault", "held s", "progress", "caught up", "proof"))
-        for row in self.table:
-            print("%-34s %7s %9s %10s  %s" % (row["fault"], row["held_s"],
-                                              "-" if row["progress"] is None else row["progress"],
-                                              row["caught_up_s"], row["proof"]))
+
+def print_table(rows):
+    print("%-34s %7s %9s %10s  %s" % ("fault", "held s", "progress", "caught up", "proof"))
+    for row in rows:
+        print("%-34s %7s %9s %10s  %s" % (row["fault"], row["held_s"], "-" if row["progress"] is None else row["progress"],
+                                          row["caught_up_s"], row["proof"]))
 
 
 README = """A chaos run of weir that did not pass: %s
@@ -345,17 +345,23 @@ def main():
     command += ' MORE="%s"' % " ".join(more)
     print("chaos: %s" % command, flush=True)
     base = os.path.join(os.path.realpath(os.environ.get("B", os.path.join(os.path.dirname(__file__), "../../build"))), "chaos")
-    folder = os.path.join(base, "%d-%d" % (options.seed, os.getpid()))
-    os.makedirs(folder)
-    run = Run(options, chosen, folder)
-    verdict = "UNKNOWN"
-    try:
-        verdict = run.go()
-    finally:
-        run.print_table()
-        leave(run, verdict, command)
-        print("chaos: seed %d: %s" % (options.seed, verdict), flush=True)
-    return 0 if verdict == "PASS" else 1
+    verdicts, rows = [], []
+    for number, combinations in enumerate(chosen):
+        folder = os.path.join(base, "%d-%d-%d" % (options.seed, os.getpid(), number))
+        os.makedirs(folder)
+        run = Run(options, combinations, folder)
+        verdict = "UNKNOWN"
+        try:
+            verdict = run.go()
+        finally:
+            rows += run.table
+            leave(run, verdict, command)
+        verdicts.append(verdict)
+        print("run %d of %d: %s" % (number + 1, len(chosen), verdict), flush=True)
+    print_table(rows)
+    worst = next((v for v in ("FAIL-safety", "FAIL-liveness", "UNKNOWN") if v in verdicts), "PASS")
+    print("chaos: seed %d: %s" % (options.seed, worst), flush=True)
+    return 0 if worst == "PASS" else 1
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ class NotHere(Exception):
 
 class Fault:
     name = ""
-    needs = ()           # pg_proxy, kafka_proxy, three_brokers, standby, clock
+    needs = ()           # pg_proxy, kafka_proxy, three_brokers, standby, small_disk, small_wal, clock
     alive = False        # a part of weir must go on while it lasts
     alive_s = 10         # ... and has so long to show it
     hold_s = (1.0, 3.0)  # for so long, drawn from here
     within_s = 60        # after the healing everything is passed in so long
+    alone = False        # changes the world for good, so it is not drawn in a mix
+    area, pairs = "", ()  # where it is; the areas of those that may be drawn together with it
     why_not = None       # why this machine cannot make it
 
     def inject(self, world):

@@ -47,6 +47,7 @@ class Workload:
         self.random = random.Random("workload %s" % seed)
         self.run, self.partitions = run, partitions
         self.number = 0
+        self.new_partitions = []  # of a topic that grew: they have keys of their own
         self.kseq = {}
         self.recent, self.old = [], []  # (uid, key, kind, data, partition, structured)
 
@@ -78,11 +79,15 @@ class Workload:
         return "good"
 
     def _key(self):
+        if self.new_partitions and self.random.random() < 0.2:
+            return "new-%d" % self.random.choice(self.new_partitions)
         if self.random.random() < 0.05:
             return "hot"
         return "k%d" % min(int(self.random.paretovariate(0.6)), KEYS)
 
     def _place(self, key):
+        if key.startswith("new-"):
+            return int(key[4:])
         return zlib.crc32(key.encode()) % self.partitions
 
     def _fresh(self, kind):

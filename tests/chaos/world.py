@@ -138,7 +138,7 @@ class World:
         self.random = random.Random("faults %s" % options.seed)
         self.build = os.path.realpath(os.environ.get("B", os.path.join(ROOT, "build")))
         self.binary = os.path.join(self.build, "weir")
-        self.test_binary = os.environ.get("WEIR_TEST", self.binary)
+        self.test_binary = self.binary + "-test"
         self.objects = os.path.join(self.build, "obj", "release")
         self.pg_dir, self.kafka_dir = os.path.join(folder, "pg"), os.path.join(folder, "kafka")
         self.config = os.path.join(folder, "weir.cfg")
@@ -149,8 +149,9 @@ class World:
         self.timeline = open(os.path.join(folder, "timeline.jsonl"), "a")
         self.lock = threading.Lock()
         self.weirs, self.weir_env, self.kills = [], {}, 0
-        self.proxies = {}
-        self.producer = None
+        self.proxies, self.spawned, self.broker_dirs = {}, [], []
+        self.producer, self.clock_file, self.mounted = None, None, False
+        self.standby_dir = os.path.join(folder, "standby")
         self.env = dict(os.environ, B=self.build, LC_ALL="C")
 
     # --- what happened -------------------------------------------------------------------------------------------
@@ -175,29 +176,100 @@ class World:
         for word in ("pg", "kafka"):
             if word + "_proxy" in self.needs:
                 self.proxies[word] = Proxied(os.path.join(self.folder, word + "-proxy.log"))
-        words = [str(self.proxies["kafka"].port)] if "kafka" in self.proxies else []
-        self.brokers = self.script("kafka.sh", "start", self.kafka_dir, *words)
-        weir_brokers = self.brokers
-        if "kafka" in self.proxies:
-            with open(os.path.join(self.kafka_dir, "behind")) as file:
-                self.proxies["kafka"].lead_to(int(file.read()))
-            weir_brokers = "127.0.0.1:%d" % self.proxies["kafka"].port
+        weir_brokers = self.start_kafka()
         self.start_pg()
-        pg_port = self.pg_port
+        port = str(self.pg_port)
+        if "small_wal" in self.needs:
+            self.move_wal()
+        if "standby" in self.needs:
+            # its port is known before it is: weir has both in its url
+            self.standby_port = self.script_port()
+            os.makedirs(self.standby_dir)
+            with open(os.path.join(self.standby_dir, "port"), "w") as file:
+                file.write("%d\n" % self.standby_port)
+            port = "%s,127.0.0.1:%d" % (port, self.standby_port)
         if "pg" in self.proxies:
-            self.proxies["pg"].lead_to(pg_port)
-            pg_port = self.proxies["pg"].port
-        self.configure(weir_brokers, "postgresql://weir@127.0.0.1:%d/weir" % pg_port)
+            self.proxies["pg"].lead_to(self.pg_port)
+            port = str(self.proxies["pg"].port)
+        self.configure(weir_brokers, "postgresql://weir@127.0.0.1:%s/weir" % port)
         for topic, count in ((self.topic, self.partitions), (self.out_topic, 1)):
             self.kafkactl("create", topic, str(count))
         within(10, lambda: self.kafkactl("ends", self.topic, check=False))
         self.weir("migrate", "up")
+        if "small_disk" in self.needs:
+            self.small_disk(128)
+            self.psql("create tablespace small location '%s'" % self.disk)
+            self.psql("alter table ledger.effect set tablespace small")
+        if "clock" in self.needs:
+            self.clock_file = os.path.join(self.folder, "clock")
+            with open(self.clock_file, "wb") as file:
+                file.write(bytes(8))
+            self.weir_env = {"LD_PRELOAD": os.path.join(self.build, "clockshift.so"), "CLOCKSHIFT": self.clock_file}
+
+    def start_kafka(self):
+        """What weir is told."""
+        if "three_brokers" in self.needs:
+            self.brokers = self.script("kafka.sh", "cluster", self.kafka_dir, "3")
+            self.broker_dirs = [os.path.join(self.kafka_dir, str(i)) for i in (1, 2, 3)]
+            return self.brokers
+        self.broker_dirs = [self.kafka_dir]
+        words = [str(self.proxies["kafka"].port)] if "kafka" in self.proxies else []
+        self.brokers = self.script("kafka.sh", "start", self.kafka_dir, *words)
+        if not words:
+            return self.brokers
+        with open(os.path.join(self.kafka_dir, "behind")) as file:
+            self.proxies["kafka"].lead_to(int(file.read()))
+        return "127.0.0.1:%d" % self.proxies["kafka"].port
+
+    def script_port(self):
+        return int(subprocess.run(["bash", "-c", '. "$0" && free_port', os.path.join(SUPPORT, "common.sh")],
+                                  capture_output=True, text=True, check=True).stdout)
+
+    @staticmethod
+    def port_of(directory):
+        with open(os.path.join(directory, "port")) as file:
+            return int(file.read())
 
     def start_pg(self):
         self.script("pg.sh", "start", self.pg_dir)
-        with open(os.path.join(self.pg_dir, "port")) as file:
-            self.pg_port = int(file.read())
-        self.env["PGPASSFILE"] = os.path.join(self.pg_dir, "pgpass")
+        self.pg_port = self.port_of(self.pg_dir)
+        self.env["PGPASSFILE"] = os.path.join(self.folder, "pgpass")
+        with open(os.path.join(self.pg_dir, "pgpass")) as file:
+            line = file.read().rsplit(":", 1)[1]
+        with open(os.open(self.env["PGPASSFILE"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write("127.0.0.1:*:*:weir:" + line)
+
+    def small_disk(self, megabytes):
+        """A file system of our own that PostgreSQL may write to, and that can be filled."""
+        self.disk = os.path.join(self.folder, "disk")
+        os.makedirs(self.disk)
+        self.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0755" % megabytes, "chaos", self.disk])
+        self.mounted = True
+        owner = os.stat(os.path.join(self.pg_dir, "data"))
+        self.disk = os.path.join(self.disk, "pg")
+        os.makedirs(self.disk, 0o700)
+        os.chown(self.disk, owner.st_uid, owner.st_gid)
+
+    def move_wal(self):
+        self.script("pg.sh", "stop", self.pg_dir, "fast")
+        self.small_disk(700)
+        data = os.path.join(self.pg_dir, "data", "pg_wal")
+        self.run(["cp", "-a", data + "/.", self.disk])
+        self.run(["rm", "-rf", data])
+        os.symlink(self.disk, data)
+        self.start_pg()
+
+    def fill_disk(self, full):
+        path = os.path.join(os.path.dirname(self.disk), "filler")
+        if not full:
+            os.remove(path)
+            return
+        with open(path, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+            except OSError:
+                pass
 
     def configure(self, brokers, url):
         with open(os.path.join(self.pg_dir, "password")) as file, \
@@ -229,8 +301,14 @@ workers = ( {
             self.producer.kill()
         for proxy in self.proxies.values():
             proxy.end()
-        self.script("kafka.sh", "kill", self.kafka_dir, check=False)
-        self.script("pg.sh", "stop", self.pg_dir, "immediate", check=False)
+        self.end_spawned()
+        for directory in self.broker_dirs or [self.kafka_dir]:
+            self.script("kafka.sh", "kill", directory, check=False)
+        for directory in (self.pg_dir, self.standby_dir):
+            if os.path.exists(directory):
+                self.script("pg.sh", "stop", directory, "immediate", check=False)
+        if self.mounted:
+            self.run(["umount", "-l", os.path.join(self.folder, "disk")], check=False)
         self.timeline.close()
 
     # --- questions -----------------------------------------------------------------------------------------------
@@ -249,12 +327,27 @@ workers = ( {
             return None
         return done.stdout if stdout is None else ""
 
+    def psql_words(self):
+        return ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", "weir", "-d", "weir"]
+
     def psql(self, query, stdout=None, check=True, seconds=600):
-        return self.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", "weir",
-                         "-d", "weir", "-c", query], stdout, check, seconds)
+        return self.run(self.psql_words() + ["-c", query], stdout, check, seconds)
 
     def kafkactl(self, *words, stdout=None, check=True, stdin=None, seconds=600):
         return self.run([os.path.join(self.build, "kafkactl"), self.brokers, *words], stdout, check, seconds, stdin)
+
+    def spawn(self, *words, stdout):
+        """A kafkactl in the background."""
+        self.spawned.append(subprocess.Popen([os.path.join(self.build, "kafkactl"), self.brokers, *words], stdout=stdout,
+                                             stderr=stdout, stdin=subprocess.DEVNULL, start_new_session=True))
+        return self.spawned[-1]
+
+    def end_spawned(self):
+        for process in self.spawned:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self.spawned = []
 
     def weir(self, *words, check=True):
         return self.run([self.binary, *words, "-c", self.config], None, check)
@@ -262,6 +355,9 @@ workers = ( {
     def pairs(self, text):
         """"partition number" lines as a table; None where there was no answer."""
         return None if text is None else {int(l.split()[0]): int(l.split()[1]) for l in text.splitlines()}
+
+    def committed(self):
+        return self.pairs(self.kafkactl("committed", self.topic, self.group))
 
     def ends(self):
         return self.pairs(self.kafkactl("ends", self.topic, check=False, seconds=20))

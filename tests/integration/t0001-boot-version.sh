@@ -28,7 +28,7 @@ equal 'failpoints of what is shipped' '' "$(cat points)"
 has err.log 'no failpoints'
 "$WEIR-test" version --failpoints >points
 grep -rhoE 'WEIR_FAILPOINT\("[a-z._]+"\)' "$ROOT/lib" "$ROOT/cmd" | grep -oE '[a-z]+\.[a-z_]+' | LC_ALL=C sort -u | diff - points
-configure
+prepare 1
 WEIR_FAILPOINT=apply.begun:kill says 2 "$WEIR" run -c "$config"
 has err 'this build has no failpoints'
 WEIR_FAILPOINT=apply.started:kill says 2 "$WEIR-test" run -c "$config"
