@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """driver - one chaos run: a workload, weir, faults by seed, healing, and the checker's word on it
 
-usage: driver.py [--seed N] [--events N] [--faults NAME,NAME+NAME,..|all|mix] [--list] [..]      (make chaos)
+usage: driver.py [--seed N] [--events N] [--faults NAME,NAME+NAME,..|all|mix|mix:NAME,..] [--list] [..]      (make chaos)
 
 A run proves something only if three things hold, and each has its own way to fail:
   safety       the checker finds nothing                                                          FAIL-safety
@@ -150,7 +150,7 @@ class Run:
             self.faults()
             self.finish()
             return self.verdict(self.check())
-        except Broken as why:
+        except (Broken, subprocess.SubprocessError, OSError) as why:
             world.note("broken", why=str(why))
             return "UNKNOWN"
         finally:
@@ -161,13 +161,13 @@ class Run:
     def plan(self):
         """Without an end: the chosen ones in turn, or drawn."""
         while True:
-            if self.options.faults == "mix":
+            if self.options.faults.startswith("mix"):
                 yield self.world.random.choice(self.chosen)
             else:
                 yield from self.chosen
 
     def faults(self):
-        least = len(self.chosen) if self.options.faults != "mix" else self.options.count
+        least = len(self.chosen) if not self.options.faults.startswith("mix") else self.options.count
         for done, combination in enumerate(self.plan()):
             if done >= least and self.feeder.count() >= self.options.events or self.liveness:
                 return
@@ -262,7 +262,7 @@ class Run:
             print("unproved: %s: it did not take effect in three tries" % text)
         if checked == 1:
             return "FAIL-safety"
-        if self.liveness:
+        if self.liveness or checked == 3:
             return "FAIL-liveness"
         return "UNKNOWN" if checked or self.unproved else "PASS"
 
@@ -312,7 +312,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="driver.py")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--events", type=int, default=3000, help="produce so many at least")
-    parser.add_argument("--faults", default="kill,pg-immediate", help="names, a+b for both at once, all, or mix")
+    parser.add_argument("--faults", default="kill,pg-immediate", help="names, a+b for both at once; all; mix, or mix:names to draw from")
     parser.add_argument("--count", type=int, default=5, help="of a mix: faults at least")
     parser.add_argument("--rate", type=int, default=300, help="events a second")
     parser.add_argument("--workers", type=int, default=2)

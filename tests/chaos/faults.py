@@ -51,7 +51,7 @@ def choose(words, chance):
         pairs = [[a, b] for a in here for b in here if a is not b and a.area in b.pairs and b.area in a.pairs]
         return [[[f] for f in here] + chance.sample(pairs, min(len(pairs), len(here)))]
     chosen = []
-    for word in words.split(","):
+    for word in words.removeprefix("mix:").split(","):
         combination = []
         for name in word.split("+"):
             if name not in ALL:

@@ -6,23 +6,26 @@ from faults_base import Fault
 from world import within
 
 
-def letters(world):
-    return int(world.psql("select count(*) from weir.dead_letter").strip())
+def letters(world, what):
+    return int(world.psql("select count(*) from weir.dead_letter where %s" % what).strip())
 
 
 class Burst(Fault):
     """(base) many records of some kinds at once"""
 
     kinds, times, hold_s = (), 100, (1, 2)
+    what = "true"
 
     def inject(self, world):
-        self.before = letters(world)
+        self.before = letters(world, self.what)
         for _ in range(self.times):
             for kind in self.kinds:
                 world.feeder.put(1, kind)
 
     def heal(self, world):
-        self.grown = within(60, lambda: letters(world) - self.before >= self.least() and letters(world) - self.before)
+        def grown():
+            return letters(world, self.what) - self.before
+        self.grown = within(60, lambda: grown() >= self.least() and grown())
 
     def least(self):
         return self.times * len(self.kinds)
@@ -64,6 +67,7 @@ class Crash(Burst):
     """two events that break their process: SIGSEGV in the plugin"""
 
     name, kinds, times, within_s = "plugin-crash", ("segv",), 2, 90
+    what = "class = 'crash' and reason = 'SIGSEGV'"
 
     def inject(self, world):
         world.kills += 6  # who is in a handler beside it is suspected too
@@ -79,6 +83,7 @@ class Hang(Burst):
     """an event at which the plugin hangs, past handler.deadline"""
 
     name, kinds, times, within_s, hold_s = "plugin-hang", ("hang",), 1, 120, (4, 5)
+    what = "class = 'crash' and reason = 'stuck'"
 
     def inject(self, world):
         world.kills += 3

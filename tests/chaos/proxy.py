@@ -90,7 +90,8 @@ class Link:
                     break
         except OSError:
             pass
-        self.reset()
+        finally:
+            self.reset()
 
     def spoil(self, data, target, from_server):
         """False: the connection ends here."""
@@ -100,35 +101,36 @@ class Link:
             time.sleep(0.05)
             if self not in rules.open:
                 return False
-        if rules.get("delay"):
+        told = rules.told  # one view of it: it may change at any time
+        if told.get("delay"):
             rules.count("delayed")
-            time.sleep(rules.get("delay"))
-        if rules.get("reset") and self.random.random() < len(data) / rules.get("reset"):
+            time.sleep(told["delay"])
+        if told.get("reset") and self.random.random() < len(data) / told["reset"]:
             rules.count("resets")
             return False
         if from_server:
             if self.drop_answers:
                 rules.count("unheard")
                 return False
-            if rules.get("flip"):
-                data = self.flip(data, rules.get("flip"))
-            if rules.get("rate"):
+            if told.get("flip"):
+                data = self.flip(data, told["flip"])
+            if told.get("rate"):
                 rules.count("slowed")
-                time.sleep(len(data) / rules.get("rate"))
+                time.sleep(len(data) / told["rate"])
         else:
-            if rules.get("commit") and len(data) < 200 and b"COMMIT" in data.upper():
+            if told.get("commit") and len(data) < 200 and b"COMMIT" in data.upper():
                 number = rules.count("commits")
-                if number % rules.get("commit") == 0:
-                    return self.cut_commit(data, target, WAYS[number // rules.get("commit") % 3])
-            if rules.get("cut") and rules.count("messages") % rules.get("cut") == 0:
+                if number % told["commit"] == 0:
+                    return self.cut_commit(data, target, WAYS[number // told["commit"] % 3])
+            if told.get("cut") and rules.count("messages") % told["cut"] == 0:
                 rules.count("cuts")
                 target.sendall(data[:len(data) // 2])
                 return False
-        if rules.get("slice"):
+        if told.get("slice"):
             rules.count("sliced")
             at = 0
             while at < len(data):
-                size = self.random.randint(1, rules.get("slice"))
+                size = self.random.randint(1, told["slice"])
                 target.sendall(data[at:at + size])
                 at += size
         else:

@@ -176,7 +176,10 @@ class World:
         for word in ("pg", "kafka"):
             if word + "_proxy" in self.needs:
                 self.proxies[word] = Proxied(os.path.join(self.folder, word + "-proxy.log"))
+        other = threading.Thread(target=self.script, args=("pg.sh", "start", self.pg_dir), kwargs={"check": False})
+        other.start()
         weir_brokers = self.start_kafka()
+        other.join()
         self.start_pg()
         port = str(self.pg_port)
         if "small_wal" in self.needs:
@@ -231,13 +234,22 @@ class World:
             return int(file.read())
 
     def start_pg(self):
-        self.script("pg.sh", "start", self.pg_dir)
+        if not self.is_up(self.pg_dir):
+            self.script("pg.sh", "start", self.pg_dir)
         self.pg_port = self.port_of(self.pg_dir)
         self.env["PGPASSFILE"] = os.path.join(self.folder, "pgpass")
         with open(os.path.join(self.pg_dir, "pgpass")) as file:
             line = file.read().rsplit(":", 1)[1]
         with open(os.open(self.env["PGPASSFILE"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write("127.0.0.1:*:*:weir:" + line)
+
+    @staticmethod
+    def is_up(directory):
+        try:
+            with open(os.path.join(directory, "pid")) as file:
+                return alive(int(file.read()))
+        except OSError:
+            return False
 
     def small_disk(self, megabytes):
         """A file system of our own that PostgreSQL may write to, and that can be filled."""
