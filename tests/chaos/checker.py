@@ -76,8 +76,18 @@ class Checker:
                 self.bad("L1", "record %d is reported, not planned", number)
         for number, place in truth.acks.items():
             held = [e for e in self.by_place.get(place, ()) if e.number == number]
-            if not held and not any(place[1] < starts.get(place[0], 0) for starts in truth.starts):
+            if held or number not in truth.plan:
+                continue
+            if not any(place[1] < starts.get(place[0], 0) for starts in truth.starts):
                 self.bad("L1", "record %d is acked at %d/%d, and not there", number, *place)
+                continue
+            # deleted from the log, by retention or an operator: handled before, or passed over for a reason
+            self.counts["deleted"] += 1
+            if not self.effects_by_uid.get(truth.plan[number].uid) and truth.plan[number].kind != "skip" \
+                    and not self.dead_by_place.get(place) \
+                    and not any(begin <= place[1] and (end is None or place[1] < end) for begin, end in self.gaps.get(place[0], ())):
+                self.bad("I1", "%s was deleted from the log at %d/%d before it was handled, and no row says so",
+                         truth.plan[number].uid, *place)
         for entry in truth.entries():
             self.counts["records"] += 1
             if entry.number is None or entry.number not in truth.plan:

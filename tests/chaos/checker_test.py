@@ -263,6 +263,16 @@ def broker_lost(world):
     world.files["log-0.tsv"].pop(40)
 
 
+def trimmed_unhandled(world):
+    """The log begins behind a record without an effect, and nobody moved the position over it."""
+    start = 30
+    world.files["log-0-starts.txt"][0] = "0 %d" % start
+    world.files["log-0.tsv"] = [line for line in world.files["log-0.tsv"]
+                                if not (line.startswith("0\t") and int(line.split("\t")[1]) < start)]
+    row = next(r for r in world.tables["effect"] if r["partition"] == "0" and 20 <= int(r["offset"]) < start)
+    world.drop_effect(row)
+
+
 def left_over(world):
     world.tables["left"][0]["rows"] = "2"
 
@@ -287,6 +297,7 @@ CASES = [
     (committed_ahead, "I7"), (committed_ahead_at_the_end, "I7"), (effect_in_another_transaction, "I4"),
     (claim_without_effect, "I4"), (claim_missing, "I4"), (claim_of_another_transaction, "I4"), (not_sent_on, "I9"),
     (sent_before_commit, "I9"), (sent_with_other_bytes, "I9"), (broker_lost, "L1"), (left_over, "I10"),
+    (trimmed_unhandled, "I1"),
     (no_topic, None), (no_plan, None), (cut_off, None),
 ]
 

@@ -98,16 +98,19 @@ launch() { # DIR ARCHIVE-FLAG: sets pid; 0 when the broker is up
         alive "$pid"
 }
 
+# what is there was made of this list of jars
+is_ready() { cksum <"$support/pom.xml" | cmp -s - "$home/ready"; }
+
 prepare() {
         local dir=$home/template pid
-        [ ! -e "$home/ready" ] || return 0
+        is_ready && return 0
         # two that start at once on a new machine: the second finds all done
         exec 7>"$home/lock"
         command -v flock >/dev/null && flock 7
-        [ ! -e "$home/ready" ] || return 0
+        is_ready && return 0
         command -v java >/dev/null || die "no java: run make deps-test"
-        [ -e "$home/libs" ] || fetch
-        rm -rf "$dir"
+        fetch
+        rm -rf "$dir" "$home/kafka.jsa"
         mkdir -p "$dir"
         properties "$dir" "$(free_port)" "$(free_port)" >"$dir/properties"
         java "${java_flags[@]}" -cp "$(class_path)" kafka.tools.StorageTool format \
@@ -121,7 +124,7 @@ prepare() {
         kill -TERM "$pid"
         within 60s gone "$pid" || kill -KILL "$pid"
         rm -rf "$dir"
-        touch "$home/ready"
+        cksum <"$support/pom.xml" >"$home/ready"
         exec 7>&-
 }
 
