@@ -153,13 +153,15 @@ checker: ## the checker of the chaos runs must refuse doctored evidence
 chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
 	@PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/driver.py $(addprefix --seed=,$(SEED)) $(addprefix --events=,$(EVENTS)) \
 	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
+chaos-slice: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so
+	@PYTHONPYCACHEPREFIX=$(B)/pycache bash tests/chaos/slice.sh
 tests-build: test-plugins $(TESTS)
-test: ## unit, vectors, checker and integration, with their set-up; closes with a line per runner
+test: ## unit, vectors, checker, a minute of chaos and integration, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
-	$(BUILD) all $(P)/weir-test tests-build $(B)/kafkactl
+	$(BUILD) all $(P)/weir-test tests-build $(B)/kafkactl $(B)/clockshift.so
 	@rm -f $(B)/summary; s=0; \
-	for r in unit vectors checker integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
-	sh $(S)/summary.sh $(B)/summary 4 && exit $$s
+	for r in unit vectors checker chaos-slice integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary 5 && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
@@ -212,7 +214,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration checker chaos test asan \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration checker chaos chaos-slice test asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

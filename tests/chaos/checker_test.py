@@ -46,7 +46,7 @@ class World:
         self.files["log-0-ends.txt"] = ["%d %d" % (p, len(logs[p])) for p in logs]
         self.files["committed.txt"] = ["%d %d" % (p, len(logs[p]) - 3) for p in logs]
         self.files["samples.tsv"] = ["1.0 0 5 7", "1.0 1 0 0"]
-        self.files["run.json"] = [json.dumps({"topic": "chaos", "worker": "ledger", "kills": 0, "generations": 1})]
+        self.files["run.json"] = [json.dumps({"topic": "chaos", "worker": "ledger", "kills": 0, "park": False, "generations": 1})]
         self.tables = {name: [] for name in ("effect", "batch", "position", "change", "claim", "dead")}
         self.tables["left"] = [{"what": "outbox", "rows": "0"}]
         self.apply(logs)

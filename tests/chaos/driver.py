@@ -246,7 +246,7 @@ class Run:
         with open(os.path.join(self.folder, "committed.txt"), "w") as out:
             world.kafkactl("committed", world.topic, world.group, stdout=out)
         with open(os.path.join(self.folder, "run.json"), "w") as out:
-            json.dump({"seed": self.options.seed, "topic": world.topic, "worker": WORKER, "kills": world.kills,
+            json.dump({"seed": self.options.seed, "topic": world.topic, "worker": WORKER, "kills": world.kills, "park": self.options.park,
                        "generations": world.generations + 1}, out)
         done = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "checker.py"), self.folder],
                               capture_output=True, text=True)
