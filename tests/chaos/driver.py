@@ -21,6 +21,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -113,8 +114,9 @@ class Sampler(threading.Thread):
                 committed = self.world.pairs(self.world.kafkactl("committed", self.world.topic, self.world.group, check=False,
                                                                  seconds=20))
                 positions = self.world.positions()
-                if positions:
-                    self.feeder.backlog = self.feeder.count() - sum(positions.values()) if self.world.generations == 0 else 0
+                ends = self.world.ends()
+                if positions and ends:
+                    self.feeder.backlog = sum(ends.values()) - sum(positions.values())
                 if self.muted or not committed or not positions:
                     continue
                 now = time.monotonic() - self.world.began
@@ -198,7 +200,7 @@ class Run:
             fault.heal(world)
         healed = time.monotonic()
         proofs = [fault.proof(world) for fault in made]
-        caught_up = self.converge(max(f.within_s for f in made), name)
+        caught_up = self.converge(max(f.within_s for f in made), name, before)
         proved = all(proofs)
         self.table.append({"fault": name, "proof": " | ".join(p or "NONE" for p in proofs), "proved": proved,
                            "held_s": round(healed - began, 1), "progress": progress, "caught_up_s": caught_up})
@@ -206,12 +208,14 @@ class Run:
                    proof=self.table[-1]["proof"])
         return proved
 
-    def converge(self, seconds, name):
-        """What is in the topic now is passed in time; the seconds that took, or None."""
+    def converge(self, seconds, name, before=0):
+        """What is in the topic now, and something that was not before the fault, is passed in time; the seconds that took, or None."""
         world = self.world
         began = time.monotonic()
+        if world.generations:
+            before = 0  # a topic that was made again begins at 0
         ends = within(seconds, world.ends)
-        if ends and within(seconds, lambda: self.reached(world.positions(), ends)):
+        if ends and within(seconds, lambda: self.reached(world.positions(), ends) and (world.passed() or 0) > before):
             return round(time.monotonic() - began, 1)
         self.liveness.append("%s: not passed %d s after it was healed: topic %s, positions %s"
                              % (name, seconds * FACTOR, ends, world.positions()))
@@ -320,13 +324,20 @@ def parse():
     parser.add_argument("--message-ms", type=int, default=8000, help="after so long the producer gives a record up")
     parser.add_argument("--single", action="store_true", help="a transaction for each event")
     parser.add_argument("--park", action="store_true", help='retry.order = "park"')
+    parser.add_argument("--property", action="append", default=[], help="one more of kafka.properties, as debug=cgrp")
     parser.add_argument("--keep", action="store_true", help="the folder stays, also of a run that passed")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
 
 
+def obey(number, _):
+    """SIGTERM ends the run as Ctrl-C does: what was started is stopped."""
+    raise KeyboardInterrupt(number)
+
+
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, obey)
     if options.list:
         for fault in faults.ALL.values():
             print("%-20s %s" % (fault.name, fault.__doc__.strip().splitlines()[0]))

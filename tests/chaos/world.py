@@ -290,7 +290,7 @@ class World:
         batch = 'max_events = 1; linger = "0ms";' if self.options.single else ""
         with open(self.config, "w") as file:
             file.write("""kafka = { brokers = "%s"; properties = [ "session.timeout.ms=%d", "heartbeat.interval.ms=500",
-  "fetch.wait.max.ms=20", "topic.metadata.refresh.interval.ms=2000" ]; };
+  "fetch.wait.max.ms=20", "topic.metadata.refresh.interval.ms=2000"%s ]; };
 store = { url = "%s"; password_file = "password"; };
 plugin_path = [ "%s/plugins" ];
 handler = { deadline = "4s"; };
@@ -302,7 +302,7 @@ workers = ( {
   dead = { max_share = 100; };
   options = { topic = "%s"; };
 } );
-""" % (brokers, SESSION_MS, url, self.objects, WORKER, self.group, self.topic, batch,
+""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), url, self.objects, WORKER, self.group, self.topic, batch,
        'order = "park";' if self.options.park else "", self.out_topic))
 
     def stop_all(self):
