@@ -63,6 +63,11 @@ $(B)/.deps-%: $(S)/deps.sh
 $(P)/weir: $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
 	$(call say,link)
 	$(Q)$(CC) $(LFLAGS) -o $@ $^ $(LIBS)
+# weir-test: the same objects, but for those that hold a failpoint (see lib/base/failpoint.h)
+FAIL_OBJ := $(patsubst %.c,$(O)/failpoints/%.o,$(shell grep -rl --include='*.c' base/failpoint.h lib cmd))
+$(P)/weir-test: $(FAIL_OBJ) $(CMD_OBJ) $(O)/libweir.a $(EXTRA_OBJ)
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) -o $@ $(filter-out $(patsubst $(O)/failpoints/%,$(O)/%,$(FAIL_OBJ)),$^) $(LIBS)
 $(O)/libweir.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,archive)
@@ -77,6 +82,11 @@ $(P)/libweir.a: $(O)/libweir.a
 	@cp $< $@
 endif
 $(O)/%.o: %.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(COMPILE) -c $< -o $@
+$(O)/failpoints/%.o: CPPFLAGS += -DWEIR_FAILPOINTS
+$(O)/failpoints/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
 	$(call say,compile)
 	$(Q)$(COMPILE) -c $< -o $@
@@ -108,7 +118,13 @@ $(O)/fuzz_%: tests/fuzz/fuzz_%.c $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz
 $(O)/libcmd.a: $(filter-out $(O)/cmd/weir.o,$(CMD_OBJ))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
-$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
+$(B)/clockshift.so: $(S)/clockshift.c
+	$(call say,link)
+	$(Q)$(COMPILE) -shared $(ZFLAGS) -o $@ $< -ldl
+$(O)/test_failpoint: CPPFLAGS += -DWEIR_FAILPOINTS
+$(O)/test_failpoint: EXTRA_OBJ += $(O)/failpoints/lib/base/failpoint.o
+$(O)/test_failpoint: $(O)/failpoints/lib/base/failpoint.o
+$(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_load.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
@@ -139,7 +155,7 @@ unit: deps test-plugins $(UNIT) ## the unit tests (T=conf: only test_*conf*)
 	@bash $(S)/unit.sh unit $(O) $(UNIT)
 vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
-integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
+integration: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
 tests-build: test-plugins $(TESTS) $(FUZZ)
 corpora: deps $(FUZZ) ## every input that a fuzzer found once, and mutants of it (FUZZ_MUTANTS=20 FUZZ_SEED=1)
@@ -148,12 +164,20 @@ fuzz: deps-lint ## libFuzzer, each target for FUZZ_SECONDS=60 (T=json: only that
 	$(BUILD) B=$(B)/clang CC=$(CLANG) VARIANT=fuzz fuzz-build
 	@bash tests/fuzz/run.sh fuzz $(B)/clang/obj/fuzz $(FUZZ:$(O)/fuzz_%=%)
 fuzz-build: $(FUZZ)
-test: ## unit, vectors, corpora and integration, with their set-up; closes with a line per runner
+checker: ## the checker of the chaos runs must refuse doctored evidence
+	@mkdir -p $(B) && PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/checker_test.py $(B)/summary
+chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so ## faults by seed, and a checker that shares no code: SEED= EVENTS= FAULTS= LIST=1 MORE=
+	@PYTHONPYCACHEPREFIX=$(B)/pycache python3 tests/chaos/driver.py $(addprefix --seed=,$(SEED)) $(addprefix --events=,$(EVENTS)) \
+	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
+chaos-slice: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so
+	@PYTHONPYCACHEPREFIX=$(B)/pycache bash tests/chaos/slice.sh
+RUNNERS := unit vectors corpora checker chaos-slice integration
+test: ## all runners, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
-	$(BUILD) all tests-build $(B)/kafkactl
+	$(BUILD) all $(P)/weir-test tests-build $(B)/kafkactl $(B)/clockshift.so
 	@rm -f $(B)/summary; s=0; \
-	for r in unit vectors corpora integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
-	sh $(S)/summary.sh $(B)/summary 4 && exit $$s
+	for r in $(RUNNERS); do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary $(words $(RUNNERS)) && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors corpora
@@ -206,7 +230,8 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build integration test asan \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build checker \
+	chaos chaos-slice integration test asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -36,6 +36,7 @@ int cmd_position(int argc, char **argv)
         WEIR_CLEANUP(weir_pg_closep) struct weir_pg *pg = NULL;
         struct weir_pg_conf store = { .application_name = "weir position" };
         struct weir_error error = { 0 };
+        const char *trouble;
         struct position_order order;
         int r = cmd_check_words(argc, argv);
 
@@ -47,8 +48,9 @@ int cmd_position(int argc, char **argv)
         if (r != CMD_DONE)
                 return r;
         cmd_log_setup(conf);
-        if (!weir_failpoint_setup())
-                return cmd_say(CMD_USAGE, name, "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
+        trouble = weir_failpoint_setup();
+        if (trouble)
+                return cmd_say(CMD_USAGE, name, "%s", trouble);
         store.url = conf->store_url;
         store.password = conf->store_password;
         r = weir_pg_open(&store, NULL, &pg, &error);

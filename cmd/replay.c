@@ -72,13 +72,15 @@ int replay_open_as(const char *config, const char *session, struct weir_conf **r
 {
         struct weir_pg_conf store = { .application_name = session };
         struct weir_error error = { 0 };
+        const char *trouble;
         int r = cmd_load(name, config, ret_conf);
 
         if (r != CMD_DONE)
                 return r;
         cmd_log_setup(*ret_conf);
-        if (!weir_failpoint_setup())
-                return cmd_say(CMD_USAGE, name, "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
+        trouble = weir_failpoint_setup();
+        if (trouble)
+                return cmd_say(CMD_USAGE, name, "%s", trouble);
         store.url = (*ret_conf)->store_url;
         store.password = (*ret_conf)->store_password;
         r = weir_pg_open(&store, NULL, ret_pg, &error);

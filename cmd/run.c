@@ -267,6 +267,7 @@ int cmd_run(int argc, char **argv)
                                                      unfit,  took,      &words };
         const char *object_path = "";
         struct weir_error error;
+        const char *trouble;
         int object_fd = -1;
         bool here = false;
         struct weir_conf *conf;
@@ -306,9 +307,10 @@ int cmd_run(int argc, char **argv)
                                strerror(errno));
         }
         cmd_log_setup(conf);
-        if (!weir_failpoint_setup()) {
+        trouble = weir_failpoint_setup();
+        if (trouble) {
                 weir_conf_free(conf);
-                return cmd_say(CMD_USAGE, "run", "WEIR_FAILPOINT is not NAME:kill|stop|abort[:N]");
+                return cmd_say(CMD_USAGE, "run", "%s", trouble);
         }
         if (here && !how.supervisor)
                 weir_limits_core(true); /* for debuggers */

@@ -31,6 +31,7 @@ for file; do
         check "$file" 'a segment is writable and executable' lacks "$segments" 'LOAD.* RWE '
         check "$file" 'text relocations' lacks "$dynamic" 'TEXTREL'
         check "$file" 'a search path for libraries is built in' lacks "$dynamic" 'RPATH|RUNPATH'
+        check "$file" 'failpoints: a test build' lacks "$(readelf -SW "$file")" 'weir_failpoints'
         if has "$header" 'Machine: .*X86-64'; then
                 # the note on the file is lost where the C library's start files lack it, so look at the code
                 landings=$(objdump -d --no-show-raw-insn "$file" | grep -c endbr64 || true)

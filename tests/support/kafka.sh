@@ -3,7 +3,10 @@
 # kafka - a throwaway Apache Kafka of one node (KRaft) in one directory
 #
 #   kafka.sh prepare       jars, class-data archive and a formatted data directory in $B/kafka, once
-#   kafka.sh start DIR     prints the bootstrap address when the broker answers
+#   kafka.sh start DIR [PORT]   prints the bootstrap address when the broker answers. With a PORT, that of a proxy, there is a
+#                          second listener, on the port in DIR/behind, and who comes through it is told to come through PORT
+#   kafka.sh cluster DIR N      N brokers in DIR/1 .. DIR/N, each also a controller; what is written is in all of them. Each is
+#                          killed, stopped and started by its own directory
 #   kafka.sh kill DIR      SIGKILL; start brings it back on the same port with its data
 #   kafka.sh stop DIR      orderly
 #
@@ -35,25 +38,27 @@ fetch() {
         mv "$home/libs.new" "$home/libs"
 }
 
-properties() { # DIR BROKER_PORT CONTROLLER_PORT
+# DIR BROKER_PORT CONTROLLER_PORT; more by variables: proxy and behind (ports), node and voters and copies (of a cluster)
+properties() {
         cat <<TXT
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$3
+node.id=${node:-1}
+controller.quorum.voters=${voters:-1@127.0.0.1:$3}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3
-advertised.listeners=PLAINTEXT://127.0.0.1:$2
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3${behind:+,BEHIND://127.0.0.1:$behind}
+advertised.listeners=PLAINTEXT://127.0.0.1:$2${behind:+,BEHIND://127.0.0.1:$proxy}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs=$1/data
 num.partitions=4
 auto.create.topics.enable=true
 delete.topic.enable=true
-default.replication.factor=1
-min.insync.replicas=1
+default.replication.factor=${copies:-1}
+min.insync.replicas=$((${copies:-1} / 2 + 1))
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor=${copies:-1}
 transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor=${copies:-1}
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
@@ -93,16 +98,19 @@ launch() { # DIR ARCHIVE-FLAG: sets pid; 0 when the broker is up
         alive "$pid"
 }
 
+# what is there was made of this list of jars
+is_ready() { cksum <"$support/pom.xml" | cmp -s - "$home/ready"; }
+
 prepare() {
         local dir=$home/template pid
-        [ ! -e "$home/ready" ] || return 0
+        is_ready && return 0
         # two that start at once on a new machine: the second finds all done
         exec 7>"$home/lock"
         command -v flock >/dev/null && flock 7
-        [ ! -e "$home/ready" ] || return 0
+        is_ready && return 0
         command -v java >/dev/null || die "no java: run make deps-test"
-        [ -e "$home/libs" ] || fetch
-        rm -rf "$dir"
+        fetch
+        rm -rf "$dir" "$home/kafka.jsa"
         mkdir -p "$dir"
         properties "$dir" "$(free_port)" "$(free_port)" >"$dir/properties"
         java "${java_flags[@]}" -cp "$(class_path)" kafka.tools.StorageTool format \
@@ -116,12 +124,12 @@ prepare() {
         kill -TERM "$pid"
         within 60s gone "$pid" || kill -KILL "$pid"
         rm -rf "$dir"
-        touch "$home/ready"
+        cksum <"$support/pom.xml" >"$home/ready"
         exec 7>&-
 }
 
-start() {
-        local dir=$1 port controller try pid
+start() { # DIR [PROXY_PORT]
+        local dir=$1 port controller try pid proxy=${2:-} behind=
         prepare
         if [ -e "$dir/pid" ] && alive "$(cat "$dir/pid")"; then
                 die "$dir: a broker runs already, process $(cat "$dir/pid")"
@@ -130,6 +138,8 @@ start() {
         for try in 1 2 3; do
                 if [ ! -e "$dir/address" ]; then
                         port=$(free_port) controller=$(free_port)
+                        [ -z "$proxy" ] || behind=$(free_port)
+                        [ -z "$behind" ] || printf '%s\n' "$behind" >"$dir/behind"
                         properties "$dir" "$port" "$controller" >"$dir/properties"
                 fi
                 launch "$dir" "-XX:SharedArchiveFile=$home/kafka.jsa" && break
@@ -140,6 +150,32 @@ start() {
         done
         [ -e "$dir/address" ] || printf '127.0.0.1:%s\n' "$port" >"$dir/address"
         cat "$dir/address"
+}
+
+# A node answers only when most of them are there, so all are launched before one is waited for.
+cluster() { # DIR N
+        local home_dir=$1 count=$2 node voters='' copies=$2 port i started=()
+        local ports=() controllers=()
+        prepare
+        for ((i = 0; i < count; i++)); do
+                ports+=("$(free_port)") controllers+=("$(free_port)")
+                voters=$voters${voters:+,}$((i + 1))@127.0.0.1:${controllers[i]}
+        done
+        for ((i = 0; i < count; i++)); do
+                node=$((i + 1))
+                mkdir -p "$home_dir/$node"
+                cp -R "$home/formatted" "$home_dir/$node/data"
+                # a directory has a name of its own: 16 random bytes, as the broker writes them
+                sed -i -e "s/^node.id=.*/node.id=$node/" \
+                        -e "s/^directory.id=.*/directory.id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | cut -c1-22)/" \
+                        "$home_dir/$node/data/meta.properties"
+                properties "$home_dir/$node" "${ports[i]}" "${controllers[i]}" >"$home_dir/$node/properties"
+                printf '127.0.0.1:%s\n' "${ports[i]}" >"$home_dir/$node/address"
+                start "$home_dir/$node" >/dev/null &
+                started+=($!)
+        done
+        for i in "${started[@]}"; do wait "$i" || die "a broker of $home_dir did not start"; done
+        cat "$home_dir"/*/address | paste -sd,
 }
 
 end() { # DIR SIGNAL
@@ -157,9 +193,10 @@ end() { # DIR SIGNAL
 
 case ${1:-}:${2:-} in
         prepare:) prepare ;;
-        start:?*) start "$(directory "$2")" ;;
+        start:?*) start "$(directory "$2")" "${3:-}" ;;
+        cluster:?*) cluster "$(directory "$2")" "${3:-3}" ;;
         kill:?*) end "$(directory "$2")" KILL ;;
         stop:?*) end "$(directory "$2")" TERM ;;
         run:?*) run "$2" "$3" ;;
-        *) die "usage: kafka.sh prepare | start DIR | kill DIR | stop DIR" ;;
+        *) die "usage: kafka.sh prepare | start DIR [PORT] | cluster DIR N | kill DIR | stop DIR" ;;
 esac

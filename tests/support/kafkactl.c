@@ -16,6 +16,8 @@
  *   the last one of each partition, leaves. What the group has no offset for begins at the log's start. With COUNT 0 it
  *   says "joined" and stays a member until SIGTERM, then leaves
  * commit writes an offset for a group without members, whatever it is worth; words prints what was written with the offsets
+ * load TOPIC TIMEOUT_MS produces while brokers come and go, and says of every record what became of it; dump prints a topic,
+ *   all bytes in hex (kafkactl_load.c)
  * ledger prints what the coordinator wrote down about a group, in its order: "commit TOPIC PARTITION OFFSET" for each
  *   commit, "generation N" for each state of the group: a rebalance is a new number
  */
@@ -187,7 +189,7 @@ static void create(rd_kafka_t *rk, const char *topic, int count, char **settings
         rd_kafka_NewTopic_t *wanted;
         char text[256];
 
-        wanted = rd_kafka_NewTopic_new(topic, count, 1, text, sizeof text);
+        wanted = rd_kafka_NewTopic_new(topic, count, -1, text, sizeof text);
         if (!wanted)
                 kafkactl_die("%s: %s", topic, text);
         for (int i = 0; i < setting_count; i++) {
@@ -373,6 +375,22 @@ void kafkactl_records(const char *brokers, const char *topic,
         rd_kafka_destroy(rk);
 }
 
+/* Which broker leads each partition; -1: none. */
+static void leaders(rd_kafka_t *rk, const char *topic)
+{
+        rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+        const struct rd_kafka_metadata *data;
+        rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, handle, &data, TIMEOUT_MS);
+
+        if (err)
+                kafkactl_die("%s: %s", topic, rd_kafka_err2str(err));
+        for (int i = 0; i < data->topics[0].partition_cnt; i++)
+                printf("%d %d\n", data->topics[0].partitions[i].id,
+                       data->topics[0].partitions[i].leader);
+        rd_kafka_metadata_destroy(data);
+        rd_kafka_topic_destroy(handle);
+}
+
 static void ping(rd_kafka_t *rk)
 {
         const struct rd_kafka_metadata *data;
@@ -402,6 +420,14 @@ int main(int argc, char **argv)
                 kafkactl_records(argv[1], argv[3], print_headers);
                 return 0;
         }
+        if (!strcmp(what, "dump") && given == 1) {
+                kafkactl_records(argv[1], argv[3], kafkactl_print_dump);
+                return 0;
+        }
+        if (!strcmp(what, "load") && given == 2) {
+                kafkactl_load(argv[1], argv[3], argv[4]);
+                return 0;
+        }
         if (!strcmp(what, "ledger") && given == 1) {
                 kafkactl_ledger(argv[1], argv[3]);
                 return 0;
@@ -424,6 +450,10 @@ int main(int argc, char **argv)
         else if (!strcmp(what, "delete-records") && given == 3)
                 delete_records(rk, argv[3], (int)kafkactl_number(argv[4]),
                                kafkactl_number(argv[5]));
+        else if (!strcmp(what, "leaders") && given == 1)
+                leaders(rk, argv[3]);
+        else if (!strcmp(what, "delete-group") && given == 1)
+                kafkactl_delete_group(rk, argv[3]);
         else if (!strcmp(what, "starts") && given == 1)
                 offsets(rk, argv[3], RD_KAFKA_OFFSET_BEGINNING);
         else if (!strcmp(what, "ends") && given == 1)
@@ -438,9 +468,9 @@ int main(int argc, char **argv)
         else
                 kafkactl_die(
                         "usage: kafkactl BROKERS ping | create TOPIC PARTITIONS [NAME=VALUE...] | grow TOPIC PARTITIONS | "
-                        "delete TOPIC | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
+                        "delete TOPIC | leaders TOPIC | delete-group GROUP | delete-records TOPIC PARTITION BEFORE | starts TOPIC | ends TOPIC | "
                         "committed TOPIC GROUP | words TOPIC GROUP | commit TOPIC GROUP PARTITION OFFSET | "
-                        "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
+                        "consume TOPIC GROUP COUNT | records TOPIC | headers TOPIC | dump TOPIC | load TOPIC TIMEOUT_MS <LINES | ledger GROUP | produce TOPIC PARTITION [OPTION...] <VALUES");
         rd_kafka_destroy(rk);
         return 0;
 }

@@ -22,10 +22,15 @@ void kafkactl_records(const char *brokers, const char *topic,
 void kafkactl_ledger(const char *brokers, const char *group);
 void kafkactl_commit(rd_kafka_t *rk, const char *topic, int partition, int64_t offset);
 void kafkactl_consume(const char *brokers, const char *topic, const char *group, long count);
+void kafkactl_delete_group(rd_kafka_t *rk, const char *group);
 void kafkactl_words(rd_kafka_t *rk, const char *topic);
 void kafkactl_committed(rd_kafka_t *rk, const char *topic);
 
 /* kafkactl_produce.c: @argv of the options and words behind TOPIC PARTITION, those included. */
 void kafkactl_produce(const char *brokers, int argc, char **argv);
+
+/* kafkactl_load.c: the lines of standard input, until its end; and what the dump of a topic prints. */
+void kafkactl_load(const char *brokers, const char *topic, const char *timeout_ms);
+void kafkactl_print_dump(const rd_kafka_message_t *message);
 
 #endif

@@ -171,6 +171,32 @@ void kafkactl_consume(const char *brokers, const char *topic, const char *group,
         rd_kafka_destroy(rk);
 }
 
+/* Only one without members can be: else that is the error. */
+void kafkactl_delete_group(rd_kafka_t *rk, const char *group)
+{
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+        rd_kafka_DeleteGroup_t *wanted = rd_kafka_DeleteGroup_new(group);
+        const rd_kafka_group_result_t **results;
+        rd_kafka_event_t *event;
+        size_t count = 0;
+
+        rd_kafka_DeleteGroups(rk, &wanted, 1, NULL, queue);
+        event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+        if (!event || rd_kafka_event_error(event))
+                kafkactl_die("delete-group: %s",
+                             event ? rd_kafka_event_error_string(event) : "no answer");
+        results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event),
+                                                      &count);
+        for (size_t i = 0; i < count; i++)
+                if (rd_kafka_group_result_error(results[i]))
+                        kafkactl_die("delete-group: %s: %s", group,
+                                     rd_kafka_error_string(
+                                             rd_kafka_group_result_error(results[i])));
+        rd_kafka_event_destroy(event);
+        rd_kafka_DeleteGroup_destroy(wanted);
+        rd_kafka_queue_destroy(queue);
+}
+
 /* Partition by partition, "-" where nothing was written with the offset. */
 void kafkactl_words(rd_kafka_t *rk, const char *topic)
 {

@@ -5,6 +5,8 @@
 #   pg.sh start DIR [durable]         prints the url; starts again what was stopped, on its old port
 #   pg.sh stop DIR [fast|immediate]   immediate = as if killed: the next start recovers from the WAL
 #   pg.sh restart DIR [fast|immediate]
+#   pg.sh standby DIR PRIMARY         a standby of the server in PRIMARY, streaming; `select pg_promote()` makes it a primary
+#   pg.sh kill DIR                    SIGKILL of the postmaster; its children notice, and start waits for them
 #
 # In DIR: url port pid password pgpass log data/. The url names the password file, it holds no secret.
 #
@@ -18,7 +20,7 @@ set -euo pipefail
 # shellcheck source=tests/support/common.sh
 . "$(dirname "$0")/common.sh"
 
-usage() { die "usage: pg.sh start DIR [durable] | stop DIR [fast|immediate] | restart DIR [fast|immediate]"; }
+usage() { die "usage: pg.sh start DIR [durable] | stop DIR [fast|immediate] | restart DIR [fast|immediate] | kill DIR | standby DIR PRIMARY"; }
 
 find_bin() {
         local found
@@ -90,11 +92,28 @@ start() {
         cat "$dir/url"
 }
 
+standby() { # PRIMARY
+        bin=$(find_bin)
+        rm -rf "$dir/data"
+        cp "$1/password" "$dir/password"
+        mkdir "$dir/data"
+        chmod 0700 "$dir/data"
+        chown "$user" "$dir/data"
+        (
+                exec 9<"$dir/data"
+                cd /
+                PGPASSWORD=$(cat "$dir/password") "${as_server[@]}" "$bin/pg_basebackup" -D "$data" -R -X stream -c fast \
+                        -h 127.0.0.1 -p "$(cat "$1/port")" -U weir
+        ) >>"$dir/log" 2>&1 || { tail -n 20 "$dir/log" >&2; die "pg_basebackup failed, see above"; }
+        touch "$dir/url" # its databases are the primary's
+        start
+}
+
 escape() { printf '%s' "$1" | sed 's/%/%25/g; s/ /%20/g; s/?/%3F/g; s/&/%26/g; s/#/%23/g; s/+/%2B/g'; }
 
 stop() {
         local pid signal
-        case $1 in fast) signal=INT ;; immediate) signal=QUIT ;; *) usage ;; esac
+        case $1 in fast) signal=INT ;; immediate) signal=QUIT ;; kill) signal=KILL ;; *) usage ;; esac
         [ -e "$dir/pid" ] || return 0
         pid=$(cat "$dir/pid")
         # a recycled number must not cost a stranger its life: only a postgres is signalled
@@ -127,6 +146,8 @@ case $what in
                 start
                 ;;
         stop) stop "${3:-fast}" ;;
+        kill) stop kill ;;
+        standby) standby "$(directory "${3:?}")" ;;
         restart)
                 stop "${3:-fast}"
                 start

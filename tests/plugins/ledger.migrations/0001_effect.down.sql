@@ -1,0 +1,2 @@
+DROP TABLE ledger.effect;
+DROP SCHEMA ledger;
