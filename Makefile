@@ -178,6 +178,8 @@ test: ## all runners, with their set-up; closes with a line per runner
 	@rm -f $(B)/summary; s=0; \
 	for r in $(RUNNERS); do $(MAKE) --no-print-directory $$r || s=1; done; \
 	sh $(S)/summary.sh $(B)/summary $(words $(RUNNERS)) && exit $$s
+mutants: deps-test ## deliberate bugs, each of which a harness must catch (T=name; MUTANTS=3: by lot)
+	@bash tests/mutants/run.sh $(T)
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors corpora
@@ -231,7 +233,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build checker \
-	chaos chaos-slice integration test asan \
+	chaos chaos-slice integration test mutants asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
