@@ -187,14 +187,19 @@ static int switch_now(struct weir_pg *pg)
 static int drop_one(struct claims *claims, size_t i, const struct order *order)
 {
         const struct weir_claim_generation *generation = &claims->list[i];
+        struct weir_claim_needed needed;
         struct weir_error error = { .code = 0 };
         char size[32];
         int r = 0;
 
         if (!order->dry_run)
-                r = weir_claim_drop(claims->pg, generation->number, WEIR_CLAIM_PATIENCE_MS, &error);
+                r = weir_claim_drop(claims->pg, generation->number, WEIR_CLAIM_PATIENCE_MS,
+                                    order->force ? NULL : &needed, &error);
         if (r < 0)
                 return fail(&error);
+        if (r > 0)
+                return cmd_say(CMD_FAILED, name, "generation %" PRId32 " stays: %s",
+                               generation->number, needed.text);
         write_bytes(size, generation->bytes);
         printf("generation %" PRId32 " %s: about %" PRId64 " claims, %s, last one %s\n",
                generation->number, order->dry_run ? "would go" : "dropped", generation->rows, size,

@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "cmd.h"
 #include "position.h"
+#include "store/replay.h"
 #include "table.h"
 
 enum { ASK_MS = 10000 };
@@ -43,6 +45,22 @@ int replay_plan(const struct weir_conf *conf, const struct weir_conf_worker *wor
         r = position_cluster(conf, ASK_MS, &cluster, reterr);
         if (r == 0)
                 r = weir_plan_make(&asked, pg, cluster, ret, reterr);
+        return r;
+}
+
+int replay_forgotten(struct weir_pg *pg, const struct replay_range_order *order, char ret_when[32],
+                     struct weir_error *reterr)
+{
+        const struct weir_where *from = &order->from_at;
+        int64_t until_ms, from_ms = 0;
+        int r = weir_replay_forgotten(pg, order->worker, order->epoch, &until_ms, ret_when, reterr);
+
+        if (from->kind == WEIR_WHERE_TIME)
+                from_ms = from->value;
+        else if (from->kind == WEIR_WHERE_AGO)
+                from_ms = weir_clock_wall_us() / 1000 - from->value;
+        if (r == 0 && from_ms > until_ms)
+                ret_when[0] = '\0';
         return r;
 }
 

@@ -8,6 +8,9 @@
 int replay_plan(const struct weir_conf *conf, const struct weir_conf_worker *worker,
                 const struct replay_range_order *order, bool skip_missing, struct weir_pg *pg,
                 struct weir_plan *ret, struct weir_error *reterr);
+/* Until when claims were dropped that this range may need; ret_when[0] = '\0': none that it needs. */
+int replay_forgotten(struct weir_pg *pg, const struct replay_range_order *order, char ret_when[32],
+                     struct weir_error *reterr);
 /* Policy live: would the position move? */
 bool replay_goes_back(const struct weir_plan_range *range);
 /* The table, or JSON. */

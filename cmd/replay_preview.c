@@ -23,7 +23,6 @@
 #include "position.h"
 #include "replay.h"
 #include "replay_plan.h"
-#include "store/replay.h"
 
 static const char name[] = "replay";
 
@@ -146,19 +145,16 @@ static int find_ranges(struct preview_report *report, const struct weir_conf *co
 static int warn_forgotten(const struct preview_report *report, struct weir_pg *pg,
                           struct weir_error *reterr)
 {
-        const struct weir_where *from = &report->order->from_at;
-        char when[32] = "";
-        int64_t until_ms = 0;
-        int r = report->order->policy == REPLAY_AGAIN
-                        ? 0
-                        : weir_replay_forgotten(pg, &until_ms, when, reterr);
+        char when[32];
+        int r = replay_forgotten(pg, report->order, when, reterr);
 
-        if (r == 0 && *when && (from->kind != WEIR_WHERE_TIME || from->value <= until_ms))
-                cmd_say(CMD_DONE, name,
-                        "claims that were made until %s were dropped (weir claims): what was "
-                        "handled before then has none, and is counted as if it had not been",
-                        when);
-        return r;
+        if (r < 0 || !*when)
+                return r;
+        cmd_say(CMD_DONE, name,
+                "claims that were made until %s were dropped (weir claims): what %s before then has "
+                "none, and is counted as if it had not",
+                when, report->order->epoch ? "ran in that epoch" : "was handled");
+        return 0;
 }
 
 /* ---- counting ----------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "cmd.h"
 #include "flow/plan.h"
 #include "position.h"
@@ -195,24 +194,15 @@ static int parse(int argc, char **argv, struct start_order *ret)
 static int warn_forgotten(struct weir_pg *pg, const struct start_order *order,
                           struct weir_error *reterr)
 {
-        const struct weir_where *from = &order->range.from_at;
-        int64_t until_ms, from_ms = 0;
         char when[32];
-        int r;
+        int r = replay_forgotten(pg, &order->range, when, reterr);
 
-        if (order->range.policy == REPLAY_AGAIN)
-                return 0;
-        if (from->kind == WEIR_WHERE_TIME)
-                from_ms = from->value;
-        else if (from->kind == WEIR_WHERE_AGO)
-                from_ms = weir_clock_wall_us() / 1000 - from->value;
-        r = weir_replay_forgotten(pg, &until_ms, when, reterr);
-        if (r < 0 || !*when || from_ms > until_ms)
+        if (r < 0 || !*when)
                 return r;
         cmd_say(0, name,
-                "claims that were made until %s were dropped (weir claims): what was handled before "
-                "then has none, and runs again",
-                when);
+                "claims that were made until %s were dropped (weir claims): what %s before then has "
+                "none, and runs again",
+                when, order->range.epoch ? "ran in that epoch" : "was handled");
         return 0;
 }
 

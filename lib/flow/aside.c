@@ -91,7 +91,7 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
         const struct weir_conf_worker *worker = aside->env->worker;
         const char *topic = weir_partition_topic(aside->partition);
         int32_t partition = weir_partition_number(aside->partition);
-        char why[120];
+        char why[120], way[WEIR_ERROR_TEXT_BYTES];
 
         /* Parked before the configuration said "halt": the two are refused together. */
         if (worker->on_dead == WEIR_DEAD_HALT)
@@ -102,15 +102,21 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
                         why, sizeof why,
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
+        /* A replay does not move the live position. */
+        if (aside->env->replaying)
+                snprintf(way, sizeof way, ": weir replay resume %lld",
+                         (long long)aside->env->replaying->id);
+        else
+                snprintf(
+                        way, sizeof way, "%s: weir position set %s %s/%d %lld --reason again",
+                        worker->on_dead == WEIR_DEAD_HALT
+                                ? ", a restart, or"
+                                : ", with a new count (another version of the plugin has one by itself)",
+                        worker->name, topic, partition, (long long)position->next_offset);
         weir_fail(
                 &aside->halt, WEIR_EHANDLER, 0,
-                "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on, once it is mended%s: "
-                "weir position set %s %s/%d %lld --reason again",
-                topic, partition, (long long)aside->rerun.kept.offset, error->text, why,
-                worker->on_dead == WEIR_DEAD_HALT
-                        ? ", a restart, or"
-                        : ", with a new count (another version of the plugin has one by itself)",
-                worker->name, topic, partition, (long long)position->next_offset);
+                "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on, once it is mended%s",
+                topic, partition, (long long)aside->rerun.kept.offset, error->text, why, way);
         return WEIR_RUN_HALTED;
 }
 

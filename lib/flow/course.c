@@ -221,20 +221,32 @@ static bool repeated_damage(struct weir_lane *lane, const struct weir_error *err
         return error->code == WEIR_ELOG && lane->broken_count >= BROKEN_MAX;
 }
 
+static enum next damaged(struct weir_lane *lane, struct weir_error *error)
+{
+        const char *topic = weir_partition_topic(lane->partition);
+        int32_t number = weir_partition_number(lane->partition);
+        char way[WEIR_ERROR_TEXT_BYTES];
+
+        /* Of a replay the live position is no way out: set it would move another's work. */
+        if (lane->runner.range)
+                snprintf(way, sizeof way,
+                         "weir replay resume %lld tries again; one that is planned anew with "
+                         "--partition %s/%d --from OFFSET leaves the damage out",
+                         (long long)lane->env->replaying->id, topic, number);
+        else
+                snprintf(way, sizeof way, "weir position set %s %s/%d OFFSET --reason WHY",
+                         lane->env->worker->name, topic, number);
+        weir_error_prefix(error,
+                          "%s/%d cannot be read at offset %lld after %d tries; to go on behind the "
+                          "damage: %s: ",
+                          topic, number, (long long)lane->position.next_offset, BROKEN_MAX, way);
+        return halted(lane, error);
+}
+
 static enum next broken(struct weir_lane *lane, struct weir_error *error)
 {
-        if (repeated_damage(lane, error)) {
-                weir_error_prefix(
-                        error,
-                        "%s/%d cannot be read at offset %lld after %d tries; to go on behind the damage: "
-                        "weir position set %s %s/%d OFFSET --reason WHY: ",
-                        weir_partition_topic(lane->partition),
-                        weir_partition_number(lane->partition),
-                        (long long)lane->position.next_offset, BROKEN_MAX, lane->env->worker->name,
-                        weir_partition_topic(lane->partition),
-                        weir_partition_number(lane->partition));
-                return halted(lane, error);
-        }
+        if (repeated_damage(lane, error))
+                return damaged(lane, error);
         weir_log(WEIR_LOG_WARN, "lane.broken", LANE_FIELDS(lane),
                  LOG_I("offset", lane->position.next_offset), LOG_S("error", error->text),
                  LOG_I("attempt", lane->broken_count), LOG_S("action", "retry"));

@@ -201,7 +201,7 @@ static struct weir_deadletter letter_of(const struct weir_dead *dead,
                 .position = dead->position ? dead->position : position->id,
                 .epoch = dead->epoch,
                 .withhold = dead->withhold,
-                .unless_kept = dead->replays,
+                .unless_kept = dead->replay != 0,
                 .worker = dead->worker->name,
                 .topic = entry->record.topic,
                 .partition = entry->record.partition,
@@ -269,6 +269,25 @@ int weir_dead_keep(struct weir_dead *dead, struct weir_pg *pg, struct weir_batch
 
 /* ---- halting ------------------------------------------------------------------------------- */
 
+/* Of a replay the live position is no way out: set behind this offset it would pass live events unread. */
+static void write_ways_out(const struct weir_dead *dead, const struct weir_record *record,
+                           bool halts, char *ret, size_t size)
+{
+        long long offset = (long long)record->offset;
+
+        if (dead->replay)
+                snprintf(ret, size,
+                         "weir replay resume %lld; one that is planned anew with --partition "
+                         "%s/%d --from %lld leaves that event out",
+                         (long long)dead->replay, record->topic, record->partition, offset + 1);
+        else
+                snprintf(ret, size,
+                         "%sweir position set %s %s/%d %lld --reason again; the same with %lld "
+                         "loses that event: nothing is kept of it",
+                         halts ? "a restart or: " : "", dead->worker->name, record->topic,
+                         record->partition, offset, offset + 1);
+}
+
 void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch, size_t record,
                     struct weir_error *ret)
 {
@@ -279,7 +298,7 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
         bool halts = worker->on_dead == WEIR_DEAD_HALT;
         /* The ways out stand last, and must not be cut. */
         size_t most = 2 * strlen(r->topic) + strlen(worker->name) < 400 ? 160 : 64;
-        char why[120], key[WEIR_SHOW_KEY_BYTES];
+        char why[120], key[WEIR_SHOW_KEY_BYTES], ways[WEIR_ERROR_TEXT_BYTES];
 
         if (entry->refusal) {
                 reason = weir_refusal_name(entry->refusal->klass);
@@ -299,13 +318,11 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         why, sizeof why,
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
+        write_ways_out(dead, r, halts, ways, sizeof ways);
         weir_fail(ret, WEIR_EHANDLER, 0,
-                  "%s/%d offset %lld key %s: %s, %s: %.*s; %s; once mended%s: weir "
-                  "position set %s %s/%d %lld --reason again; the same with %lld loses that event: "
-                  "nothing is kept of it",
-                  r->topic, r->partition, (long long)r->offset,
+                  "%s/%d offset %lld key %s: %s, %s: %.*s; %s; once mended%s%s", r->topic,
+                  r->partition, (long long)r->offset,
                   r->key.ptr ? weir_bytes_show(r->key.ptr, r->key.size, key, sizeof key) : "none",
-                  klass, reason, (int)cut(text, most), text, why, halts ? ", a restart or" : "",
-                  worker->name, r->topic, r->partition, (long long)r->offset,
-                  (long long)r->offset + 1);
+                  klass, reason, (int)cut(text, most), text, why,
+                  halts && !dead->replay ? ", " : ": ", ways);
 }

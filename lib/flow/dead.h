@@ -21,7 +21,8 @@ struct weir_dead {
         /* of a replay: where its letters hang, in which claims they are to be run, and that nothing leaves */
         int32_t position; /* 0 = where the lane's does */
         const char *epoch;
-        bool replays, withhold;
+        int64_t replay; /* 0 = none */
+        bool withhold;
         uint32_t withheld; /* messages that did not leave, in the transaction in hand */
 };
 

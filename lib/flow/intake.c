@@ -38,15 +38,17 @@ void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker 
                                         .credit = { .budget = budget },
                                         .expected_bytes = weir_budget_total(budget) / 4,
                                         .waker = waker,
-                                        .until_offset = INT64_MAX };
+                                        .until_offset = INT64_MAX,
+                                        .most_records = UINT32_MAX };
         weir_batch_init(&intake->batch, worker->name, NULL, worker->accept_json_batch);
 }
 
 void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
-                       int64_t until_offset)
+                       int64_t until_offset, uint32_t most_records)
 {
         intake->rules = rules;
         intake->until_offset = until_offset;
+        intake->most_records = most_records;
         weir_batch_set_rules(&intake->batch, intake->worker->name, rules);
 }
 
@@ -80,6 +82,7 @@ static int adopt(struct weir_intake *intake, const struct weir_record *record,
 static int check_identity(struct weir_intake *intake, struct weir_record *record,
                           const struct weir_position *position, struct weir_error *reterr)
 {
+        char way[WEIR_ERROR_TEXT_BYTES];
         int64_t fingerprint = 0;
         bool same;
 
@@ -101,20 +104,26 @@ static int check_identity(struct weir_intake *intake, struct weir_record *record
         if (same)
                 return 1;
         intake->foreign_log = true;
+        if (intake->until_offset < INT64_MAX)
+                snprintf(way, sizeof way, "a replay of what there is now must be planned anew");
+        else
+                snprintf(way, sizeof way,
+                         "to read the new one from its start: weir position set %s %s/%d 0 "
+                         "--reason recreated",
+                         intake->worker->name, record->topic, record->partition);
         return weir_fail(
                 reterr, WEIR_ELOG, 0,
                 "%s/%d was recreated: offset %lld holds another record than the one handled there (time %lld, was %lld); "
-                "position %lld belongs to the old log; to read the new one from its start: weir position set %s %s/%d 0 "
-                "--reason recreated",
+                "position %lld belongs to the old log; %s",
                 record->topic, record->partition, (long long)record->offset,
                 (long long)record->time_ms, (long long)position->last_time_ms,
-                (long long)position->next_offset, intake->worker->name, record->topic,
-                record->partition);
+                (long long)position->next_offset, way);
 }
 
 static bool full(const struct weir_intake *intake)
 {
         return intake->batch.record_count >= intake->worker->batch_max_events ||
+               intake->batch.record_count >= intake->most_records ||
                intake->batch.bytes >= intake->worker->batch_max_bytes;
 }
 

@@ -16,6 +16,7 @@ struct weir_intake {
         const struct weir_conf_worker *worker;
         const struct weir_batch_rules *rules; /* NULL = ordinary consumption */
         int64_t until_offset;                 /* RP1; INT64_MAX = there is no end */
+        uint32_t most_records;                /* in a batch, whatever the worker's own bound is */
         bool ended;                           /* a record at or past it was seen */
         struct weir_credit credit;            /* for the batch in hand */
         uint64_t expected_bytes;              /* the next record, judged by those before */
@@ -32,9 +33,9 @@ struct weir_intake {
 /* @budget NULL = no bound but the batch's own. */
 void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker *worker,
                       struct weir_budget *budget, struct weir_latch *waker);
-/* Before the first record: it is a replay's, and ends. */
+/* Before the first record: it is a replay's, and ends. @most_records: a batch is let through or held whole. */
 void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
-                       int64_t until_offset);
+                       int64_t until_offset, uint32_t most_records);
 void weir_intake_fini(struct weir_intake *intake);
 /* Fetching was started anew: the first record may be the one that proves the log's identity. */
 void weir_intake_restart(struct weir_intake *intake);

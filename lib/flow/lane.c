@@ -16,6 +16,7 @@
 #include "base/board.h"
 #include "base/log.h"
 #include "flow/lane_internal.h"
+#include "flow/pace.h"
 
 static atomic_int running_count;
 
@@ -109,7 +110,8 @@ int weir_lane_start(const struct weir_lane_env *env, struct weir_partition *part
         lane->runner.hold.credit = &lane->intake.credit;
         if (lane->runner.range)
                 weir_intake_bound(&lane->intake, &lane->runner.rules,
-                                  lane->runner.range->until_offset);
+                                  lane->runner.range->until_offset,
+                                  weir_pace_most(env->replaying->pace));
         snprintf(name, sizeof name, "lane-%d", weir_partition_number(partition) % 100000000);
         atomic_fetch_add(&running_count, 1);
         if (env->users)

@@ -2,9 +2,9 @@
 /*
  * pace - a debt in time, paid by waiting
  *
- * A batch is let through as soon as what went before is paid for, and its own records are added to the debt: so a batch of
- * any size passes, and over a second the rate holds. What was not used while nothing came is not saved up: a replay that
- * was held must not make up for it with a burst.
+ * A batch is let through as soon as what went before is paid for, and its own records are added to the debt. So a batch of
+ * any size passes, and lanes make none that is larger than weir_pace_most(): over a second the rate holds. What was not
+ * used while nothing came is not saved up: a replay that was held must not make up for it with a burst.
  */
 #include "flow/pace.h"
 
@@ -28,6 +28,11 @@ void weir_pace_set_held(struct weir_pace *pace, bool held)
         pthread_mutex_lock(&pace->mutex);
         pace->held = held;
         pthread_mutex_unlock(&pace->mutex);
+}
+
+uint32_t weir_pace_most(const struct weir_pace *pace)
+{
+        return pace && pace->rate_per_s ? pace->rate_per_s : UINT32_MAX;
 }
 
 /* 0: go, and pay later; else look again so many milliseconds from now. */

@@ -22,6 +22,8 @@ struct weir_pace {
 void weir_pace_init(struct weir_pace *pace, uint32_t rate_per_s);
 void weir_pace_fini(struct weir_pace *pace);
 void weir_pace_set_held(struct weir_pace *pace, bool held);
+/* So many records may be let through at once: those of a second. @pace NULL, or without a bound: UINT32_MAX. */
+uint32_t weir_pace_most(const struct weir_pace *pace);
 /* @count records are about to be run. Waits until they may be, or @waker is set: false. */
 bool weir_pace_wait(struct weir_pace *pace, uint32_t count, struct weir_latch *waker);
 

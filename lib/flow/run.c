@@ -83,7 +83,7 @@ int weir_runner_init(struct weir_runner *runner, const struct weir_lane_env *env
                 runner->rules = (struct weir_batch_rules){ env->replaying->space,
                                                            env->replaying->name,
                                                            env->replaying->filter };
-                runner->dead.replays = true;
+                runner->dead.replay = env->replaying->id;
                 runner->dead.position = runner->range->live_position;
                 runner->dead.epoch = env->replaying->epoch;
                 runner->dead.withhold = !env->replaying->effects;

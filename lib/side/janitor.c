@@ -173,8 +173,11 @@ static int drop(struct weir_janitor *janitor, struct weir_pg *pg,
                 const struct weir_claim_generation *generation, struct weir_error *reterr)
 {
         int64_t begin_ms = weir_clock_ms();
+        struct weir_claim_needed
+                needed; /* by a replay that began a moment ago: the next look says so */
         int r = be_patient(janitor,
-                           weir_claim_drop(pg, generation->number, janitor->patience_ms, reterr),
+                           weir_claim_drop(pg, generation->number, janitor->patience_ms, &needed,
+                                           reterr),
                            reterr);
 
         if (r == 0)

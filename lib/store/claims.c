@@ -102,93 +102,6 @@ int weir_claims_list(struct weir_pg *pg, bool exact, struct weir_claim_generatio
         return 0;
 }
 
-/* ---- changing the set --------------------------------------------------------------------------- */
-
-/* In a transaction of its own, so that what the client gives up is undone. *ret (may be NULL): the number it returns. */
-static int change(struct weir_pg *pg, const char *sql, const struct weir_value *params,
-                  size_t count, int64_t *ret, struct weir_error *reterr)
-{
-        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int64_t number;
-        int r = weir_pg_begin(pg, reterr);
-
-        if (r == 0)
-                r = weir_pg_query(pg, sql, params, count, &rows, reterr);
-        if (r < 0) {
-                if (!weir_pg_broken(pg) && !weir_pg_idle(pg))
-                        weir_pg_rollback(pg);
-                return r;
-        }
-        number = weir_pg_rows_int(rows, 0, 0, 0);
-        r = weir_pg_commit(pg, reterr);
-        if (r == 0 && ret)
-                *ret = number;
-        return r;
-}
-
-/* Claimers are excluded for the time of a try at most, and for a fifth of the time in all. */
-static int try_to_change(struct weir_pg *pg, const char *sql, int32_t generation,
-                         int32_t patience_ms, int64_t *ret, struct weir_error *reterr)
-{
-        for (int32_t try_ms = TRY_FIRST_MS;; try_ms *= 2) {
-                bool last = try_ms >= patience_ms;
-                const struct weir_value params[] = { weir_int4(last ? patience_ms : try_ms),
-                                                     weir_int4(generation) };
-                struct weir_error error = { .code = 0 };
-                int r = change(pg, sql, params, generation ? 2 : 1, ret, &error);
-
-                if (r == 0)
-                        return 0;
-                if (last || r != WEIR_ESQL || strcmp(error.sqlstate, "55P03") != 0) {
-                        *reterr = error;
-                        return r;
-                }
-                if (pg->interrupt && weir_latch_wait(pg->interrupt, PAUSE * try_ms))
-                        return weir_fail(reterr, WEIR_ESTOP, 0, "stopped");
-                if (!pg->interrupt)
-                        poll(NULL, 0, PAUSE * try_ms);
-        }
-}
-
-int weir_claim_switch(struct weir_pg *pg, int32_t patience_ms, int32_t *ret_generation,
-                      struct weir_error *reterr)
-{
-        int64_t number;
-        int r = try_to_change(pg, "SELECT weir.claim_switch($1)", 0, patience_ms, &number, reterr);
-
-        if (r == 0)
-                *ret_generation = (int32_t)number;
-        return r;
-}
-
-int weir_claim_drop(struct weir_pg *pg, int32_t generation, int32_t patience_ms,
-                    struct weir_error *reterr)
-{
-        return try_to_change(pg, "SELECT weir.claim_drop($2, $1)", generation, patience_ms, NULL,
-                             reterr);
-}
-
-int weir_claim_sweep(struct weir_pg *pg, struct weir_error *reterr)
-{
-        int64_t swept = 0;
-        int r;
-
-        do
-                r = change(pg, "SELECT coalesce(weir.claim_sweep(), -1)", NULL, 0, &swept, reterr);
-        while (r == 0 && swept >= 0);
-        return r;
-}
-
-int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr)
-{
-        static const char sql[] = "SELECT pg_catalog.pg_try_advisory_lock(" WEIR_STR_(
-                WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_JANITOR) ")::int4";
-        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
-        int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
-
-        return r < 0 ? r : weir_pg_rows_int(rows, 0, 0, 0) == 0;
-}
-
 /* ---- what is needed ------------------------------------------------------------------------------ */
 
 /* A word that was kept whole; what is longer was cut (WEIR_ROW_TEXT_MAX), and makes another key. */
@@ -201,15 +114,19 @@ int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr)
 #define LETTER                                                                                     \
         "SELECT d.id, d.worker FROM weir.dead_letter d WHERE d.class <> 'deliver'"                 \
         " AND " NAMED("d") " AND " CLAIMED("d.worker || coalesce('@' || d.epoch, '')", "d")
+/* Of the live workers: claims of a replay are kept for all of it. */
 #define PARKED                                                                                     \
-        "SELECT p.id, o.worker FROM weir.parked p JOIN weir.position o ON o.id = p.position WHERE "
+        "SELECT p.id, o.worker FROM weir.parked p JOIN weir.position o ON o.id = p.position"       \
+        " WHERE NOT EXISTS (SELECT FROM weir.replay_range g WHERE g.position = o.id) AND "
 
-static const struct need {
+struct need {
         const char *reason, *what;
         const char *sql; /* at most a row: id, worker */
         bool sent;       /* has $1, milliseconds */
         const char *why;
-} needs[] = {
+};
+
+static const struct need needs[] = {
         { "dead_letter", "dead letter", LETTER " AND d.state = 'kept' LIMIT 1", false,
           "a duplicate of its event was handled, which a claim in here alone knows: weir dlq requeue, "
           "or weir dlq drop" },
@@ -231,12 +148,15 @@ static const struct need {
           false, "a duplicate of it was handled: waits for its next try" },
         { "parked", "parked event", PARKED "NOT " NAMED("p") " LIMIT 1", false,
           "its name is too long to look for: waits for its next try" },
-        { "replay", "replay",
-          "SELECT r.id, r.worker FROM weir.replay r WHERE r.policy <> 'live'"
-          " AND r.state IN ('running', 'stopping', 'stopped') ORDER BY r.id LIMIT 1",
-          false,
-          "its events, of any age, are looked up here: waits for its end: weir replay resume, or weir "
-          "replay stop --give-up" },
+};
+
+static const struct need replay_need = {
+        "replay", "replay",
+        "SELECT r.id, r.worker FROM weir.replay r WHERE r.policy <> 'live'"
+        " AND r.state IN ('running', 'stopping', 'stopped') ORDER BY r.id LIMIT 1",
+        false,
+        "its events, of any age, are looked up here: waits for its end: weir replay resume, or weir "
+        "replay stop --give-up"
 };
 
 /* @sql with @generation for its one '#', if it has one: a table cannot be a parameter. */
@@ -270,6 +190,25 @@ static int ask(struct weir_pg *pg, const struct need *need, int32_t generation, 
         return 1;
 }
 
+static int replay_needs(struct weir_pg *pg, struct weir_claim_needed *ret,
+                        struct weir_error *reterr)
+{
+        static const char sql[] = "SELECT pg_catalog.pg_advisory_xact_lock(" WEIR_STR_(
+                WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_CLAIM_SET) ")";
+        int r = weir_pg_run(pg, sql, reterr);
+
+        /* A statement of its own: its snapshot is younger than the lock. */
+        return r < 0 ? r : ask(pg, &replay_need, 0, 0, ret, reterr);
+}
+
+int weir_claims_stand(struct weir_pg *pg, struct weir_error *reterr)
+{
+        return weir_pg_run(pg,
+                           "SELECT pg_catalog.pg_advisory_xact_lock_shared(" WEIR_STR_(
+                                   WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_CLAIM_SET) ")",
+                           reterr);
+}
+
 int weir_claim_need(struct weir_pg *pg, int32_t generation, int64_t sent_ms,
                     struct weir_claim_needed *ret, struct weir_error *reterr)
 {
@@ -277,5 +216,98 @@ int weir_claim_need(struct weir_pg *pg, int32_t generation, int64_t sent_ms,
 
         for (size_t i = 0; r == 0 && i < WEIR_COUNT_OF(needs); i++)
                 r = ask(pg, &needs[i], generation, sent_ms, ret, reterr);
+        return r ? r : ask(pg, &replay_need, generation, sent_ms, ret, reterr);
+}
+
+/* ---- changing the set --------------------------------------------------------------------------- */
+
+/* In a transaction of its own, so that what the client gives up is undone. *ret (may be NULL): the number it returns. */
+static int change(struct weir_pg *pg, const char *sql, const struct weir_value *params,
+                  size_t count, struct weir_claim_needed *unless, int64_t *ret,
+                  struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int64_t number;
+        int r = weir_pg_begin(pg, reterr);
+
+        if (r == 0 && unless)
+                r = replay_needs(pg, unless, reterr);
+        if (r == 0)
+                r = weir_pg_query(pg, sql, params, count, &rows, reterr);
+        if (r != 0) {
+                if (!weir_pg_broken(pg) && !weir_pg_idle(pg))
+                        weir_pg_rollback(pg);
+                return r;
+        }
+        number = weir_pg_rows_int(rows, 0, 0, 0);
+        r = weir_pg_commit(pg, reterr);
+        if (r == 0 && ret)
+                *ret = number;
         return r;
+}
+
+/* Claimers are excluded for the time of a try at most, and for a fifth of the time in all. */
+static int try_to_change(struct weir_pg *pg, const char *sql, int32_t generation,
+                         int32_t patience_ms, struct weir_claim_needed *unless, int64_t *ret,
+                         struct weir_error *reterr)
+{
+        for (int32_t try_ms = TRY_FIRST_MS;; try_ms *= 2) {
+                bool last = try_ms >= patience_ms;
+                const struct weir_value params[] = { weir_int4(last ? patience_ms : try_ms),
+                                                     weir_int4(generation) };
+                struct weir_error error = { .code = 0 };
+                int r = change(pg, sql, params, generation ? 2 : 1, unless, ret, &error);
+
+                if (r >= 0)
+                        return r;
+                if (last || r != WEIR_ESQL || strcmp(error.sqlstate, "55P03") != 0) {
+                        *reterr = error;
+                        return r;
+                }
+                if (pg->interrupt && weir_latch_wait(pg->interrupt, PAUSE * try_ms))
+                        return weir_fail(reterr, WEIR_ESTOP, 0, "stopped");
+                if (!pg->interrupt)
+                        poll(NULL, 0, PAUSE * try_ms);
+        }
+}
+
+int weir_claim_switch(struct weir_pg *pg, int32_t patience_ms, int32_t *ret_generation,
+                      struct weir_error *reterr)
+{
+        int64_t number;
+        int r = try_to_change(pg, "SELECT weir.claim_switch($1)", 0, patience_ms, NULL, &number,
+                              reterr);
+
+        if (r == 0)
+                *ret_generation = (int32_t)number;
+        return r;
+}
+
+int weir_claim_drop(struct weir_pg *pg, int32_t generation, int32_t patience_ms,
+                    struct weir_claim_needed *needed, struct weir_error *reterr)
+{
+        return try_to_change(pg, "SELECT weir.claim_drop($2, $1)", generation, patience_ms, needed,
+                             NULL, reterr);
+}
+
+int weir_claim_sweep(struct weir_pg *pg, struct weir_error *reterr)
+{
+        int64_t swept = 0;
+        int r;
+
+        do
+                r = change(pg, "SELECT coalesce(weir.claim_sweep(), -1)", NULL, 0, NULL, &swept,
+                           reterr);
+        while (r == 0 && swept >= 0);
+        return r;
+}
+
+int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr)
+{
+        static const char sql[] = "SELECT pg_catalog.pg_try_advisory_lock(" WEIR_STR_(
+                WEIR_LOCK_SPACE) ", " WEIR_STR_(WEIR_LOCK_JANITOR) ")::int4";
+        WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
+        int r = weir_pg_query(pg, sql, NULL, 0, &rows, reterr);
+
+        return r < 0 ? r : weir_pg_rows_int(rows, 0, 0, 0) == 0;
 }

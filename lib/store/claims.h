@@ -9,6 +9,8 @@
  *      table is removed when no claimer knows it any more.
  *  CL3 a claim without which something that weir keeps could be handled twice is needed (weir_claim_need()), whatever
  *      its age.
+ *  CL4 who begins a replay, or goes on with one, and who drops exclude each other (weir_claims_stand()): the one sees the
+ *      replay, or the other that claims were dropped.
  */
 #include <stdbool.h>
 
@@ -36,9 +38,6 @@ int weir_claims_list(struct weir_pg *pg, bool exact, struct weir_claim_generatio
 /* Begin the next generation: excludes all claimers for a moment. 55P03: not within @patience_ms. */
 int weir_claim_switch(struct weir_pg *pg, int32_t patience_ms, int32_t *ret_generation,
                       struct weir_error *reterr);
-/* Take @generation out of the set, without asking whether it is needed. Its table stays for weir_claim_sweep(). */
-int weir_claim_drop(struct weir_pg *pg, int32_t generation, int32_t patience_ms,
-                    struct weir_error *reterr);
 /* Remove the tables of what was taken out. WEIR_ESQL with 55P03: somebody reads one, a dump perhaps; it is there the
  * next time. */
 int weir_claim_sweep(struct weir_pg *pg, struct weir_error *reterr);
@@ -51,6 +50,13 @@ struct weir_claim_needed {
 };
 int weir_claim_need(struct weir_pg *pg, int32_t generation, int64_t sent_ms,
                     struct weir_claim_needed *ret, struct weir_error *reterr);
+/* Take @generation out of the set. 1: a replay has begun since weir_claim_need() was asked, and needs it; nothing was
+ * done (CL4). @needed NULL: whatever needs it. Its table stays for weir_claim_sweep(). */
+int weir_claim_drop(struct weir_pg *pg, int32_t generation, int32_t patience_ms,
+                    struct weir_claim_needed *needed, struct weir_error *reterr);
+
+/* To the end of the transaction no generation goes. */
+int weir_claims_stand(struct weir_pg *pg, struct weir_error *reterr);
 
 /* One session of all that look after the claims; held to its end. 1 = another has it. */
 int weir_claims_look_after(struct weir_pg *pg, struct weir_error *reterr);

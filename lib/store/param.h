@@ -7,10 +7,12 @@
  * The buffer moves while it grows, so offsets are kept and become pointers at the end. Each value is one put and
  * one done(). Running out of memory is remembered by the buffer and told by weir_param_run().
  */
+#include <assert.h>
+
 #include "store/outbox.h"
 #include "store/wire.h"
 
-enum { WEIR_PARAM_MAX = 16 };
+enum { WEIR_PARAM_MAX = 20 };
 
 struct weir_param_list {
         struct weir_bytes *bytes;
@@ -27,6 +29,7 @@ static inline struct weir_param_list weir_param_begin(struct weir_pg *pg)
 
 static inline void weir_param_done(struct weir_param_list *list, Oid type, bool null)
 {
+        assert(list->count < WEIR_PARAM_MAX);
         list->types[list->count] = type;
         list->null[list->count] = null;
         list->starts[++list->count] = list->bytes->used;

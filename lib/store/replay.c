@@ -6,7 +6,8 @@
  * Positions     of a replay are made with the plan, with an owner of '' and epoch 0: its lanes take them as any lane takes a
  *               position, and a second process that runs the same replay fences the first.
  * Live          what the locked rows hold when they are moved is what is replayed, and is what is recorded: below a live
- *               worker the plan that was shown is about an earlier moment.
+ *               worker the plan that was shown is about an earlier moment. It counts from when they are locked, not from its
+ *               BEGIN: while it waited for one row, the lane of another went on.
  * Not chosen    deleting plans when they are through: what was handled twice on purpose is asked for months later.
  */
 #include "store/replay.h"
@@ -16,6 +17,7 @@
 
 #include "base/failpoint.h"
 #include "store/param.h"
+#include "store/claims.h"
 #include "store/position.h"
 
 /* ---- writing a plan ------------------------------------------------------------------------- */
@@ -32,18 +34,15 @@ static void put_texts(struct weir_param_list *list, const struct weir_filter_lis
 static int insert_row(struct weir_pg *pg, const struct weir_replay_plan *plan, bool live,
                       int64_t *ret_id, struct weir_error *reterr)
 {
-        static const char running[] =
+        /* A live one is over with its transaction, in which it may have waited for the lanes' rows. */
+        static const char sql[] =
                 "INSERT INTO weir.replay (types, sources, subjects, ids, worker, policy, epoch,"
                 " effects, if_missing, rate_per_s, max_lag, asked_from, asked_to, plugin_version,"
-                " owner, reason, state, by, ended_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"
-                " $10::int4, nullif($11, -1), $12, $13, $14, $15, $16, 'running', session_user,"
-                " NULL::timestamptz RETURNING id";
-        static const char done[] =
-                "INSERT INTO weir.replay (types, sources, subjects, ids, worker, policy, epoch,"
-                " effects, if_missing, rate_per_s, max_lag, asked_from, asked_to, plugin_version,"
-                " owner, reason, state, by, ended_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"
-                " $10::int4, nullif($11, -1), $12, $13, $14, $15, $16, 'done', session_user, now()"
-                " RETURNING id";
+                " owner, reason, by, state, created_at, ended_at) SELECT $1, $2, $3, $4, $5, $6, $7,"
+                " $8, $9, $10::int4, nullif($11, -1), $12, $13, $14, $15, $16, session_user,"
+                " CASE WHEN $17 THEN 'done' ELSE 'running' END,"
+                " CASE WHEN $17 THEN clock_timestamp() ELSE now() END,"
+                " CASE WHEN $17 THEN clock_timestamp() END RETURNING id";
         __attribute__((cleanup(weir_pgresult_clearp))) PGresult *result = NULL;
         struct weir_param_list list = weir_param_begin(pg);
         int r;
@@ -64,7 +63,8 @@ static int insert_row(struct weir_pg *pg, const struct weir_replay_plan *plan, b
         weir_param_text(&list, plan->plugin_version);
         weir_param_text(&list, plan->owner);
         weir_param_text(&list, plan->reason ? plan->reason : "");
-        r = weir_param_run(pg, live ? done : running, &list, false, &result, reterr);
+        weir_param_bool(&list, live);
+        r = weir_param_run(pg, sql, &list, false, &result, reterr);
         if (r == 0)
                 *ret_id = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
         return r;
@@ -132,8 +132,10 @@ static const char make_live_ranges[] = PLACES
 static int insert_rows(struct weir_pg *pg, const struct weir_replay_plan *plan, int64_t *ret_id,
                        struct weir_error *reterr)
 {
-        int r = insert_row(pg, plan, false, ret_id, reterr);
+        int r = weir_claims_stand(pg, reterr); /* CL4 */
 
+        if (r == 0)
+                r = insert_row(pg, plan, false, ret_id, reterr);
         if (r == 0)
                 r = insert_places(pg, plan, *ret_id, make_live, reterr);
         if (r == 0)

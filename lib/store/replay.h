@@ -74,7 +74,7 @@ void weir_replay_free(struct weir_replay *replay);
 WEIR_DEFINE_FREEP(struct weir_replay, weir_replay_free)
 
 /* RY2: @replay, as it was loaded, is running in the hands of @owner; with rate_per_s, max_lag and skip_missing as they are in
- * @replay now. 0; 1 = it is not as it was any more. */
+ * @replay now. 0; 1 = it is not as it was any more, or had failed and what would be kept for it was dropped since. */
 int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const char *owner,
                      struct weir_error *reterr);
 /* It is to end: stopping where its process is there, else stopped. 0; 1 = it is not as it was any more. */
@@ -158,8 +158,9 @@ int weir_replay_spans(struct weir_pg *pg, int64_t id, struct weir_pg_rows **ret,
 /* Where the live @worker stands: topic, partition, next_offset, by topic and partition; without those never begun. */
 int weir_replay_live(struct weir_pg *pg, const char *worker, struct weir_pg_rows **ret,
                      struct weir_error *reterr);
-/* When the last claim was made of those that were dropped, in words; ret_text[0] = '\0': none were. */
-int weir_replay_forgotten(struct weir_pg *pg, int64_t *ret_until_ms, char ret_text[32],
-                          struct weir_error *reterr);
+/* When the last claim was made of those that were dropped, in words; ret_text[0] = '\0': none were. With @epoch only those
+ * that were made since @worker was first replayed in it: it may have had some of them. */
+int weir_replay_forgotten(struct weir_pg *pg, const char *worker, const char *epoch,
+                          int64_t *ret_until_ms, char ret_text[32], struct weir_error *reterr);
 
 #endif

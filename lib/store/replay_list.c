@@ -73,15 +73,19 @@ int weir_replay_live(struct weir_pg *pg, const char *worker, struct weir_pg_rows
                              &name, 1, ret, reterr);
 }
 
-int weir_replay_forgotten(struct weir_pg *pg, int64_t *ret_until_ms, char ret_text[32],
-                          struct weir_error *reterr)
+int weir_replay_forgotten(struct weir_pg *pg, const char *worker, const char *epoch,
+                          int64_t *ret_until_ms, char ret_text[32], struct weir_error *reterr)
 {
+        const struct weir_value params[] = { weir_text_z(worker),
+                                             epoch ? weir_text_z(epoch) : weir_null() };
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;
         int r = weir_pg_query(
                 pg,
                 "SELECT (extract(epoch FROM until) * 1000)::int8, " WEIR_REPLAY_TIME(
-                        "until") " FROM weir.claim_dropped ORDER BY until DESC LIMIT 1",
-                NULL, 0, &rows, reterr);
+                        "until") " FROM weir.claim_dropped d WHERE $2::text IS NULL OR EXISTS (SELECT FROM"
+                                 " weir.replay p WHERE p.worker = $1::text AND p.epoch = $2"
+                                 " AND p.created_at <= d.until) ORDER BY until DESC LIMIT 1",
+                params, WEIR_COUNT_OF(params), &rows, reterr);
 
         if (r < 0)
                 return r;

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "store/claims.h"
 #include "store/position.h"
 #include "store/replay.h"
 
@@ -210,11 +211,24 @@ int weir_replay_take(struct weir_pg *pg, const struct weir_replay *replay, const
                 replay->max_lag < 0 ? weir_null() : weir_int8(replay->max_lag),
         };
 
-        return change(pg, replay,
-                      "UPDATE weir.replay SET state = 'running', owner = $5, text = '',"
-                      " if_missing = $6, rate_per_s = $7, max_lag = $8,"
-                      " started_at = clock_timestamp(), ended_at = NULL" AS_SEEN,
-                      more, WEIR_COUNT_OF(more), reterr);
+        int r = weir_pg_begin(pg, reterr);
+
+        if (r < 0)
+                return r;
+        r = weir_claims_stand(pg, reterr); /* CL4 */
+        if (r == 0)
+                r = change(pg, replay,
+                           "UPDATE weir.replay SET state = 'running', owner = $5, text = '',"
+                           " if_missing = $6, rate_per_s = $7, max_lag = $8,"
+                           " started_at = clock_timestamp(), ended_at = NULL" AS_SEEN
+                           " AND (state <> 'failed' OR NOT EXISTS (SELECT FROM weir.claim_dropped d"
+                           " WHERE d.dropped_at >= created_at))",
+                           more, WEIR_COUNT_OF(more), reterr);
+        if (r == 0)
+                return weir_pg_commit(pg, reterr);
+        if (!weir_pg_broken(pg))
+                weir_pg_rollback(pg);
+        return r;
 }
 
 int weir_replay_stop(struct weir_pg *pg, const struct weir_replay *replay, bool *ret_stopped,

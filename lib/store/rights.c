@@ -21,6 +21,7 @@ int weir_rights_missing(struct weir_pg *pg, struct weir_pg_rows **ret, struct we
                 " ('^batch$', 'SELECT INSERT UPDATE'),"
                 " ('^batch_id_seq$', 'SELECT'),"
                 " ('^claim_[0-9]+$', 'SELECT INSERT DELETE'),"
+                " ('^claim_dropped$', 'SELECT'),"
                 " ('^claim_generation$', 'SELECT'),"
                 " ('^claim_state$', 'SELECT'),"
                 " ('^dead_letter$', 'SELECT INSERT UPDATE'),"

@@ -91,6 +91,14 @@ has out 'none may go'
 equal 'the oldest' "$oldest" "$(sql 'select min(generation) from weir.claim_generation')"
 weir_stop b
 
+# ---- a compacted topic: the last record of a key stays for ever, and so do claims
+kafkactl create "${topic%-short}-compacted" 1 cleanup.policy=compact retention.ms=3000 segment.ms=1000
+within 10s kafkactl ends "${topic%-short}-compacted" >/dev/null
+configure plugin=probe 'options=gate = true;' topics="\"${topic%-short}-compacted\""
+echo "$rotate" >>"$config"
+says 0 claims
+has out "topic: topic ${topic%-short}-compacted keeps records of any age"
+
 # ---- a role without the right: everything but this works
 configure plugin=probe 'options=gate = true;'
 echo "$rotate" >>"$config"

@@ -120,6 +120,7 @@ while read -r right table; do
 done <<'END'
 DELETE attempt
 DELETE claim_1
+SELECT claim_dropped
 SELECT claim_generation
 UPDATE dead_letter
 UPDATE destination

@@ -228,6 +228,17 @@ says 0 start --policy missing --dry-run
 has err 'were dropped (weir claims)'
 says 0 start --policy missing --from 1h --dry-run
 hasnt err 'were dropped'
+says 0 replay preview audit --from 1h
+hasnt err 'were dropped'
+# an epoch has lost claims when it is older than they are
+says 0 start --policy again --epoch e1 --dry-run
+hasnt err 'were dropped'
+sql "update weir.replay set created_at = now() - interval '3 days' where epoch = 'e1'"
+says 0 start --policy again --epoch e1 --dry-run
+has err 'what ran in that epoch before then has none, and runs again'
+says 0 replay preview audit --policy again --epoch e1
+has err 'what ran in that epoch before then has none'
+sql "update weir.replay set created_at = now() where epoch = 'e1'"
 
 # live: the position goes back, the running worker steps over what it has
 sql "delete from probe.event where id = 'e-13';

@@ -63,6 +63,17 @@ equal 'in live, and in each epoch' '|e1|e2' "$(sql "select coalesce(replay, '') 
 says 0 replay start audit --policy again --epoch one --id e-7 --id e-8 --source /test --json --quiet
 equal 'two' 'e-7 e-8' "$(sql "select id from probe.event where replay = 'one' order by 1" | xargs)"
 
+# a rate bounds each transaction too: a batch of the usual size would be let through whole
+"$WEIR" replay start audit --policy again --epoch slow --rate 20 --quiet -c "$config" >>replay.log 2>&1 &
+slowly=$!
+started() { rows_at_least 1 "probe.event where replay = 'slow'"; }
+within 20s started
+says 0 replay stop "$(sql 'select max(id) from weir.replay')"
+wait "$slowly" || true
+equal 'records at once' t "$(sql "select max(records) <= 20 from weir.batch b join weir.replay_range r using (position)
+        join weir.replay y on y.id = r.replay where y.epoch = 'slow'")"
+sql "delete from probe.event where replay = 'slow'"
+
 # the live positions go back, under the running worker: it steps over
 lose "id in (select 'e-' || n from generate_series(1, 50) n) and replay is null"
 says 0 replay start audit --policy live --from earliest --yes --reason 'a gap'
@@ -71,5 +82,5 @@ within 30s live_healed
 wait_caught_up
 equal 'one assignment' 1 "$(grep -c 'event=group.assigned' <(tail -n +"$(grep -n 'event=worker.started' a.log | tail -1 | cut -d: -f1)" a.log))"
 says 0 replay list --json
-equal 'all of them are there' 7 "$(told "jsonb_array_length(j)")"
+equal 'all of them are there' 8 "$(told "jsonb_array_length(j)")"
 weir_stop a

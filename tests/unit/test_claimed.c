@@ -142,7 +142,7 @@ START_TEST(a_generation_that_is_dropped_is_no_error_and_its_claims_are_gone)
         claim(1, 2);
         ask(KEYS);
         ck_assert_uint_eq(answer(KEYS), KEYS);
-        OK(weir_claim_drop(other, old, WEIR_CLAIM_PATIENCE_MS, reterr));
+        OK(weir_claim_drop(other, old, WEIR_CLAIM_PATIENCE_MS, NULL, reterr));
         OK(weir_claim_sweep(other, reterr));
         ask(KEYS); /* a table of the statement is not there any more */
         ck_assert_uint_eq(answer(KEYS), KEYS / 2);

@@ -316,6 +316,27 @@ START_TEST(a_halt_names_everything_and_the_ways_out)
 }
 END_TEST
 
+START_TEST(a_halt_of_a_replay_leaves_the_live_position_alone)
+{
+        struct weir_conf_worker worker = {
+                .name = "w", .on_dead = WEIR_DEAD_HALT, .dead_max_percent = 50, .dead_window = 1000
+        };
+        const struct weir_dead dead = { .worker = &worker, .replay = 7 };
+        struct weir_error error;
+
+        make_batch();
+        for (int i = 0; i < 2; i++) {
+                weir_dead_halt(&dead, &batch, 0, &error);
+                ck_assert_ptr_nonnull(strstr(error.text,
+                                             "; once mended: weir replay resume 7; one that is "
+                                             "planned anew with --partition orders/3 --from 51 "));
+                ck_assert_ptr_null(strstr(error.text, "weir position"));
+                worker.on_dead = WEIR_DEAD_KEEP;
+        }
+        weir_arena_fini(&batch.arena);
+}
+END_TEST
+
 START_TEST(a_halt_with_the_longest_names_leaves_the_ways_out_whole)
 {
         char topic[250], name[64], key[200], text[WEIR_ERROR_TEXT_BYTES], command[400];
@@ -365,6 +386,7 @@ int main(void)
         tcase_add_test(tcase, publish_leaves_a_message_for_each_row_in_the_same_transaction);
         tcase_add_test(tcase, a_message_whose_row_was_refused_goes_with_no_later_transaction);
         tcase_add_test(tcase, a_halt_names_everything_and_the_ways_out);
+        tcase_add_test(tcase, a_halt_of_a_replay_leaves_the_live_position_alone);
         tcase_add_test(tcase, a_halt_with_the_longest_names_leaves_the_ways_out_whole);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);

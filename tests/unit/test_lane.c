@@ -42,9 +42,9 @@ void weir_intake_init(struct weir_intake *intake, const struct weir_conf_worker 
         (void)intake, (void)worker, (void)budget, (void)waker;
 }
 void weir_intake_bound(struct weir_intake *intake, const struct weir_batch_rules *rules,
-                       int64_t until_offset)
+                       int64_t until_offset, uint32_t most_records)
 {
-        (void)intake, (void)rules, (void)until_offset;
+        (void)intake, (void)rules, (void)until_offset, (void)most_records;
 }
 void weir_intake_fini(struct weir_intake *intake)
 {

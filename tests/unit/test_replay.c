@@ -237,6 +237,7 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
 {
         int64_t id = one();
         struct weir_replay *replay = load(id);
+        struct weir_replay *seen;
         bool stopped;
 
         OK(weir_replay_stop(pg, replay, &stopped, reterr));
@@ -248,7 +249,7 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         ck_assert_str_eq(replay->state, "failed");
         ck_assert_ptr_nonnull(strstr(replay->text, "given up by "));
         ck_assert_ptr_null(replay->kept);
-        weir_replay_free(replay);
+        seen = replay;
         OK(weir_pg_run(pg,
                        "INSERT INTO weir.claim_dropped VALUES (1, now() - interval '2 h',"
                        " now() - interval '1 h', now(), 'x')",
@@ -256,6 +257,9 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         replay = load(id);
         ck_assert_ptr_nonnull(strstr(replay->kept, "generation 1 of claims was dropped at 2"));
         weir_replay_free(replay);
+        ck_assert_int_eq(weir_replay_take(pg, seen, "here:1", NULL),
+                         1); /* dropped since it was seen */
+        weir_replay_free(seen);
         OK(weir_pg_run(pg, "UPDATE weir.claim_dropped SET dropped_at = now() - interval '1 h'",
                        reterr));
         replay = load(id);
@@ -381,7 +385,16 @@ START_TEST(live_goes_back_with_its_row_and_reason_or_not_at_all)
                          0);
         OK(weir_pg_run(pg, "UPDATE weir.position SET next_offset = 30 WHERE partition = 1",
                        reterr));
+        /* what a lane does while the move waits for another one's row is not the replay's */
+        OK(weir_pg_run(pg,
+                       "CREATE FUNCTION weir.meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$"
+                       "BEGIN INSERT INTO weir.batch (first_offset, next_offset, epoch, position,"
+                       " records, events, fresh, dead, plugin_version) VALUES (12, 13, 1, NEW.id,"
+                       " 1, 1, 1, 0, '1'); RETURN NEW; END $$; CREATE TRIGGER meanwhile BEFORE"
+                       " UPDATE ON weir.position FOR EACH ROW EXECUTE FUNCTION weir.meanwhile()",
+                       reterr));
         OK(weir_replay_insert_live(pg, &plan, &id, reterr));
+        OK(weir_pg_run(pg, "DROP FUNCTION weir.meanwhile() CASCADE", reterr));
         ck_assert_int_eq(fixture_int(pg, "SELECT sum(next_offset) FROM weir.position"), 13);
         ck_assert_int_eq(
                 fixture_int(pg, "SELECT count(*) FROM weir.position_change WHERE reason = 'a gap'"),
@@ -398,6 +411,7 @@ START_TEST(live_goes_back_with_its_row_and_reason_or_not_at_all)
         ck_assert_int_eq(cell(rows, 0, WEIR_SPAN_UNTIL),
                          50); /* where it stood, not what was planned */
         ck_assert_int_eq(cell(rows, 0, WEIR_SPAN_SKIPPED), 10);
+        ck_assert_int_eq(cell(rows, 0, WEIR_SPAN_APPLIED), 0);
         ck_assert_int_eq(cell(rows, 1, WEIR_SPAN_UNTIL), 30);
         weir_pg_rows_free(rows);
         OK(weir_replay_list(pg, NULL, id, 1, &rows, reterr));
@@ -409,10 +423,12 @@ END_TEST
 
 START_TEST(the_last_claim_that_was_dropped_is_known)
 {
+        static const struct weir_replay_place place = { "t", 0, 10, 20, 0 };
+        struct weir_replay_plan plan = plan_of(&place, 1);
         int64_t until_ms = 0;
         char text[32] = "x";
 
-        OK(weir_replay_forgotten(pg, &until_ms, text, reterr));
+        OK(weir_replay_forgotten(pg, "w", NULL, &until_ms, text, reterr));
         ck_assert_str_eq(text, "");
         OK(weir_pg_run(
                 pg,
@@ -420,9 +436,22 @@ START_TEST(the_last_claim_that_was_dropped_is_known)
                 " (1, 'epoch', '1970-01-01T00:00:05Z', 'x'),"
                 " (2, 'epoch', '1970-01-01T00:00:07Z', 'x')",
                 reterr));
-        OK(weir_replay_forgotten(pg, &until_ms, text, reterr));
+        OK(weir_replay_forgotten(pg, "w", NULL, &until_ms, text, reterr));
         ck_assert_int_eq(until_ms, 7000);
         ck_assert_str_eq(text, "1970-01-01T00:00:07Z");
+        /* an epoch that began later has lost none */
+        plan.policy = "again";
+        plan.epoch = "e";
+        insert(&plan);
+        OK(weir_replay_forgotten(pg, "w", "e", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
+        OK(weir_pg_run(pg, "UPDATE weir.replay SET created_at = '1970-01-01T00:00:06Z'", reterr));
+        OK(weir_replay_forgotten(pg, "w", "e", &until_ms, text, reterr));
+        ck_assert_int_eq(until_ms, 7000);
+        OK(weir_replay_forgotten(pg, "w", "f", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
+        OK(weir_replay_forgotten(pg, "other", "e", &until_ms, text, reterr));
+        ck_assert_str_eq(text, "");
 }
 END_TEST
 

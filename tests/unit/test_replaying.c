@@ -159,6 +159,16 @@ START_TEST(without_a_rate_nothing_waits)
 }
 END_TEST
 
+START_TEST(no_more_at_once_than_those_of_a_second)
+{
+        weir_pace_init(&pace, 7);
+        ck_assert_uint_eq(weir_pace_most(&pace), 7);
+        weir_pace_init(&pace, 0);
+        ck_assert_uint_eq(weir_pace_most(&pace), UINT32_MAX);
+        ck_assert_uint_eq(weir_pace_most(NULL), UINT32_MAX);
+}
+END_TEST
+
 static void *let_go(void *arg)
 {
         (void)arg;
@@ -197,6 +207,7 @@ int main(void)
         tcase_add_test(timed, records_are_paid_for_in_time);
         tcase_add_test(timed, what_was_not_used_is_not_saved_up);
         tcase_add_test(timed, without_a_rate_nothing_waits);
+        tcase_add_test(timed, no_more_at_once_than_those_of_a_second);
         tcase_add_test(timed, who_is_held_waits_until_he_is_let_go_or_told_to_leave);
         suite_add_tcase(suite, pure);
         suite_add_tcase(suite, timed);
