@@ -115,6 +115,19 @@ $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += 
 $(O)/fuzz_%: tests/fuzz/fuzz_%.c $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz/corpus.o) $(O)/libcmd.a $(O)/libweir.a Makefile
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $(filter %.c %.o %.a,$^) $(LIBS) -lm
+# the tests once more, with weir's calls going through tests/torture and that in Check's place
+TORTURED := $(patsubst tests/unit/%.c,$(O)/torture/%,$(filter-out tests/unit/test_vectors.c,$(wildcard tests/unit/test_*.c)))
+TORTURERS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/torture/*.c))
+$(O)/tests/torture/%.o: CFLAGS += -fno-optimize-sibling-calls
+$(O)/torture/libweir.a: $(O)/libweir.a tests/torture/calls
+	@mkdir -p $(@D)
+	$(Q)sed 's/.*/& torture_&/' tests/torture/calls >$@.names && objcopy --redefine-syms=$@.names $< $@
+$(O)/torture/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -DWAIT_S=4 -c -o $@ $< && objcopy --redefine-sym exit=torture_exit --redefine-sym abort=torture_abort $@
+$(O)/torture/test_%: $(O)/torture/test_%.o $(TORTURERS) $(O)/torture/libweir.a
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) $(if $(SAN),,-fsanitize=leak) -o $@ $^ $(LIBS) -lssl -lm
 $(O)/libcmd.a: $(filter-out $(O)/cmd/weir.o,$(CMD_OBJ))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -171,10 +184,17 @@ chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.s
 	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
 chaos-slice: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so
 	@PYTHONPYCACHEPREFIX=$(B)/pycache bash tests/chaos/slice.sh
-RUNNERS := unit vectors corpora checker chaos-slice integration
+torture: deps test-plugins ## each call of weir's that may fail does, in every unit test (T=pool, TORTURE_EVERY=, TORTURE_MS=)
+	$(BUILD) VARIANT=asan torture-build
+	@bash tests/torture/run.sh torture $(B)/obj/asan $(TORTURED:$(O)/%=$(B)/obj/asan/%)
+torture-build: test-plugins $(TORTURED)
+SLICE := $(patsubst %,$(O)/torture/test_%,batch decode emit encode json option pool table webhook_request)
+torture-slice: deps test-plugins $(SLICE) ## a few of them, some places each, by a fixed seed
+	@TORTURE_MS=250 bash tests/torture/run.sh torture-slice $(O) $(SLICE)
+RUNNERS := unit vectors corpora torture-slice checker chaos-slice integration
 test: ## all runners, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
-	$(BUILD) all $(P)/weir-test tests-build $(B)/kafkactl $(B)/clockshift.so
+	$(BUILD) all $(P)/weir-test tests-build $(SLICE) $(B)/kafkactl $(B)/clockshift.so
 	@rm -f $(B)/summary; s=0; \
 	for r in $(RUNNERS); do $(MAKE) --no-print-directory $$r || s=1; done; \
 	sh $(S)/summary.sh $(B)/summary $(words $(RUNNERS)) && exit $$s
@@ -232,7 +252,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build checker \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build torture torture-build torture-slice checker \
 	chaos chaos-slice integration test mutants asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:

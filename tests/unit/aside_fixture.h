@@ -166,6 +166,7 @@ static inline void setup(void)
                                          .dead = &dead,
                                          .park = &park,
                                          .tx = weir_handler_tx_new(&handler, NULL) };
+        ck_assert_ptr_nonnull(applier.tx);
         aside = (struct weir_aside){ .env = &env,
                                      .abort = &abort_latch,
                                      .stopping = stopping,

@@ -25,7 +25,7 @@
 #include "wait_fixture.h"
 
 #define PARTITIONS 4
-#define PATIENCE_US 30000000LL
+#define PATIENCE_US (WAIT_S * INT64_C(1500000))
 
 /* One member with its poll thread. */
 struct rig {

@@ -17,6 +17,8 @@ static int released_count;
 int weir_record_headers(struct weir_record *record, struct weir_arena *arena)
 {
         record->headers = weir_arena_alloc(arena, given_count * sizeof *given);
+        if (!record->headers)
+                return WEIR_ENOMEM;
         memcpy(record->headers, given, given_count * sizeof *given);
         record->header_count = given_count;
         return 0;

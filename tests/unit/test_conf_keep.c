@@ -37,6 +37,14 @@ static void tell(void *context, const char *key, const char *of, bool reloadable
                          key, of ? "@" : "", of ? of : "");
 }
 
+static struct reading parsed(const char *text)
+{
+        struct reading reading = parse(text);
+
+        ck_assert_msg(reading.r == 0, "%s", reading.error.text);
+        return reading;
+}
+
 static struct told compare(const struct weir_conf *before, const struct weir_conf *after)
 {
         struct told told = { 0 };
@@ -48,7 +56,7 @@ static struct told compare(const struct weir_conf *before, const struct weir_con
 
 START_TEST(what_needs_a_restart_is_named_with_its_worker)
 {
-        struct reading running = parse(running_text), other = parse(other_text);
+        struct reading running = parsed(running_text), other = parsed(other_text);
         struct told told = compare(running.conf, other.conf);
 
         ck_assert_str_eq(
@@ -66,7 +74,7 @@ END_TEST
 
 START_TEST(KE1_what_cannot_be_taken_over_stays_and_the_rest_is_new)
 {
-        struct reading running = parse(running_text), other = parse(other_text);
+        struct reading running = parsed(running_text), other = parsed(other_text);
         const struct weir_conf_worker *worker;
         struct weir_error error;
 
@@ -102,7 +110,7 @@ END_TEST
 /* Of every key in the table, also of those that will be added. */
 START_TEST(KE1_after_it_no_key_is_left_that_needs_a_restart)
 {
-        struct reading running = parse(running_text), other = parse(other_text);
+        struct reading running = parsed(running_text), other = parsed(other_text);
         struct weir_error error;
         struct told told;
 
@@ -117,14 +125,14 @@ END_TEST
 
 START_TEST(KE1_a_worker_that_the_file_has_no_more_stays_whole_with_its_options)
 {
-        struct reading running = parse(
+        struct reading running = parsed(
                 KAFKA STORE
                 "workers = ( { " WORKER_KEYS " batch = { max_events = 7; };\n"
                 "  options = { list = ( 1, \"two\", { three = true; } ); half = 0.5; };\n"
                 "}, { name = \"b\"; plugin = \"p\"; group = \"h\"; topics = [ \"u\" ]; } );\n");
-        struct reading other = parse(KAFKA STORE
-                                     "workers = ( { name = \"b\"; plugin = \"p\"; group = \"h\"; "
-                                     "topics = [ \"u\" ]; batch = { max_events = 9; }; } );\n");
+        struct reading other = parsed(KAFKA STORE
+                                      "workers = ( { name = \"b\"; plugin = \"p\"; group = \"h\"; "
+                                      "topics = [ \"u\" ]; batch = { max_events = 9; }; } );\n");
         struct weir_option *options;
         struct weir_error error;
         struct told told;
@@ -173,9 +181,9 @@ START_TEST(bytes_of_a_sinks_files_are_differences_that_need_no_restart)
         for (int i = 0; i < 3; i++)
                 put_bytes(names[i], 0600, "one\n", 4);
         put("ca.pem", CERTIFICATE);
-        before = parse(text);
+        before = parsed(text);
         ck_assert_msg(before.r == 0, "%s", before.error.text);
-        after = parse(text);
+        after = parsed(text);
         told = compare(before.conf, after.conf);
         ck_assert_int_eq(told.reloadable + told.fixed, 0);
         done(&after);
@@ -184,7 +192,7 @@ START_TEST(bytes_of_a_sinks_files_are_differences_that_need_no_restart)
                         put_bytes(names[i], 0600, "two\n", 4);
                 else
                         put("ca.pem", CERTIFICATE CERTIFICATE);
-                after = parse(text);
+                after = parsed(text);
                 ck_assert_msg(after.r == 0, "%s", after.error.text);
                 told = compare(before.conf, after.conf);
                 ck_assert_int_eq(told.reloadable, i + 1);
@@ -210,8 +218,8 @@ START_TEST(each_wipes_and_keeps_its_own_secret)
         setenv("KEEP_TWO", "two", 1);
         snprintf(texts[0], sizeof texts[0], secret, "KEEP_ONE", "KEEP_ONE");
         snprintf(texts[1], sizeof texts[1], secret, "KEEP_TWO", "KEEP_TWO");
-        first = parse(texts[0]);
-        second = parse(texts[1]);
+        first = parsed(texts[0]);
+        second = parsed(texts[1]);
         ck_assert_msg(first.r == 0 && second.r == 0, "%s", first.error.text);
         told = compare(first.conf, second.conf);
         ck_assert_ptr_nonnull(strstr(told.keys, "kafka.secrets"));
