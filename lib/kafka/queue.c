@@ -79,7 +79,9 @@ static int attend(struct weir_partition *partition, int64_t deadline_us, struct 
         int r = 0;
 
         pthread_mutex_lock(&partition->mutex);
-        while ((partition->phase == WEIR_PHASE_IDLE || partition->phase == WEIR_PHASE_WAITING) &&
+        atomic_store(&partition->hungry, true);
+        while ((partition->phase == WEIR_PHASE_IDLE || partition->phase == WEIR_PHASE_WAITING ||
+                partition->phase == WEIR_PHASE_OUT) &&
                !partition->woken && !partition->revoked)
                 if (!weir_cond_wait_until(&partition->cond, &partition->mutex, deadline_us))
                         break;
