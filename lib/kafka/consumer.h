@@ -141,6 +141,8 @@ void weir_partition_halt(struct weir_partition *partition);
  * more than that. 1: read on, without waiting (it may yet be nothing for us). 0 and < 0: as below. */
 int weir_partition_await(struct weir_partition *partition, int timeout_ms,
                          struct weir_error *reterr);
+/* Its records are large, and others have the turn: nothing comes before it has it again. */
+bool weir_partition_out(struct weir_partition *partition);
 /* Next record. 1: *ret filled. 0: none within @timeout_ms, or woken. < 0: the partition is broken
  * (WEIR_ELOG: CRC, bad batch, out of range; WEIR_EKAFKA: anything else) and yields nothing until
  * weir_partition_fetch(); the offset inside an error message is never believed. */

@@ -293,6 +293,18 @@ void weir_partition_store(struct weir_partition *partition, int64_t next_offset)
         weir_partition_exit(partition);
 }
 
+bool weir_partition_out(struct weir_partition *partition)
+{
+        bool out;
+
+        if (!atomic_load_explicit(&partition->attention, memory_order_relaxed))
+                return false;
+        pthread_mutex_lock(&partition->mutex);
+        out = partition->phase == WEIR_PHASE_OUT;
+        pthread_mutex_unlock(&partition->mutex);
+        return out;
+}
+
 /* @thread poll. */
 bool weir_partition_owes(struct weir_partition *partition)
 {
