@@ -22,6 +22,8 @@
  *               rd_kafka_query_watermark_offsets(): ignores its timeout (190 s seen, 2.0.2).
  * Threads       poll only.
  */
+#include <string.h>
+
 #include "kafka/consumer_internal.h"
 
 #include "base/clock.h"
@@ -200,6 +202,22 @@ static int carry_out(struct weir_consumer *consumer)
         return refused;
 }
 
+/* The client tries a commit again that failed, but not of what it fetches no more. */
+void weir_assign_owe(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+        for (int i = 0; list && i < list->cnt; i++) {
+                const rd_kafka_topic_partition_t *element = &list->elems[i];
+
+                for (size_t at = 0; at < consumer->partition_count; at++) {
+                        struct weir_partition *partition = consumer->partitions[at];
+
+                        if (partition->out && partition->number == element->partition &&
+                            !strcmp(partition->topic, element->topic))
+                                weir_partition_owe(partition, element->offset);
+                }
+        }
+}
+
 /* Offsets stored while an assign was under way were ignored; the last one is said again, so that
  * a lane that falls silent then does not look behind for ever. */
 static int64_t repay(struct weir_consumer *consumer, int64_t now_us)
@@ -244,6 +262,7 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
                 struct weir_partition *partition = consumer->partitions[i];
 
                 any |= is_changed(partition);
+                partition->stale |= partition->in_client && is_changed(partition);
                 /* One that waits for its first turn: its log's end is asked for. */
                 partition->out = partition->out ||
                                  (partition->plan == WEIR_WANT_FETCH && !partition->turn.runs);
@@ -262,17 +281,18 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
                 enum weir_want plan = partition->plan;
-                bool was_in = partition->in_client;
 
+                partition->out = plan != WEIR_WANT_HALT && !partition->turn.runs &&
+                                 (partition->in_client || partition->out);
                 partition->in_client = partition->turn.runs;
-                partition->out = plan != WEIR_WANT_HALT && !partition->in_client &&
-                                 (was_in || partition->out);
                 weir_partition_planned(partition);
                 if (plan == WEIR_WANT_FETCH)
                         partition->mark_offset =
                                 -1; /* another beginning, maybe by an operator's word */
-                if (plan == WEIR_WANT_HALT || (was_in && !partition->in_client))
+                /* Of one that is out, again: what was on its way then may have come since. */
+                if ((partition->stale || partition->out) && !partition->in_client)
                         weir_partition_purge(partition);
+                partition->stale = false;
         }
         consumer->assign_due_us = now_us + GAP_US;
         consumer->kick_due_us = now_us; /* wakes retained partitions too, which stall up to 1 s */

@@ -272,10 +272,11 @@ static void note_commit(struct weir_consumer *consumer, rd_kafka_event_t *event)
 
         if (!err)
                 weir_client_log_clear(&consumer->log);
-        else if (err != RD_KAFKA_RESP_ERR__NO_OFFSET) /* a hint for lag tools: said, not acted on */
-                weir_log(WEIR_LOG_DEBUG, "kafka.commit_failed",
-                         LOG_S("client", consumer->client_id),
-                         LOG_S("error", rd_kafka_err2name(err)), LOG_S("action", "retry"));
+        if (!err || err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+                return;
+        weir_log(WEIR_LOG_DEBUG, "kafka.commit_failed", LOG_S("client", consumer->client_id),
+                 LOG_S("error", rd_kafka_err2name(err)), LOG_S("action", "retry"));
+        weir_assign_owe(consumer, rd_kafka_event_topic_partition_list(event));
 }
 
 /* Takes @event. @limit_us: no drain goes past it. */

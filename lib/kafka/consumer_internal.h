@@ -82,9 +82,12 @@ struct weir_partition {
         int64_t asked_time_ms;          /* @poll  of the check under way                       */
 
         struct weir_sight *sight;
-        struct weir_turn turn;        /* @poll  runs: it is to be in the client                  */
-        bool ran;                     /* @poll  scratch: it had the turn                          */
-        bool out;                     /* @poll  it is to be fetched, and its turn has not come    */
+        struct weir_turn turn; /* @poll  runs: it is to be in the client                  */
+        bool ran, over;        /* @poll  scratch: it had the turn, and had enough of it    */
+        bool leaving;          /* @poll  its turn is over; it goes when its lane is at rest */
+        bool stale;            /* @poll  its queue may hold what is no longer wanted       */
+        bool out;              /* @poll  it is to be fetched, and its turn has not come    */
+        int64_t leave_us;      /* @poll  leaving since                                      */
         int64_t turn_us, turn_offset; /* @poll  when and where its turn began               */
         int64_t dry_end;              /* @poll  there was nothing more up to this log end; -1     */
         int64_t left_offset;          /* @mutex  where the client stood when it was put out; -1   */
@@ -133,6 +136,7 @@ struct weir_consumer {
         struct weir_sight *sights; /* @poll */
         uint64_t light_bytes;      /* a record within it takes no turns */
         int64_t turns_due_us;      /* @poll  somebody waits: look again; INT64_MAX: nobody does */
+        bool leaving;              /* @poll  some are */
         struct weir_partition
                 *parting;        /* @poll  revoked, not yet free of lanes or records; counted */
         int64_t assign_due_us;   /* @poll  not before */
@@ -207,6 +211,8 @@ void weir_partition_planned(struct weir_partition *partition);
 /* Say again what an assign under way made librdkafka ignore. True = still owed. */
 bool weir_partition_repay(struct weir_partition *partition);
 bool weir_partition_owes(struct weir_partition *partition);
+/* It was said and did not reach the coordinator. */
+void weir_partition_owe(struct weir_partition *partition, int64_t next_offset);
 /* A partition that is read from yields @error, as doubted, and nothing more until its lane fetches anew. If the lane
  * asked for something else meanwhile, nothing happens: it looks at the log anyway. */
 void weir_partition_doubt(struct weir_partition *partition, const struct weir_error *error);
@@ -257,6 +263,8 @@ void weir_heavy_put_out(struct weir_partition *partition);
 
 /* Carry out what lanes asked for, in one assign. Returns when to look again (weir_clock_us). */
 int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us);
+/* The offsets in @list could not be committed. */
+void weir_assign_owe(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 /* Complete a rebalance: nothing fetches yet. */
 void weir_assign_begin(struct weir_consumer *consumer);
 /* Answer a revocation of @taken (eager: everything). */

@@ -9,12 +9,15 @@
  *
  * Sizes     of a topic, as seen by its lanes, so one partition's is every partition's. Before any was seen they are
  *           taken for UNKNOWN_BYTES: at a start a few partitions fetch, and with the first record that is small all do.
- * Always true   HV1 a lane notices nothing but that it waits: while its partition is out it neither reads nor hears where
- *                   the client stands, but for where that stood when it was put out, if the lane asked for nothing since.
+ * Always true   HV1 a lane notices nothing but that it waits: while its partition is out, or about to leave, it neither reads nor
+ *                   hears where the client stands, but for where that stood then, if the lane asked for nothing since.
  *               HV2 what was fetched and not read is freed, and fetched again: nothing is skipped.
  *               HV3 a turn ends after a record was taken, or when there is none; or LIMIT_US, for lanes that are elsewhere.
  *                   A lane that is elsewhere when its partition is put out has no turn before it comes to read.
  *               HV4 what was missed while it was out is seen by the log's end, which is asked for often then.
+ *               HV5 a partition leaves when its lane is at rest: it has told Kafka of all that it read, and reads no more. What
+ *                   it tells of a partition that is out is not taken, and whoever gets that one next would find an older
+ *                   offset. REST_US is waited, for lanes that are elsewhere; what is owed then gets it another turn.
  * Known         sizes that jump: what is on its way when the first large record is read comes in. Batches of many small
  *               records are not seen: they weigh max.message.bytes at most.
  * The race      1. a lane takes record 7  2. its partition is put out  3. next_offset becomes 8. Let in anew at 7 or at 8: 7
@@ -25,11 +28,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kafka/consumer_internal.h"
 
 #define UNKNOWN_BYTES 10000000
 #define QUANTUM_US 500000
 #define LIMIT_US 5000000
+#define REST_US 1000000
 #define LOOK_US 20000
 #define IDLE_LOOK_US 50000 /* nobody who is out wants in */
 
@@ -113,8 +118,11 @@ static bool is_over(struct weir_partition *partition, int64_t now_us)
 
         if (!partition->in_client)
                 return elapsed_us >= LIMIT_US;
+        /* Not where it is past the end: either more was written since, and the end will be heard; or the log was
+         * shortened, and the broker will say so. */
         if (end_offset >= 0 && !queued(partition) && !weir_partition_owes(partition) &&
-            (next_offset >= end_offset || stand(partition) >= end_offset)) {
+            (next_offset == end_offset ||
+             (next_offset < end_offset && stand(partition) == end_offset))) {
                 partition->dry_end = end_offset;
                 return true;
         }
@@ -160,42 +168,14 @@ static void begin(struct weir_partition *partition, bool ran, int64_t now_us)
                                          : atomic_load(&partition->next_offset);
 }
 
-void weir_heavy_choose(struct weir_consumer *consumer, int64_t now_us)
+static void report(const struct weir_consumer *consumer, size_t count)
 {
-        struct weir_turn **turns = consumer->turns;
-        size_t count = 0;
-        bool waits = false, wants = false;
+        size_t in = 0;
 
-        weigh(consumer, now_us);
-        for (size_t i = 0; i < consumer->partition_count; i++) {
-                struct weir_partition *partition = consumer->partitions[i];
-                bool fetched = partition->plan == WEIR_WANT_FETCH ||
-                               (partition->plan == WEIR_WANT_NOTHING &&
-                                (partition->in_client || partition->out));
-                bool heavy = consumer->fetch_bytes &&
-                             partition->sight->bytes > consumer->light_bytes;
-
-                partition->ran = partition->turn.runs;
-                if (fetched && heavy) {
-                        ready(partition, now_us);
-                        partition->ran = partition->turn.runs;
-                        turns[count++] = &partition->turn;
-                } else {
-                        partition->turn.runs = fetched;
-                        partition->turn.wants = false;
-                }
-        }
-        weir_turns_choose(turns, count, count * consumer->light_bytes);
-        for (size_t i = 0; i < consumer->partition_count; i++) {
-                struct weir_partition *partition = consumer->partitions[i];
-
-                begin(partition, partition->ran, now_us);
-                waits |= !partition->turn.runs && partition->plan != WEIR_WANT_HALT &&
-                         (partition->plan == WEIR_WANT_FETCH || partition->in_client ||
-                          partition->out);
-                wants |= !partition->turn.runs && partition->turn.wants;
-        }
-        consumer->turns_due_us = !waits ? INT64_MAX : now_us + (wants ? LOOK_US : IDLE_LOOK_US);
+        for (size_t i = 0; i < count; i++)
+                in += consumer->turns[i]->runs;
+        weir_log(WEIR_LOG_DEBUG, "kafka.turns", LOG_S("client", consumer->client_id),
+                 LOG_I("large", count), LOG_I("fetching", in));
 }
 
 void weir_heavy_put_out(struct weir_partition *partition)
@@ -213,4 +193,109 @@ void weir_heavy_put_out(struct weir_partition *partition)
                         rd_kafka_queue_yield(partition->queue);
         }
         pthread_mutex_unlock(&partition->mutex);
+}
+
+/* It reads on: its partition is in the client after all, because that refused to give it up, or its records are small now. */
+static void stay(struct weir_partition *partition)
+{
+        if (!atomic_load(&partition->attention))
+                return;
+        pthread_mutex_lock(&partition->mutex);
+        if (partition->phase == WEIR_PHASE_OUT) {
+                partition->phase = WEIR_PHASE_FETCHING;
+                weir_partition_attend(partition);
+                pthread_cond_broadcast(&partition->cond);
+        }
+        pthread_mutex_unlock(&partition->mutex);
+}
+
+/* HV5: has the lane told how far it is? */
+static bool is_at_rest(const struct weir_partition *partition, int64_t now_us)
+{
+        return partition->plan != WEIR_WANT_NOTHING || !partition->in_client ||
+               now_us - partition->leave_us >= REST_US ||
+               (atomic_load(&partition->hungry) && !atomic_load(&partition->held));
+}
+
+/* Those whose turn is over leave together, when all of them can. */
+static void leave(struct weir_consumer *consumer, int64_t now_us)
+{
+        bool rest = true;
+
+        for (size_t i = 0; i < consumer->partition_count && rest; i++)
+                rest = !consumer->partitions[i]->leaving ||
+                       is_at_rest(consumer->partitions[i], now_us);
+        for (size_t i = 0; i < consumer->partition_count && rest; i++) {
+                struct weir_partition *partition = consumer->partitions[i];
+
+                partition->turn.runs = partition->turn.runs && !partition->leaving;
+                partition->leaving = false;
+        }
+        consumer->leaving = !rest;
+}
+
+static void choose(struct weir_consumer *consumer, size_t count, int64_t now_us)
+{
+        if (consumer->leaving) {
+                leave(consumer, now_us);
+                return;
+        }
+        if (!weir_turns_choose(consumer->turns, count, count * consumer->light_bytes))
+                return;
+        report(consumer, count);
+        for (size_t i = 0; i < consumer->partition_count; i++) {
+                struct weir_partition *partition = consumer->partitions[i];
+
+                /* Not one that was found to be too large (TU4): it goes at once. */
+                if (!partition->ran || partition->turn.runs || !partition->over ||
+                    partition->plan != WEIR_WANT_NOTHING || !partition->in_client)
+                        continue;
+                weir_heavy_put_out(partition);
+                partition->leave_us = now_us;
+                partition->turn.runs = partition->leaving = consumer->leaving = true;
+        }
+}
+
+void weir_heavy_choose(struct weir_consumer *consumer, int64_t now_us)
+{
+        size_t count = 0;
+        bool waits = false, wants = false;
+
+        weigh(consumer, now_us);
+        for (size_t i = 0; i < consumer->partition_count; i++) {
+                struct weir_partition *partition = consumer->partitions[i];
+                bool fetched = partition->plan == WEIR_WANT_FETCH ||
+                               (partition->plan == WEIR_WANT_NOTHING &&
+                                (partition->in_client || partition->out));
+                bool heavy = consumer->fetch_bytes &&
+                             partition->sight->bytes > consumer->light_bytes;
+
+                partition->ran = partition->turn.runs;
+                if (fetched && heavy) {
+                        ready(partition, now_us);
+                        partition->ran = partition->turn.runs;
+                        consumer->turns[count++] = &partition->turn;
+                } else {
+                        partition->turn.runs = fetched;
+                        partition->turn.wants = partition->leaving = false;
+                }
+                partition->over = partition->turn.over;
+        }
+        choose(consumer, count, now_us);
+        for (size_t i = 0; i < consumer->partition_count; i++) {
+                struct weir_partition *partition = consumer->partitions[i];
+
+                begin(partition, partition->ran, now_us);
+                if (partition->in_client && partition->turn.runs && !partition->leaving)
+                        stay(partition);
+                waits |= !partition->turn.runs && partition->plan != WEIR_WANT_HALT &&
+                         (partition->plan == WEIR_WANT_FETCH || partition->in_client ||
+                          partition->out);
+                wants |= !partition->turn.runs && partition->turn.wants;
+        }
+        if (consumer->leaving)
+                consumer->turns_due_us = now_us + LOOK_US;
+        else
+                consumer->turns_due_us = !waits ? INT64_MAX
+                                                : now_us + (wants ? LOOK_US : IDLE_LOOK_US);
 }

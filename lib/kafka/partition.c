@@ -306,6 +306,17 @@ bool weir_partition_out(struct weir_partition *partition)
 }
 
 /* @thread poll. */
+void weir_partition_owe(struct weir_partition *partition, int64_t next_offset)
+{
+        pthread_mutex_lock(&partition->mutex);
+        if (next_offset > partition->owed_offset) {
+                partition->owed_offset = next_offset;
+                atomic_store(&partition->consumer->owing, true);
+        }
+        pthread_mutex_unlock(&partition->mutex);
+}
+
+/* @thread poll. */
 bool weir_partition_owes(struct weir_partition *partition)
 {
         bool owes;
