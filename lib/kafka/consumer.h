@@ -136,6 +136,8 @@ int weir_partition_offset_at(struct weir_partition *partition, int64_t time_ms, 
 void weir_partition_fetch(struct weir_partition *partition, int64_t offset);
 /* Take the partition out of fetching (a halted lane). Returns at once. */
 void weir_partition_halt(struct weir_partition *partition);
+/* This lane reads no more of it, for good: where partitions take turns it holds nobody up. */
+void weir_partition_finish(struct weir_partition *partition);
 
 /* Wait until there is something to be read, without taking it: as long as it lies in the queue, the client fetches no
  * more than that. 1: read on, without waiting (it may yet be nothing for us). 0 and < 0: as below. */

@@ -92,6 +92,7 @@ struct weir_partition {
         int64_t dry_end;              /* @poll  there was nothing more up to this log end; -1     */
         int64_t left_offset;          /* @mutex  where the client stood when it was put out; -1   */
         _Atomic bool hungry;          /* its lane came to read while it was out                   */
+        _Atomic bool finished;        /* its lane reads no more                                   */
 
         int64_t plan_offset;                 /* @poll */
         uint64_t plan_request;               /* @poll */

@@ -116,6 +116,8 @@ static bool is_over(struct weir_partition *partition, int64_t now_us)
         int64_t end_offset = atomic_load(&partition->end_offset);
         int64_t elapsed_us = now_us - partition->turn_us;
 
+        if (atomic_load(&partition->finished))
+                return true;
         if (!partition->in_client)
                 return elapsed_us >= LIMIT_US;
         /* Not where it is past the end: either more was written since, and the end will be heard; or the log was
@@ -136,7 +138,7 @@ static bool does_want(struct weir_partition *partition)
 
         if (partition->plan == WEIR_WANT_FETCH)
                 partition->dry_end = -1;
-        if (!asks)
+        if (!asks || atomic_load(&partition->finished))
                 return false;
         return end_offset < 0 || weir_partition_owes(partition) ||
                (end_offset != partition->dry_end &&
@@ -213,7 +215,7 @@ static void stay(struct weir_partition *partition)
 static bool is_at_rest(const struct weir_partition *partition, int64_t now_us)
 {
         return partition->plan != WEIR_WANT_NOTHING || !partition->in_client ||
-               now_us - partition->leave_us >= REST_US ||
+               atomic_load(&partition->finished) || now_us - partition->leave_us >= REST_US ||
                (atomic_load(&partition->hungry) && !atomic_load(&partition->held));
 }
 

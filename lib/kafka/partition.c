@@ -207,6 +207,11 @@ void weir_partition_halt(struct weir_partition *partition)
         weir_partition_request(partition, WEIR_WANT_HALT, WEIR_PHASE_IDLE, -1);
 }
 
+void weir_partition_finish(struct weir_partition *partition)
+{
+        atomic_store(&partition->finished, true);
+}
+
 /* @thread poll. */
 bool weir_partition_take(struct weir_partition *partition)
 {
