@@ -87,9 +87,9 @@ const struct weir_key weir_keys[] = {
           .help = "Records in a worker process, all lanes together: half of it for what is fetched "
                   "ahead, divided among all partitions of the worker's topics, half for the "
                   "batches in hand, rows that are not sent yet included. The process has up to "
-                  "40 MB besides, what its handlers allocate, and for each partition one record "
-                  "batch as it was produced, because Kafka hands out no less than that: with "
-                  "64 partitions of messages of 10 MB, 40 + 67 + 640 MB. A record that is larger than "
+                  "40 MB besides, and what its handlers allocate. Partitions of a topic with records "
+                  "larger than a partition's share take turns in fetching; when small records become "
+                  "large at once, each partition may have one besides. A record that is larger than "
                   "the budget is handled, alone." },
         { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "16MiB",
           .min = KIB(256), .max = MIB(1024),

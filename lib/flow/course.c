@@ -118,6 +118,7 @@ static enum next end_replay(struct weir_lane *lane, enum weir_replay_end how,
         if (why)
                 range->error = *why;
         range->end = how;
+        weir_partition_finish(lane->partition);
         weir_log(why ? WEIR_LOG_ERROR : WEIR_LOG_INFO, "replay.range_ended", LANE_FIELDS(lane),
                  LOG_I("replay", lane->env->replaying->id),
                  LOG_I("offset", lane->position.next_offset), LOG_I("until", range->until_offset),

@@ -211,10 +211,15 @@ static void learn(struct weir_intake *intake)
 static int begin(struct weir_intake *intake, struct weir_partition *partition,
                  const struct weir_position *position, struct weir_error *reterr)
 {
-        int r = intake->ended ? 0
-                              : weir_partition_await(partition, intake->hurried ? 0 : FIRST_WAIT_MS,
-                                                     reterr);
+        int r;
 
+        if (weir_partition_out(partition))
+                weir_board_do(WEIR_BOARD_ROOM);
+        r = intake->ended
+                    ? 0
+                    : weir_partition_await(partition, intake->hurried ? 0 : FIRST_WAIT_MS, reterr);
+        if (r > 0)
+                weir_board_do(WEIR_BOARD_READS);
         intake->idle = r == 0 && !intake->hurried;
         if (r <= 0)
                 return r;

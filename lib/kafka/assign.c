@@ -22,6 +22,8 @@
  *               rd_kafka_query_watermark_offsets(): ignores its timeout (190 s seen, 2.0.2).
  * Threads       poll only.
  */
+#include <string.h>
+
 #include "kafka/consumer_internal.h"
 
 #include "base/clock.h"
@@ -32,6 +34,7 @@
 #define RETRY_US 100000    /* after a refused one */
 #define KICK_US 10000      /* between two kicks while someone starves */
 #define REFRESH_US 5000000 /* of log ends, without anybody starving */
+#define ENDS_US 100000     /* of log ends, while some wait for their turn (HV4) */
 #define KICK_TIMEOUT_MS 100
 #define KICK_BACKOFF_US 1000000 /* the broker did not answer */
 
@@ -114,12 +117,17 @@ static void add(rd_kafka_topic_partition_list_t *list, const struct weir_partiti
 /* Is @partition fetched once the plan is carried out? From where? */
 static bool is_planned(const struct weir_partition *partition, int64_t *ret_offset)
 {
-        if (partition->plan == WEIR_WANT_FETCH) {
-                *ret_offset = partition->plan_offset;
+        *ret_offset = partition->plan == WEIR_WANT_FETCH ? partition->plan_offset
+                                                         : partition->next_offset;
+        return partition->turn.runs;
+}
+
+/* Does it come, go, or begin anew elsewhere? */
+static bool is_changed(const struct weir_partition *partition)
+{
+        if (partition->plan == WEIR_WANT_HALT || partition->turn.runs != partition->in_client)
                 return true;
-        }
-        *ret_offset = partition->next_offset;
-        return partition->plan == WEIR_WANT_NOTHING && partition->in_client;
+        return partition->plan == WEIR_WANT_FETCH && partition->turn.runs;
 }
 
 static int renew(struct weir_partition *partition)
@@ -153,21 +161,27 @@ static int assign_changes(struct weir_consumer *consumer, rd_kafka_topic_partiti
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
 
-                if (partition->plan == WEIR_WANT_NOTHING)
+                int64_t offset;
+
+                if (!is_changed(partition))
                         continue;
                 if (partition->in_client)
                         add(out, partition, RD_KAFKA_OFFSET_INVALID);
-                if (partition->plan == WEIR_WANT_FETCH) {
+                if (is_planned(partition, &offset)) {
                         if (renew(partition))
                                 return 1;
-                        add(in, partition, partition->plan_offset);
+                        add(in, partition, offset);
                 }
         }
         if (out->cnt && take_out(consumer, out))
                 return 1;
         for (size_t i = 0; i < consumer->partition_count; i++)
-                if (consumer->partitions[i]->plan != WEIR_WANT_NOTHING)
-                        consumer->partitions[i]->in_client = false;
+                if (is_changed(consumer->partitions[i])) {
+                        struct weir_partition *partition = consumer->partitions[i];
+
+                        partition->out = partition->plan == WEIR_WANT_NOTHING;
+                        partition->in_client = false;
+                }
         return in->cnt && take_in(consumer, in);
 }
 
@@ -186,6 +200,22 @@ static int carry_out(struct weir_consumer *consumer)
         if (out)
                 rd_kafka_topic_partition_list_destroy(out);
         return refused;
+}
+
+/* The client tries a commit again that failed, but not of what it fetches no more. */
+void weir_assign_owe(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+        for (int i = 0; list && i < list->cnt; i++) {
+                const rd_kafka_topic_partition_t *element = &list->elems[i];
+
+                for (size_t at = 0; at < consumer->partition_count; at++) {
+                        struct weir_partition *partition = consumer->partitions[at];
+
+                        if (partition->out && partition->number == element->partition &&
+                            !strcmp(partition->topic, element->topic))
+                                weir_partition_owe(partition, element->offset);
+                }
+        }
 }
 
 /* Offsets stored while an assign was under way were ignored; the last one is said again, so that
@@ -208,20 +238,40 @@ static int64_t repay(struct weir_consumer *consumer, int64_t now_us)
         return consumer->owed_due_us;
 }
 
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+        return a_us < b_us ? a_us : b_us;
+}
+
 int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
 {
         int64_t due_us = repay(consumer, now_us);
         bool any = false;
 
-        if (!atomic_load(&consumer->requests) || consumer->group != WEIR_GROUP_ASSIGNED)
+        if (consumer->group != WEIR_GROUP_ASSIGNED)
                 return due_us;
+        if (!atomic_load(&consumer->requests) && now_us < consumer->turns_due_us)
+                return earlier(due_us, consumer->turns_due_us);
         if (now_us < consumer->assign_due_us)
-                return due_us < consumer->assign_due_us ? due_us : consumer->assign_due_us;
+                return earlier(due_us, consumer->assign_due_us);
         atomic_store(&consumer->requests, false);
         for (size_t i = 0; i < consumer->partition_count; i++)
-                any |= weir_partition_take(consumer->partitions[i]);
+                weir_partition_take(consumer->partitions[i]);
+        weir_heavy_choose(consumer, now_us);
+        for (size_t i = 0; i < consumer->partition_count; i++) {
+                struct weir_partition *partition = consumer->partitions[i];
+
+                any |= is_changed(partition);
+                partition->stale |= partition->in_client && is_changed(partition);
+                /* One that waits for its first turn: its log's end is asked for. */
+                partition->out = partition->out ||
+                                 (partition->plan == WEIR_WANT_FETCH && !partition->turn.runs);
+                if (partition->plan == WEIR_WANT_NOTHING && partition->in_client &&
+                    !partition->turn.runs)
+                        weir_heavy_put_out(partition);
+        }
         if (!any)
-                return due_us;
+                return earlier(due_us, consumer->turns_due_us);
         if (carry_out(consumer)) {
                 atomic_store(&consumer->requests, true);
                 consumer->assign_due_us = now_us + RETRY_US;
@@ -231,19 +281,22 @@ int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us)
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
                 enum weir_want plan = partition->plan;
-                int64_t offset;
 
-                partition->in_client = is_planned(partition, &offset);
+                partition->out = plan != WEIR_WANT_HALT && !partition->turn.runs &&
+                                 (partition->in_client || partition->out);
+                partition->in_client = partition->turn.runs;
                 weir_partition_planned(partition);
                 if (plan == WEIR_WANT_FETCH)
                         partition->mark_offset =
                                 -1; /* another beginning, maybe by an operator's word */
-                if (plan == WEIR_WANT_HALT)
+                /* Of one that is out, again: what was on its way then may have come since. */
+                if ((partition->stale || partition->out) && !partition->in_client)
                         weir_partition_purge(partition);
+                partition->stale = false;
         }
         consumer->assign_due_us = now_us + GAP_US;
         consumer->kick_due_us = now_us; /* wakes retained partitions too, which stall up to 1 s */
-        return due_us;
+        return earlier(due_us, consumer->turns_due_us);
 }
 
 /* Eager: everything was revoked before, so the list is empty. Cooperative: nothing is added. */
@@ -286,6 +339,11 @@ void weir_assign_nothing(struct weir_consumer *consumer)
 
 /* ---- log ends, and waking the threads that fetch --------------------------------------------- */
 
+static bool is_watched(const struct weir_partition *partition)
+{
+        return partition->in_client || partition->out;
+}
+
 static void note_ends(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
         int at = 0;
@@ -295,7 +353,7 @@ static void note_ends(struct weir_consumer *consumer, const rd_kafka_topic_parti
                 const rd_kafka_topic_partition_t *element = &list->elems[at];
                 struct weir_partition *partition = consumer->partitions[i];
 
-                if (!partition->in_client)
+                if (!is_watched(partition))
                         continue;
                 at++;
                 if (!element->err && element->offset >= 0)
@@ -318,9 +376,12 @@ int64_t weir_assign_kick(struct weir_consumer *consumer, int64_t now_us)
         list = rd_kafka_topic_partition_list_new((int)consumer->partition_count);
         atomic_store(&consumer->starving, false);
         for (size_t i = 0; i < consumer->partition_count; i++)
-                if (list && consumer->partitions[i]->in_client)
+                if (list && is_watched(consumer->partitions[i]))
                         add(list, consumer->partitions[i], RD_KAFKA_OFFSET_END);
-        consumer->kick_due_us = now_us + REFRESH_US; /* or the next assign, see weir_assign_serve */
+        consumer->kick_due_us = now_us +
+                                (consumer->turns_due_us == INT64_MAX
+                                         ? REFRESH_US
+                                         : ENDS_US); /* or the next assign, see weir_assign_serve */
         if (list && list->cnt) {
                 err = rd_kafka_offsets_for_times(consumer->rk, list, KICK_TIMEOUT_MS);
                 consumer->kick_allowed_us = weir_clock_us() + (err ? KICK_BACKOFF_US : KICK_US);

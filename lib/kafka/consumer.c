@@ -163,6 +163,13 @@ void weir_consumer_unref(struct weir_consumer *consumer)
         free(consumer->client_id);
         free(consumer->partitions);
         free(consumer->taken);
+        free(consumer->turns);
+        while (consumer->sights) {
+                struct weir_sight *sight = consumer->sights;
+
+                consumer->sights = sight->next;
+                free(sight);
+        }
         free(consumer);
 }
 
@@ -197,6 +204,8 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         consumer->drain_us = conf->drain_ms * 1000;
         consumer->fetch_bytes = conf->fetch_bytes;
         consumer->room_for = partitions_of(conf);
+        consumer->light_bytes = weir_room_share(consumer->fetch_bytes, consumer->room_for);
+        consumer->turns_due_us = INT64_MAX;
         if (!consumer->client_id)
                 return weir_fail(reterr, WEIR_ENOMEM, 0, "consumer of group %s", conf->group);
         r = weir_kafka_check_properties(conf->properties, conf->property_count, reterr);
@@ -263,10 +272,11 @@ static void note_commit(struct weir_consumer *consumer, rd_kafka_event_t *event)
 
         if (!err)
                 weir_client_log_clear(&consumer->log);
-        else if (err != RD_KAFKA_RESP_ERR__NO_OFFSET) /* a hint for lag tools: said, not acted on */
-                weir_log(WEIR_LOG_DEBUG, "kafka.commit_failed",
-                         LOG_S("client", consumer->client_id),
-                         LOG_S("error", rd_kafka_err2name(err)), LOG_S("action", "retry"));
+        if (!err || err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+                return;
+        weir_log(WEIR_LOG_DEBUG, "kafka.commit_failed", LOG_S("client", consumer->client_id),
+                 LOG_S("error", rd_kafka_err2name(err)), LOG_S("action", "retry"));
+        weir_assign_owe(consumer, rd_kafka_event_topic_partition_list(event));
 }
 
 /* Takes @event. @limit_us: no drain goes past it. */

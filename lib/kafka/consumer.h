@@ -136,11 +136,15 @@ int weir_partition_offset_at(struct weir_partition *partition, int64_t time_ms, 
 void weir_partition_fetch(struct weir_partition *partition, int64_t offset);
 /* Take the partition out of fetching (a halted lane). Returns at once. */
 void weir_partition_halt(struct weir_partition *partition);
+/* This lane reads no more of it, for good: where partitions take turns it holds nobody up. */
+void weir_partition_finish(struct weir_partition *partition);
 
 /* Wait until there is something to be read, without taking it: as long as it lies in the queue, the client fetches no
  * more than that. 1: read on, without waiting (it may yet be nothing for us). 0 and < 0: as below. */
 int weir_partition_await(struct weir_partition *partition, int timeout_ms,
                          struct weir_error *reterr);
+/* Its records are large, and others have the turn: nothing comes before it has it again. */
+bool weir_partition_out(struct weir_partition *partition);
 /* Next record. 1: *ret filled. 0: none within @timeout_ms, or woken. < 0: the partition is broken
  * (WEIR_ELOG: CRC, bad batch, out of range; WEIR_EKAFKA: anything else) and yields nothing until
  * weir_partition_fetch(); the offset inside an error message is never believed. */

@@ -15,15 +15,26 @@
 #include "kafka/client.h"
 #include "kafka/consumer.h"
 #include "kafka/group.h"
+#include "kafka/turns.h"
 
 enum weir_phase {
         WEIR_PHASE_IDLE,     /* not fetching: never asked, or halted                        */
         WEIR_PHASE_WAITING,  /* fetch asked for; the poll thread has not assigned it yet     */
         WEIR_PHASE_FETCHING, /* read() may take from the queue                               */
+        WEIR_PHASE_OUT,      /* put out of fetching until its turn comes (heavy.c)            */
         WEIR_PHASE_BROKEN    /* an error was read; the queue is not touched until a new fetch */
 };
 
 enum weir_want { WEIR_WANT_NOTHING, WEIR_WANT_FETCH, WEIR_WANT_HALT };
+
+/* What records of a topic weigh (heavy.c). They are kept as long as the consumer. */
+struct weir_sight {
+        struct weir_sight *next;
+        _Atomic uint64_t largest;  /* seen in this while; 0 = none */
+        struct weir_weight weight; /* @poll */
+        uint64_t bytes;            /* @poll  what is reckoned with */
+        char topic[];
+};
 
 struct weir_partition {
         _Atomic uint32_t refs;
@@ -70,6 +81,19 @@ struct weir_partition {
         int64_t mark_offset;            /* @poll  <= 0: there is none                          */
         int64_t asked_time_ms;          /* @poll  of the check under way                       */
 
+        struct weir_sight *sight;
+        struct weir_turn turn; /* @poll  runs: it is to be in the client                  */
+        bool ran, over;        /* @poll  scratch: it had the turn, and had enough of it    */
+        bool leaving;          /* @poll  its turn is over; it goes when its lane is at rest */
+        bool stale;            /* @poll  its queue may hold what is no longer wanted       */
+        bool out;              /* @poll  it is to be fetched, and its turn has not come    */
+        int64_t leave_us;      /* @poll  leaving since                                      */
+        int64_t turn_us, turn_offset; /* @poll  when and where its turn began               */
+        int64_t dry_end;              /* @poll  there was nothing more up to this log end; -1     */
+        int64_t left_offset;          /* @mutex  where the client stood when it was put out; -1   */
+        _Atomic bool hungry;          /* its lane came to read while it was out                   */
+        _Atomic bool finished;        /* its lane reads no more                                   */
+
         int64_t plan_offset;                 /* @poll */
         uint64_t plan_request;               /* @poll */
         struct weir_partition *next_parting; /* @poll */
@@ -108,7 +132,12 @@ struct weir_consumer {
         bool polled;                        /* @poll */
         struct weir_partition **partitions; /* @poll  assigned, each counted */
         struct weir_partition **taken;      /* @poll  scratch of a revocation, as large */
+        struct weir_turn **turns;           /* @poll  scratch, as large */
         size_t partition_count, partition_room;
+        struct weir_sight *sights; /* @poll */
+        uint64_t light_bytes;      /* a record within it takes no turns */
+        int64_t turns_due_us;      /* @poll  somebody waits: look again; INT64_MAX: nobody does */
+        bool leaving;              /* @poll  some are */
         struct weir_partition
                 *parting;        /* @poll  revoked, not yet free of lanes or records; counted */
         int64_t assign_due_us;   /* @poll  not before */
@@ -183,6 +212,9 @@ bool weir_partition_take(struct weir_partition *partition);
 void weir_partition_planned(struct weir_partition *partition);
 /* Say again what an assign under way made librdkafka ignore. True = still owed. */
 bool weir_partition_repay(struct weir_partition *partition);
+bool weir_partition_owes(struct weir_partition *partition);
+/* It was said and did not reach the coordinator. */
+void weir_partition_owe(struct weir_partition *partition, int64_t next_offset);
 /* A partition that is read from yields @error, as doubted, and nothing more until its lane fetches anew. If the lane
  * asked for something else meanwhile, nothing happens: it looks at the log anyway. */
 void weir_partition_doubt(struct weir_partition *partition, const struct weir_error *error);
@@ -215,10 +247,26 @@ void weir_room_divide(uint64_t queue_bytes, uint64_t fetch_bytes, uint32_t parti
  * outgrown; < 0 = the brokers do not say how many there are, ask again. */
 int weir_room_check(struct weir_consumer *consumer, int64_t now_us);
 
+/* What a partition has of @fetch_bytes for its queue. */
+uint64_t weir_room_share(uint64_t fetch_bytes, uint32_t partitions);
+
+/* ---- heavy.c --------------------------------------------------------------------------------- */
+
+/* Of @topic, made if need be. NULL = no memory. @thread poll. */
+struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *topic);
+/* A record of @bytes was read, more than any in this while. @thread lane. */
+void weir_sight_see(struct weir_partition *partition, uint64_t bytes);
+/* Set turn.runs of all partitions, as planned. @thread poll. */
+void weir_heavy_choose(struct weir_consumer *consumer, int64_t now_us);
+/* The lane waits from here on. @thread poll, before the assign. */
+void weir_heavy_put_out(struct weir_partition *partition);
+
 /* ---- assign.c, poll thread ------------------------------------------------------------------ */
 
 /* Carry out what lanes asked for, in one assign. Returns when to look again (weir_clock_us). */
 int64_t weir_assign_serve(struct weir_consumer *consumer, int64_t now_us);
+/* The offsets in @list could not be committed. */
+void weir_assign_owe(struct weir_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 /* Complete a rebalance: nothing fetches yet. */
 void weir_assign_begin(struct weir_consumer *consumer);
 /* Answer a revocation of @taken (eager: everything). */

@@ -75,7 +75,9 @@ static int ask(struct weir_consumer *consumer, rd_kafka_topic_partition_list_t *
         for (size_t i = 0; i < consumer->partition_count; i++) {
                 struct weir_partition *partition = consumer->partitions[i];
 
-                partition->asked_time_ms = partition->in_client ? time_of(partition) : -1;
+                partition->asked_time_ms = partition->in_client || partition->out
+                                                   ? time_of(partition)
+                                                   : -1;
                 if (partition->asked_time_ms <= 0)
                         continue;
                 atomic_fetch_add(&partition->checks_begun, 1);

@@ -33,7 +33,8 @@ struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const 
         partition->topic = strdup(topic);
         partition->stored = rd_kafka_topic_partition_list_new(1);
         partition->asked = rd_kafka_topic_partition_list_new(1);
-        if (!partition->topic || !partition->stored || !partition->asked ||
+        partition->sight = weir_sight_get(consumer, topic);
+        if (!partition->topic || !partition->stored || !partition->asked || !partition->sight ||
             weir_latch_init(&partition->filled) < 0) {
                 if (partition->stored)
                         rd_kafka_topic_partition_list_destroy(partition->stored);
@@ -51,6 +52,8 @@ struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const 
         partition->refs = 1;
         partition->attention = true;
         partition->owed_offset = -1;
+        partition->left_offset = -1;
+        partition->dry_end = -1;
         partition->next_offset = -1;
         partition->end_offset = -1;
         partition->leader_epoch = -1;
@@ -184,6 +187,7 @@ void weir_partition_request(struct weir_partition *partition, enum weir_want wan
         partition->want_offset = offset;
         partition->request++;
         partition->phase = phase;
+        partition->left_offset = -1;
         if (want == WEIR_WANT_FETCH)
                 atomic_store(&partition->next_offset, offset);
         weir_partition_attend(partition);
@@ -203,6 +207,11 @@ void weir_partition_halt(struct weir_partition *partition)
         weir_partition_request(partition, WEIR_WANT_HALT, WEIR_PHASE_IDLE, -1);
 }
 
+void weir_partition_finish(struct weir_partition *partition)
+{
+        atomic_store(&partition->finished, true);
+}
+
 /* @thread poll. */
 bool weir_partition_take(struct weir_partition *partition)
 {
@@ -220,7 +229,7 @@ void weir_partition_doubt(struct weir_partition *partition, const struct weir_er
         bool reading;
 
         pthread_mutex_lock(&partition->mutex);
-        reading = partition->phase == WEIR_PHASE_FETCHING;
+        reading = partition->phase == WEIR_PHASE_FETCHING || partition->phase == WEIR_PHASE_OUT;
         if (reading) {
                 atomic_store(&partition->doubted, true); /* before the lane can read the error */
                 partition->broken = *error;
@@ -240,11 +249,14 @@ void weir_partition_doubt(struct weir_partition *partition, const struct weir_er
 void weir_partition_planned(struct weir_partition *partition)
 {
         pthread_mutex_lock(&partition->mutex);
-        if (partition->plan != WEIR_WANT_NOTHING && partition->request == partition->plan_request) {
+        if (partition->plan != WEIR_WANT_NOTHING && partition->request == partition->plan_request &&
+            (partition->in_client || partition->plan == WEIR_WANT_HALT)) {
                 partition->want = WEIR_WANT_NOTHING;
                 if (partition->plan == WEIR_WANT_FETCH)
                         partition->phase = WEIR_PHASE_FETCHING;
         }
+        if (partition->phase == WEIR_PHASE_OUT && partition->in_client)
+                partition->phase = WEIR_PHASE_FETCHING;
         weir_partition_attend(partition);
         pthread_cond_broadcast(&partition->cond);
         pthread_mutex_unlock(&partition->mutex);
@@ -286,6 +298,40 @@ void weir_partition_store(struct weir_partition *partition, int64_t next_offset)
         weir_partition_exit(partition);
 }
 
+bool weir_partition_out(struct weir_partition *partition)
+{
+        bool out;
+
+        if (!atomic_load_explicit(&partition->attention, memory_order_relaxed))
+                return false;
+        pthread_mutex_lock(&partition->mutex);
+        out = partition->phase == WEIR_PHASE_OUT;
+        pthread_mutex_unlock(&partition->mutex);
+        return out;
+}
+
+/* @thread poll. */
+void weir_partition_owe(struct weir_partition *partition, int64_t next_offset)
+{
+        pthread_mutex_lock(&partition->mutex);
+        if (next_offset > partition->owed_offset) {
+                partition->owed_offset = next_offset;
+                atomic_store(&partition->consumer->owing, true);
+        }
+        pthread_mutex_unlock(&partition->mutex);
+}
+
+/* @thread poll. */
+bool weir_partition_owes(struct weir_partition *partition)
+{
+        bool owes;
+
+        pthread_mutex_lock(&partition->mutex);
+        owes = partition->owed_offset >= 0;
+        pthread_mutex_unlock(&partition->mutex);
+        return owes;
+}
+
 /* @thread poll. */
 bool weir_partition_repay(struct weir_partition *partition)
 {
@@ -313,6 +359,11 @@ int64_t weir_partition_position(struct weir_partition *partition)
                 if (!rd_kafka_position(partition->consumer->rk, partition->asked) &&
                     !partition->asked->elems[0].err)
                         offset = partition->asked->elems[0].offset;
+        } else {
+                pthread_mutex_lock(&partition->mutex);
+                if (partition->phase == WEIR_PHASE_OUT) /* HV1 */
+                        offset = partition->left_offset;
+                pthread_mutex_unlock(&partition->mutex);
         }
         weir_partition_exit(partition);
         return offset < 0 ? -1 : offset;

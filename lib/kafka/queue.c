@@ -79,7 +79,14 @@ static int attend(struct weir_partition *partition, int64_t deadline_us, struct 
         int r = 0;
 
         pthread_mutex_lock(&partition->mutex);
-        while ((partition->phase == WEIR_PHASE_IDLE || partition->phase == WEIR_PHASE_WAITING) &&
+        if (!atomic_exchange(&partition->hungry, true) && partition->phase == WEIR_PHASE_OUT) {
+                pthread_mutex_unlock(&partition->mutex);
+                atomic_store(&partition->consumer->requests, true); /* it may be waited for */
+                weir_consumer_wake(partition->consumer);
+                pthread_mutex_lock(&partition->mutex);
+        }
+        while ((partition->phase == WEIR_PHASE_IDLE || partition->phase == WEIR_PHASE_WAITING ||
+                partition->phase == WEIR_PHASE_OUT) &&
                !partition->woken && !partition->revoked)
                 if (!weir_cond_wait_until(&partition->cond, &partition->mutex, deadline_us))
                         break;

@@ -30,6 +30,7 @@ static int append(struct weir_consumer *consumer, struct weir_partition *partiti
         if (consumer->partition_count == consumer->partition_room) {
                 size_t room = consumer->partition_room ? consumer->partition_room * 2 : 16;
                 struct weir_partition **list;
+                struct weir_turn **turns;
 
                 list = realloc(consumer->partitions, room * sizeof *list);
                 if (!list)
@@ -39,6 +40,10 @@ static int append(struct weir_consumer *consumer, struct weir_partition *partiti
                 if (!list)
                         return -1;
                 consumer->taken = list; /* a revocation needs no memory */
+                turns = realloc(consumer->turns, room * sizeof(*turns));
+                if (!turns)
+                        return -1;
+                consumer->turns = turns;
                 consumer->partition_room = room;
         }
         consumer->partitions[consumer->partition_count++] = partition;

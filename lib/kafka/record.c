@@ -17,6 +17,8 @@
 void weir_record_fill(struct weir_record *record, struct weir_partition *partition,
                       rd_kafka_message_t *message)
 {
+        uint64_t bytes = message->len + message->key_len + 1;
+
         *record = (struct weir_record){
                 .topic = partition->topic,
                 .partition = partition->number,
@@ -29,6 +31,8 @@ void weir_record_fill(struct weir_record *record, struct weir_partition *partiti
         };
         atomic_fetch_add_explicit(&partition->held, 1, memory_order_relaxed);
         atomic_store_explicit(&partition->read_time_ms, record->time_ms, memory_order_relaxed);
+        if (bytes > atomic_load_explicit(&partition->sight->largest, memory_order_relaxed))
+                weir_sight_see(partition, bytes);
 }
 
 static bool copy_header(struct weir_arena *arena, const char *name, const void *value, size_t size,

@@ -12,12 +12,12 @@
  * on their way, of a partition's share half is for values, and messages are counted too.
  *
  * Always true   RM1 with nobody reading, the queues of all partitions and a response per broker are within fetch_bytes,
- *                   but for one record batch of each partition: a broker hands out at least one, whatever its size,
- *                   and it is fetched when there is any room.
+ *                   but for one record batch of each partition that is fetched: a broker hands out at least one, whatever
+ *                   its size, and it is fetched when there is any room. Where records are that large, heavy.c sees to it that
+ *                   few are.
  * Known         a record that was not compressed keeps the response alive that it came in. One partition that stands
  *               still while others go on keeps a few of them, at most as many as it has messages queued.
- * Not chosen    pausing partitions when a sum is reached: a resume costs a second and what was fetched (LIBRDKAFKA: a
- *               pause throws the queue away).
+ * Not chosen    pausing partitions when a sum is reached: a resume costs a second and what was fetched.
  *               One queue for all: it has one limit, and a lane that stands still fills it for the others.
  * Threads       poll.
  */
@@ -100,6 +100,12 @@ static int count(struct weir_consumer *consumer, uint32_t *ret)
                 if (weir_client_transient(ask(consumer, consumer->topics->elems[i].topic, ret)))
                         return -1;
         return 0;
+}
+
+uint64_t weir_room_share(uint64_t fetch_bytes, uint32_t partitions)
+{
+        return at_least(share(fetch_bytes, at_most(fetch_bytes / 4, KIB(50 << 10)), partitions),
+                        SMALL_BYTES);
 }
 
 int weir_room_check(struct weir_consumer *consumer, int64_t now_us)

@@ -44,6 +44,8 @@ struct rig {
 };
 
 static struct weir_devbroker *broker;
+static uint64_t rig_fetch_bytes;           /* of the next rig; 0 = no bound */
+static const char *rig_strategy = "range"; /* … */
 
 static const struct weir_conf_property quick[] = {
         { .name = "session.timeout.ms", .value = "3500" },
@@ -105,21 +107,28 @@ static inline void *run_poll(void *p)
 static inline void rig_new(struct rig *rig, const char *group)
 {
         static const char *const topics[] = { "t" };
+        struct weir_conf_property properties[WEIR_COUNT_OF(quick) + 1];
         struct weir_consumer_conf conf = {
                 .brokers = weir_devbroker_address(broker),
                 .group = group,
                 .client_id = "test",
-                .properties = quick,
-                .property_count = WEIR_COUNT_OF(quick),
+                .properties = properties,
+                .property_count = WEIR_COUNT_OF(properties),
                 .topics = topics,
                 .topic_count = 1,
                 .queue_bytes = 1 << 20,
+                .fetch_bytes = rig_fetch_bytes,
+                .partitions = rig_fetch_bytes ? PARTITIONS : 0,
                 .drain_ms = 2000,
                 .events = &events,
                 .context = rig,
         };
         struct weir_error error = { 0 };
 
+        memcpy(properties, quick, sizeof quick);
+        properties[WEIR_COUNT_OF(quick)] = (struct weir_conf_property){
+                .name = "partition.assignment.strategy", .value = rig_strategy
+        };
         *rig = (struct rig){ 0 };
         pthread_mutex_init(&rig->mutex, NULL);
         weir_cond_init(&rig->cond);
@@ -206,6 +215,28 @@ static inline void produce(int per_partition)
         while (weir_producer_flush(producer, 1000))
                 ;
         weir_producer_free(producer);
+}
+
+/* @count records of @bytes into each partition. */
+static inline void produce_filled(int count, size_t bytes)
+{
+        struct weir_producer_conf conf = { .brokers = weir_devbroker_address(broker) };
+        char *value = calloc(1, bytes);
+        struct weir_producer *producer;
+        struct weir_error error = { 0 };
+
+        ck_assert_ptr_nonnull(value);
+        ck_assert_msg(weir_producer_new(&conf, &producer, &error) == 0, "%s", error.text);
+        for (int i = 0; i < count * PARTITIONS; i++)
+                ck_assert_int_eq(weir_producer_send(producer, "t", i % PARTITIONS,
+                                                    (struct weir_view){ 0 },
+                                                    (struct weir_view){ value, bytes }, NULL, 0,
+                                                    1000 + i, NULL, &error),
+                                 0);
+        while (weir_producer_flush(producer, 1000))
+                ;
+        weir_producer_free(producer);
+        free(value);
 }
 
 static inline void setup(void)
