@@ -37,6 +37,7 @@ CMD_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
 EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
 TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
+SIM_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/*.c))
 BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c)) $(B)/bench/plugins/noop.so
 PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
 TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
@@ -85,6 +86,7 @@ PLUGIN_LINK = $(Q)mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ &&
 $(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
 	$(PLUGIN_LINK)
 percent := %.
+comma := ,
 $(O)/plugins/%.so: $(O)/tests/plugins/%.o
 	$(PLUGIN_LINK)
 $(B)/bench/plugins/%.so: $(O)/bench/plugins/%.o
@@ -102,6 +104,12 @@ $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += 
 $(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
+# of what lib asks the C library for, these are the simulation's own (tests/sim/clock.c, fiber.c, memory.c)
+SIM_WRAP  := malloc calloc realloc reallocarray free clock_gettime poll getrandom __assert_fail \
+	$(addprefix pthread_,join detach mutex_lock mutex_unlock cond_broadcast cond_destroy) weir_board_aside weir_board_item weir_lane_count
+$(O)/simulate: $(SIM_OBJ) $(O)/libweir.a
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAP)) -o $@ $^ $(LIBS)
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
 	@mkdir -p $(@D)
 	$(call say,link)
@@ -132,13 +140,17 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
-tests-build: test-plugins $(TESTS)
+simulation: deps $(O)/simulate ## lib/flow against models of Kafka and PostgreSQL (SEEDS=10000, and some new ones)
+	@bash $(S)/simulation.sh $(O)/simulate
+simulate: deps $(O)/simulate ## the same for a million seeds (FROM=0 COUNT=1000000)
+	@$(O)/simulate --from $(or $(FROM),0) --count $(or $(COUNT),1000000) --progress
+tests-build: test-plugins $(TESTS) $(if $(SAN),,$(O)/simulate)
 test: ## unit, vectors and integration, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
 	$(BUILD) all tests-build $(B)/kafkactl
 	@rm -f $(B)/summary; s=0; \
-	for r in unit vectors integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
-	sh $(S)/summary.sh $(B)/summary 3 && exit $$s
+	for r in unit vectors simulation integration; do $(MAKE) --no-print-directory $$r || s=1; done; \
+	sh $(S)/summary.sh $(B)/summary 4 && exit $$s
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors
@@ -191,7 +203,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	install -m 644 docs/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean: ## remove $(B)
 	rm -rf $(B)
-.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan \
+.PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors integration test asan simulation simulate \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
