@@ -39,6 +39,7 @@ EXTRA_OBJ := $(if $(filter tsan,$(VARIANT)),$(O)/$(S)/c11threads.o)
 TESTS     := $(patsubst tests/unit/%.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 UNIT      := $(filter-out $(O)/test_vectors,$(TESTS))
 FUZZ      := $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+SIM_OBJ   := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/*.c))
 BENCHES   := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c)) $(B)/bench/plugins/noop.so
 PLUGINS   := $(patsubst workers/%/,$(P)/plugins/%.so,$(wildcard workers/*/))
 TEST_PLUG := $(patsubst tests/plugins/%.c,$(O)/plugins/%.so,$(wildcard tests/plugins/*.c))
@@ -97,6 +98,7 @@ PLUGIN_LINK = $(Q)mkdir -p $(@D); $(CC) -shared $(ZFLAGS) $(LDFLAGS) -o $@ $^ &&
 $(PLUGINS): $(P)/plugins/%.so: $$(patsubst $$(percent)c,$(O)/$$(percent)o,$$(wildcard workers/$$*/*.c))
 	$(PLUGIN_LINK)
 percent := %.
+comma := ,
 $(O)/plugins/%.so: $(O)/tests/plugins/%.o
 	$(PLUGIN_LINK)
 $(B)/bench/plugins/%.so: $(O)/bench/plugins/%.o
@@ -140,6 +142,12 @@ $(O)/test_failpoint: $(O)/failpoints/lib/base/failpoint.o
 $(B)/kafkactl: $(S)/kafkactl.c $(S)/kafkactl_group.c $(S)/kafkactl_load.c $(S)/kafkactl_produce.c $(S)/kafkactl.h Makefile | $(DEPS)
 	$(call say,link)
 	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) -std=gnu17 $(WARN) $(HARD) $(FLAGS_$(VARIANT)) $(CFLAGS) $(LFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
+# of what lib asks the C library for, these are the simulation's own (tests/sim/clock.c, fiber.c, memory.c)
+SIM_WRAP  := malloc calloc realloc reallocarray free clock_gettime poll getrandom __assert_fail \
+	$(addprefix pthread_,join detach mutex_lock mutex_unlock cond_broadcast cond_destroy) weir_board_aside weir_board_item weir_lane_count
+$(O)/simulate: $(SIM_OBJ) $(O)/libweir.a
+	$(call say,link)
+	$(Q)$(CC) $(LFLAGS) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAP)) -o $@ $^ $(LIBS)
 $(B)/bench/%: bench/%.c $(O)/libweir.a Makefile
 	@mkdir -p $(@D)
 	$(call say,link)
@@ -170,7 +178,7 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
-tests-build: test-plugins $(TESTS) $(FUZZ)
+tests-build: test-plugins $(TESTS) $(FUZZ) $(if $(SAN),,$(O)/simulate)
 corpora: deps $(FUZZ) ## every input that a fuzzer found once, and mutants of it (FUZZ_MUTANTS=20 FUZZ_SEED=1)
 	@bash tests/fuzz/run.sh corpora $(O) $(FUZZ:$(O)/fuzz_%=%)
 fuzz: deps-lint ## libFuzzer, each target for FUZZ_SECONDS=60 (T=json: only that)
@@ -191,7 +199,11 @@ torture-build: test-plugins $(TORTURED)
 SLICE := $(patsubst %,$(O)/torture/test_%,batch decode emit encode json option pool table webhook_request)
 torture-slice: deps test-plugins $(SLICE) ## a few of them, some places each, by a fixed seed
 	@TORTURE_MS=250 bash tests/torture/run.sh torture-slice $(O) $(SLICE)
-RUNNERS := unit vectors corpora torture-slice checker chaos-slice integration
+simulation: deps $(O)/simulate ## lib/flow against models of Kafka and PostgreSQL (SEEDS=10000, and some new ones)
+	@bash $(S)/simulation.sh $(O)/simulate
+simulate: deps $(O)/simulate ## the same for a million seeds (FROM=0 COUNT=1000000)
+	@$(O)/simulate --from $(or $(FROM),0) --count $(or $(COUNT),1000000) --progress
+RUNNERS := unit vectors corpora torture-slice simulation checker chaos-slice integration
 test: ## all runners, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
 	$(BUILD) all $(P)/weir-test tests-build $(SLICE) $(B)/kafkactl $(B)/clockshift.so
@@ -253,7 +265,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build torture torture-build torture-slice checker \
-	chaos chaos-slice integration test mutants asan \
+	chaos chaos-slice simulation simulate integration test mutants asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -27,7 +27,8 @@
 #define SOON_MS 20 /* while lanes go over, or replay: who is through is looked for so often */
 #define ABORT_GRACE_US 500000
 #define UNSTARTED_CLOSE_US 2000000
-#define REMAKE_US 5000000 /* to leave the group, beyond the drain */
+#define LANE_AGAIN_US 1000000 /* a lane that could not be started */
+#define REMAKE_US 5000000     /* to leave the group, beyond the drain */
 
 struct weir_member {
         const struct weir_conf *conf;
@@ -39,7 +40,8 @@ struct weir_member {
         pthread_t thread;
         bool started;
 
-        int64_t reloads_since_us;           /* poll thread: lanes go over; 0 = none does */
+        int64_t reloads_since_us; /* poll thread: lanes go over; 0 = none does */
+        int64_t start_at_us; /* poll thread: partitions without a lane get one; 0 = all have one */
         struct weir_partition **partitions; /* poll thread: assigned, with a lane or without */
         size_t partition_count, partition_room;
 
@@ -59,12 +61,35 @@ static void start_lane(struct weir_member *member, struct weir_partition *partit
         struct weir_lane *lane = NULL;
         struct weir_error error;
 
-        if (weir_lane_start(member->env, partition, &lane, &error) < 0)
-                /* The partition stays assigned and unread: loud, and healed by the next rebalance. */
-                weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name),
-                         LOG_S("error", error.text), LOG_S("action", "halt"));
-        else
+        if (weir_lane_start(member->env, partition, &lane, &error) == 0) {
                 weir_partition_set_owner(partition, lane);
+                return;
+        }
+        /* No memory, no thread: the partition is ours and unread until there is one. */
+        if (!member->start_at_us)
+                weir_log(WEIR_LOG_ERROR, "lane.failed", LOG_S("worker", member->env->worker->name),
+                         LOG_S("topic", weir_partition_topic(partition)),
+                         LOG_I("partition", weir_partition_number(partition)),
+                         LOG_S("error", error.text), LOG_S("action", "retry"));
+        member->start_at_us = weir_clock_us() + LANE_AGAIN_US;
+}
+
+/* Nobody else reads what the group gave to us, so those that could not be started are started again. */
+static void start_missing(struct weir_member *member)
+{
+        bool missing = false;
+
+        if (!member->start_at_us || weir_clock_us() < member->start_at_us)
+                return;
+        for (size_t i = 0; i < member->partition_count; i++) {
+                if (weir_partition_owner(member->partitions[i]))
+                        continue;
+                weir_partition_ref(member->partitions[i]);
+                start_lane(member, member->partitions[i]);
+                missing = missing || !weir_partition_owner(member->partitions[i]);
+        }
+        if (!missing)
+                member->start_at_us = 0;
 }
 
 static bool remember(struct weir_member *member, struct weir_partition *partition)
@@ -383,6 +408,7 @@ static int serve(struct weir_member *member, int64_t *ret_deadline_us, struct we
                 }
                 if (told_to_reload(member))
                         reload(member);
+                start_missing(member);
                 soon = member->reloads_since_us || member->env->replaying;
                 r = weir_consumer_serve(member->consumer, soon ? SOON_MS : SERVE_MS, reterr);
                 if (r > 0)
