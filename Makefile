@@ -203,7 +203,7 @@ simulation: deps $(O)/simulate ## lib/flow against models of Kafka and PostgreSQ
 	@bash $(S)/simulation.sh $(O)/simulate
 simulate: deps $(O)/simulate ## the same for a million seeds (FROM=0 COUNT=1000000)
 	@$(O)/simulate --from $(or $(FROM),0) --count $(or $(COUNT),1000000) --progress
-RUNNERS := unit vectors corpora torture-slice simulation checker chaos-slice integration
+RUNNERS := unit vectors corpora torture-slice simulation mutants-slice checker chaos-slice integration
 test: ## all runners, with their set-up; closes with a line per runner
 	@$(MAKE) --no-print-directory deps-test
 	$(BUILD) all $(P)/weir-test tests-build $(SLICE) $(B)/kafkactl $(B)/clockshift.so
@@ -212,6 +212,8 @@ test: ## all runners, with their set-up; closes with a line per runner
 	sh $(S)/summary.sh $(B)/summary $(words $(RUNNERS)) && exit $$s
 mutants: deps-test ## deliberate bugs, each of which a harness must catch (T=name; MUTANTS=3: by lot)
 	@bash tests/mutants/run.sh $(T)
+mutants-slice: deps test-plugins $(O)/simulate ## four of them by lot
+	@MUTANTS=4 bash tests/mutants/run.sh
 asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
 	$(BUILD) VARIANT=$@ tests-build
 	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors corpora
@@ -265,7 +267,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build torture torture-build torture-slice checker \
-	chaos chaos-slice simulation simulate integration test mutants asan \
+	chaos chaos-slice simulation simulate integration test mutants mutants-slice asan \
 	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -8,7 +8,7 @@
 # A mutant is a patch below tests/mutants, with its words in front of the diff:
 #
 #   # bug: what is wrong with it, in a line
-#   # caught-by: make simulate COUNT=10000        a command of this repository that must fail
+#   # caught-by: simulate --count 10000           what must fail: the simulation, or any command that is typed here
 #
 # Always true   a harness that fails anyway catches nothing: each command has passed on the tree without a bug before.
 #               A patch that does not apply, or a tree that does not build with it, is a failure of its own: the bug was
@@ -25,7 +25,7 @@ tree=$B/mutants/tree
 limit=${LIMIT:-600}
 unset MAKEFLAGS MAKELEVEL MFLAGS VARIANT T
 
-word() { sed -n "/^diff /q; s/^# $2: //p" "$1"; } # PATCH KEY
+word() { sed -n "/^\(diff\|---\) /q; s/^# $2: //p" "$1"; } # PATCH KEY
 bugs() { # NAME...: the patches meant
         local name
         [ $# -gt 0 ] || set -- ''
@@ -49,7 +49,12 @@ copy() {
 }
 patched() { git -C "$tree" apply --whitespace=nowarn "$@" -; }
 harness() { # LOG COMMAND: as it ended; 124 is no answer
-        (cd "$tree" && B=build timeout -k 10 "$limit" bash -c "$2") >"$1" 2>&1 </dev/null
+        (cd "$tree" && B=build PATH=$tree/build/obj/release:$PATH timeout -k 10 "$limit" bash -c "$2") >"$1" 2>&1 </dev/null
+}
+build() { # COMMAND: what it needs
+        local target=all
+        [ "${1%% *}" != simulate ] || target=build/obj/release/simulate
+        (cd "$tree" && B=build make --no-print-directory -j"$(getconf _NPROCESSORS_ONLN)" "$target")
 }
 
 pass=0 fail=0
@@ -61,7 +66,7 @@ declare -A sound=()
 sound() { # COMMAND: it passes without a bug
         local command=$1 log=$B/mutants/sound.log
         if [ -z "${sound[$command]:-}" ]; then
-                if harness "$log" "$command"; then sound[$command]=yes; else sound[$command]=no; fi
+                if build "$command" >"$log" 2>&1 && harness "$log" "$command"; then sound[$command]=yes; else sound[$command]=no; fi
                 [ "${sound[$command]}" = yes ] || { bad "$command, without a bug:"; tail -n 20 "$log" | sed 's/^/        /'; }
         fi
         [ "${sound[$command]}" = yes ]
@@ -80,7 +85,7 @@ run() { # PATCH
         sound "$command" || { bad "$name: its harness fails without it"; return; }
         : >"$tree.bug"
         patched <"$patch" >"$log" 2>&1 || { bad "$name: does not apply: $(head -n 1 "$log")"; return; }
-        if (cd "$tree" && B=build make --no-print-directory -j"$(getconf _NPROCESSORS_ONLN)" all) >"$log" 2>&1; then
+        if build "$command" >"$log" 2>&1; then
                 harness "$log" "$command" || status=$?
         else
                 status=build
@@ -115,5 +120,5 @@ done < <(if [ -n "${MUTANTS:-}" ]; then
 else
         bugs "$@"
 fi)
-say "mutants: $pass passed, $fail failed"
+say "mutants: $pass passed, $fail failed" | tee -a "$B/summary"
 [ $fail -eq 0 ]
