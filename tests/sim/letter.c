@@ -372,8 +372,6 @@ int weir_decided_load(struct weir_pg *pg, const struct weir_position *position,
 
 /* ---- the outbox ----------------------------------------------------------------------------- */
 
-enum { UNSENT_MAX = 128 };
-
 struct weir_outbox_writer {
         size_t count;
 };
@@ -409,7 +407,7 @@ int weir_outbox_send(struct weir_outbox_writer *writer, struct weir_pg *pg,
         if (r < 0 || writer->count == 0)
                 return r;
         for (; writer->count; writer->count--)
-                sim_row_insert(pg->tx, SIM_OUTBOX, sim_alloc(sizeof(struct sim_outbox)));
+                sim_row_insert(pg->tx, SIM_OUTBOX, sim_alloc(1));
         return sim_statement_end(&statement, reterr);
 }
 

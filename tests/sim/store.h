@@ -98,10 +98,6 @@ struct sim_effect {
         struct weir_key claim;
         bool deferred; /* COMMIT is refused for it */
 };
-struct sim_outbox {
-        int64_t letter;
-        struct weir_view event_id;
-};
 
 struct sim_rows {
         struct sim_row **list;

@@ -79,22 +79,14 @@ static void *supervise(void *unused)
         return NULL;
 }
 
+/* In the order of the plan: a late one holds up those behind it, so what is sent at once is many. */
 static void *produce(void *unused)
 {
         (void)unused;
-        for (int done = 0; done < sim.plan->work_count;) {
-                int64_t next_us = INT64_MAX;
-
-                for (int i = 0; i < sim.plan->work_count; i++)
-                        if (sim.plan->work[i].at_us > sim.now_us &&
-                            sim.plan->work[i].at_us < next_us)
-                                next_us = sim.plan->work[i].at_us;
-                for (; done < sim.plan->work_count && sim.plan->work[done].at_us <= sim.now_us;
-                     done++)
-                        sim_log_produce(&sim.plan->work[done]);
-                if (done < sim.plan->work_count)
-                        sim_sleep(sim.plan->work[done].at_us - sim.now_us);
-                (void)next_us;
+        for (int i = 0; i < sim.plan->work_count; i++) {
+                if (sim.plan->work[i].at_us > sim.now_us)
+                        sim_sleep(sim.plan->work[i].at_us - sim.now_us);
+                sim_log_produce(&sim.plan->work[i]);
         }
         return NULL;
 }
