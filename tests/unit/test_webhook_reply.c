@@ -224,7 +224,8 @@ START_TEST(a_refused_reply_does_not_say_our_secrets)
         sink.token = "0123-token-0123";
         sink.reply_topic = "replies";
         receiver.says = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nce-id: 1\r\nce-source: /r\r\n"
-                        "ce-type: t\r\nce-specversion: hunter2 0123-token-0123\r\n\r\n";
+                        "ce-type: t\r\nce-specversion: hunter2 0123-token-0123\r\n"
+                        "Connection: close\r\n\r\n"; /* the receiver ends it */
         deliver(&sink);
         expect_action(WEIR_WEBHOOK_DELIVERED, false, 200, "ignored:");
         ck_assert_ptr_nonnull(strstr(client.last.text, "*******"));
