@@ -28,12 +28,20 @@ static struct weir_table *make(struct weir_pg *pg, const char *name, const char 
         return open_table(pg, qualified, columns);
 }
 
+static struct weir_rowbuffer *buffer_of(struct weir_table *table)
+{
+        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+
+        ck_assert_ptr_nonnull(buffer);
+        return buffer;
+}
+
 /* Append one value, send it, and read it back as text. */
 static void round_trip(const char *type, struct weir_value value, const char *expected)
 {
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "trip", type);
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         struct weir_pg_rows *rows;
 
         OK(weir_rowbuffer_append(buffer, &value, 1, reterr));
@@ -99,7 +107,7 @@ static void refused(const char *type, struct weir_value value, int code, const c
 {
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "refuse", type);
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         struct weir_error error = { 0 };
 
         ck_assert_msg(weir_rowbuffer_append(buffer, &value, 1, &error) == code, "%s: %d %s", type,
@@ -142,7 +150,7 @@ START_TEST(a_wrong_number_of_values_is_refused)
 {
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "counted", "int");
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         const struct weir_value values[] = { weir_int4(1), weir_int4(2) };
         struct weir_error error = { 0 };
 
@@ -164,7 +172,7 @@ static void refused_by_copy(const char *type, struct weir_value value, const cha
 {
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "copied", type);
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         struct weir_error error = { 0 };
 
         OK(weir_pg_begin(pg, reterr));
@@ -197,7 +205,7 @@ START_TEST(a_column_altered_meanwhile_is_not_the_events_fault)
 {
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "altered", "int4");
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         const struct weir_value value = weir_int4(1);
         struct weir_error error = { 0 };
 
@@ -257,7 +265,7 @@ START_TEST(names_that_need_quotes_work)
                 reterr));
         table = open_table(pg, "My Schema.a;b", columns);
         ck_assert_str_eq(weir_table_name(table), "My Schema.a;b");
-        buffer = weir_rowbuffer_new(table);
+        buffer = buffer_of(table);
         OK(weir_rowbuffer_append(buffer, &value, 1, reterr));
         OK(weir_rowbuffer_send(buffer, pg, reterr));
         ck_assert_int_eq(fixture_int(pg,
@@ -274,7 +282,7 @@ START_TEST(many_rows_go_in_one_copy_and_memory_comes_back)
         enum { ROWS = 20000 };
         struct weir_pg *pg = fixture_connect();
         struct weir_table *table = make(pg, "many", "text");
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         char text[400];
 
         memset(text, 'x', sizeof text);
@@ -299,7 +307,7 @@ START_TEST(a_copy_that_waits_for_a_lock_ends_by_the_latch)
 {
         struct weir_pg *pg = fixture_connect(), *holder = fixture_connect();
         struct weir_table *table = make(pg, "locked", "int");
-        struct weir_rowbuffer *buffer = weir_rowbuffer_new(table);
+        struct weir_rowbuffer *buffer = buffer_of(table);
         const struct weir_value value = weir_int4(1);
         struct weir_error error = { 0 };
         struct weir_latch latch;
