@@ -341,7 +341,8 @@ int sim_operator_move(int32_t partition, int64_t next_offset)
         if (!row)
                 return 1;
         sim_tx_begin(&pg);
-        if (sim_row_lock(&pg, row, MOVE_WAIT_US, &error) < 0) {
+        if (sim_row_lock(&pg, row, MOVE_WAIT_US, &error) < 0 ||
+            (sim_logs[partition].position_is_old && next_offset)) { /* meant for another log */
                 sim_tx_rollback(pg.tx);
                 return 1;
         }
