@@ -85,6 +85,13 @@ static void wait_for_world(struct weir_aside *aside, const struct weir_error *er
 
 /* ---- failures ------------------------------------------------------------------------------ */
 
+/* Processes have died of it often enough: it is not called again. */
+static bool is_deadly(const struct weir_aside *aside)
+{
+        return aside->rerun.kept.deaths > 0 &&
+               weir_policy_deadly(aside->env->worker, aside->rerun.kept.deaths);
+}
+
 static enum weir_run halt(struct weir_aside *aside, const struct weir_position *position,
                           const struct weir_error *error)
 {
@@ -110,7 +117,7 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
                 snprintf(
                         way, sizeof way, "%s: weir position set %s %s/%d %lld --reason again",
                         worker->on_dead == WEIR_DEAD_HALT
-                                ? ", a restart, or"
+                                ? is_deadly(aside) ? "" : ", a restart, or" /* deaths outlive it */
                                 : ", with a new count (another version of the plugin has one by itself)",
                         worker->name, topic, partition, (long long)position->next_offset);
         weir_fail(
@@ -118,13 +125,6 @@ static enum weir_run halt(struct weir_aside *aside, const struct weir_position *
                 "%s/%d offset %lld, parked: %.100s; %s It stays parked. To go on, once it is mended%s",
                 topic, partition, (long long)aside->rerun.kept.offset, error->text, why, way);
         return WEIR_RUN_HALTED;
-}
-
-/* Processes have died of it often enough: it is not called again. */
-static bool is_deadly(const struct weir_aside *aside)
-{
-        return aside->rerun.kept.deaths > 0 &&
-               weir_policy_deadly(aside->env->worker, aside->rerun.kept.deaths);
 }
 
 /* A record that still is no event has no SQLSTATE and no handler. */

@@ -318,6 +318,7 @@ void weir_dead_halt(const struct weir_dead *dead, const struct weir_batch *batch
                         why, sizeof why,
                         "more than dead.max_share, %u %% of the last %u, failed: is it the plugin?",
                         worker->dead_max_percent, worker->dead_window);
+        halts = halts && strcmp(klass, WEIR_CLASS_CRASH) != 0; /* deaths outlive a restart */
         write_ways_out(dead, r, halts, ways, sizeof ways);
         weir_fail(ret, WEIR_EHANDLER, 0,
                   "%s/%d offset %lld key %s: %s, %s: %.*s; %s; once mended%s%s", r->topic,

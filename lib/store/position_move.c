@@ -75,6 +75,9 @@ static int move_row(struct weir_pg *pg, const char *worker, struct weir_position
                 " last_time_ms = NULL, last_fingerprint = NULL, updated_at = now() WHERE id = $1";
         /* A person has looked: what is tried from here has all of its attempts. */
         static const char clear[] = "DELETE FROM weir.attempt WHERE position = $1";
+        /* … what is parked too, or one of which processes died would never be called again, mended or not. */
+        static const char absolve[] = "UPDATE weir.parked SET deaths = 0, death = NULL"
+                                      " WHERE position = $1 AND deaths > 0";
         static const char note[] =
                 "INSERT INTO weir.position_change (position, epoch, before, after, reason, by)"
                 " SELECT id, epoch, $2, next_offset, $3, session_user FROM weir.position"
@@ -94,6 +97,8 @@ static int move_row(struct weir_pg *pg, const char *worker, struct weir_position
         r = weir_pg_query(pg, write, params, 2, NULL, reterr);
         if (r == 0)
                 r = weir_pg_query(pg, clear, params, 1, NULL, reterr);
+        if (r == 0)
+                r = weir_pg_query(pg, absolve, params, 1, NULL, reterr);
         if (r < 0)
                 return r;
         params[1] = move->before < 0 ? weir_null() : weir_int8(move->before);

@@ -341,7 +341,8 @@ int sim_operator_move(int32_t partition, int64_t next_offset)
         if (!row)
                 return 1;
         sim_tx_begin(&pg);
-        if (sim_row_lock(&pg, row, MOVE_WAIT_US, &error) < 0) {
+        if (sim_row_lock(&pg, row, MOVE_WAIT_US, &error) < 0 ||
+            (sim_logs[partition].position_is_old && next_offset)) { /* meant for another log */
                 sim_tx_rollback(pg.tx);
                 return 1;
         }
@@ -357,6 +358,19 @@ int sim_operator_move(int32_t partition, int64_t next_offset)
 
                 if (a && a->position == moved->id && sim_row_lock(&pg, attempt, 0, &error) == 0)
                         sim_row_change(pg.tx, attempt, NULL);
+        }
+        sim_row_each(parked, SIM_PARKED)
+        {
+                const struct sim_parked *p = parked->now;
+                struct sim_parked *absolved = sim_alloc(sizeof *absolved);
+
+                if (!p || p->position != moved->id || !p->deaths ||
+                    sim_row_lock(&pg, parked, 0, &error) < 0 || !parked->next)
+                        continue;
+                *absolved = *(const struct sim_parked *)parked->next;
+                absolved->deaths = 0;
+                absolved->death = NULL;
+                sim_row_change(pg.tx, parked, absolved);
         }
         note_change(pg.tx, moved, before);
         sim_logs[partition].position_is_old = false;

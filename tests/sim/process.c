@@ -15,6 +15,7 @@
 
 #include "base/budget.h"
 #include "kafka.h"
+#include "plan.h"
 #include "store.h"
 
 enum { LOOK_MS = 300, HANG_US = 10000000 }; /* after a hang, who waited for it is late */
@@ -182,35 +183,52 @@ struct sim_process *sim_process_start(int slot, bool replays)
 
 /* ---- ended ---------------------------------------------------------------------------------- */
 
-struct suspicion {
-        struct sim_board board;
-};
-
 static void *supervisor_main(void *arg)
 {
-        const struct suspicion *suspicion = arg;
-        const struct sim_board *board = &suspicion->board;
+        const struct sim_board *board = arg;
 
         sim_suspect(board->kind, board->partition, board->offset, board->item, board->row);
         return NULL;
 }
 
-void sim_process_kill(struct sim_process *process)
+/* Item -1: which event of its record it was is not known, so it is a death of each. */
+static void count_death(const struct sim_board *board)
+{
+        struct sim_event *events = ((struct sim_plan *)sim.plan)->events;
+
+        if (board->item >= 0)
+                board->event->deaths++;
+        for (size_t i = 0; board->item < 0 && i < sim_all_count; i++)
+                if (sim_all_partition[i] == board->partition &&
+                    sim_all_records[i]->offset == board->offset)
+                        for (int k = 0; k < sim_all_records[i]->work->event_count; k++)
+                                events[sim_all_records[i]->work->events[k]].deaths++;
+}
+
+/* Of a worker's process; a replay is its operator's, and has no supervisor. */
+static void suspect(const struct sim_process *process)
 {
         const struct sim_board *board;
 
+        for (size_t i = 0; !process->replays && (board = sim_board_of(process, i)); i++) {
+                struct sim_board *copy;
+
+                if (!board->inside)
+                        continue;
+                copy = sim_alloc(sizeof *copy);
+                *copy = *board;
+                count_death(board);
+                sim_spawn(NULL, "supervisor", supervisor_main, copy);
+        }
+}
+
+void sim_process_kill(struct sim_process *process)
+{
         if (!process->alive)
                 return;
         process->alive = false;
         sim_trace("process %s is killed", process->name);
-        for (size_t i = 0; (board = sim_board_of(process, i)); i++)
-                if (board->inside) {
-                        struct suspicion *suspicion = sim_alloc(sizeof *suspicion);
-
-                        suspicion->board = *board;
-                        board->event->deaths++;
-                        sim_spawn(NULL, "supervisor", supervisor_main, suspicion);
-                }
+        suspect(process);
         sim_store_process_died(process->number);
         if (!process->replays)
                 sim_group_died(process->number,

@@ -303,6 +303,10 @@ START_TEST(a_halt_names_everything_and_the_ways_out)
                                                  "weir position set w orders/3 50 --reason again"));
         ck_assert_ptr_nonnull(strstr(error.text, "; the same with 51 loses that event: "
                                                  "nothing is kept of it"));
+        items[1].klass = "crash"; /* a restart would not call it again */
+        weir_dead_halt(&dead, &batch, 0, &error);
+        ck_assert_ptr_nonnull(
+                strstr(error.text, "; once mended: weir position set w orders/3 50 "));
         worker.on_dead = WEIR_DEAD_KEEP;
         weir_dead_halt(&dead, &batch, 1, &error);
         ck_assert_ptr_nonnull(strstr(error.text, "offset 51 key none: decode, bad-json: no json"));

@@ -234,6 +234,36 @@ START_TEST(an_operators_move_is_recorded_and_fences)
 }
 END_TEST
 
+START_TEST(what_is_moved_is_tried_as_if_it_never_had_been)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position position = take(pg, "mended");
+        int64_t before = 0;
+
+        OK(weir_position_begin(pg, &position, 5, reterr));
+        fixture_int(
+                pg,
+                "WITH a AS (INSERT INTO weir.attempt (position, \"offset\", item, attempts,"
+                " reason, text, next_try_at) VALUES (%1$d, 8, 0, 1, '', '', now()) RETURNING 1),"
+                " p AS (INSERT INTO weir.parked (position, topic, partition, \"offset\", item,"
+                " header_names, header_values, source, event_id, attempts, reason, text, next_try_at, deaths,"
+                " death) SELECT %1$d, 'mended', 3, 4, i, '{}', '{}', '', '', 1, '', '', now(), i,"
+                " CASE WHEN i > 0 THEN 'SIGSEGV' END FROM generate_series(0, 2) i RETURNING 1)"
+                " SELECT count(*) FROM a, p",
+                position.id);
+        OK(weir_position_set(pg, "audit", "mended", 3, 5, "again", &before, reterr));
+        ck_assert_int_eq(fixture_int(pg, "SELECT count(*) FROM weir.attempt WHERE position = %d",
+                                     position.id),
+                         0);
+        ck_assert_int_eq(fixture_int(pg,
+                                     "SELECT count(*) FROM weir.parked WHERE position = %d AND"
+                                     " attempts = 1 AND deaths = 0 AND death IS NULL",
+                                     position.id),
+                         3);
+        weir_pg_close(pg);
+}
+END_TEST
+
 static struct weir_position_move to(const char *topic, int32_t partition, int64_t next_offset)
 {
         return (struct weir_position_move){ .topic = topic,
@@ -370,6 +400,7 @@ int main(void)
         tcase_add_test(tcase, taking_waits_for_the_old_holder_then_fences_it);
         tcase_add_test(tcase, looking_at_nothing_is_an_outcome);
         tcase_add_test(tcase, an_operators_move_is_recorded_and_fences);
+        tcase_add_test(tcase, what_is_moved_is_tried_as_if_it_never_had_been);
         tcase_add_test(tcase, several_positions_move_together_with_one_reason);
         tcase_add_test(tcase, PM1_what_stands_there_already_is_left_alone_without_a_word);
         tcase_add_test(tcase, a_row_that_somebody_holds_is_waited_for_and_then_named);
