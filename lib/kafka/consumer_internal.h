@@ -31,6 +31,7 @@ enum weir_want { WEIR_WANT_NOTHING, WEIR_WANT_FETCH, WEIR_WANT_HALT };
 struct weir_sight {
         struct weir_sight *next;
         _Atomic uint64_t largest;  /* seen in this while; 0 = none */
+        _Atomic uint32_t unsure;   /* so many records were read before anything was seen */
         struct weir_weight weight; /* @poll */
         uint64_t bytes;            /* @poll  what is reckoned with */
         char topic[];
@@ -82,6 +83,8 @@ struct weir_partition {
         int64_t asked_time_ms;          /* @poll  of the check under way                       */
 
         struct weir_sight *sight;
+        uint64_t mean_bytes;   /* @lane  of the records read last, odd ones left out      */
+        uint32_t read_count;   /* @lane  so many of them                                  */
         struct weir_turn turn; /* @poll  runs: it is to be in the client                  */
         bool ran, over;        /* @poll  scratch: it had the turn, and had enough of it    */
         bool leaving;          /* @poll  its turn is over; it goes when its lane is at rest */
@@ -254,8 +257,10 @@ uint64_t weir_room_share(uint64_t fetch_bytes, uint32_t partitions);
 
 /* Of @topic, made if need be. NULL = no memory. @thread poll. */
 struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *topic);
-/* A record of @bytes was read, more than any in this while. @thread lane. */
+/* A record of @bytes was read. @thread lane. */
 void weir_sight_see(struct weir_partition *partition, uint64_t bytes);
+/* @count records lie in its queue. @thread lane. */
+void weir_sight_hold(struct weir_partition *partition, size_t count);
 /* Set turn.runs of all partitions, as planned. @thread poll. */
 void weir_heavy_choose(struct weir_consumer *consumer, int64_t now_us);
 /* The lane waits from here on. @thread poll, before the assign. */

@@ -18,8 +18,9 @@
  *               HV5 a partition leaves when its lane is at rest: it has told Kafka of all that it read, and reads no more. What
  *                   it tells of a partition that is out is not taken, and whoever gets that one next would find an older
  *                   offset. REST_US is waited, for lanes that are elsewhere; what is owed then gets it another turn.
- * Known         sizes that jump: what is on its way when the first large record is read comes in. Batches of many small
- *               records are not seen: they weigh max.message.bytes at most.
+ * Batches       of small records come in whole, and decompressed, whatever a share is. So what lies in a queue is reckoned, by
+ *               number and mean size; SEVERAL shares of it are taken for one large record.
+ * Known         sizes that jump: what is on its way when the first large record is read comes in.
  * The race      1. a lane takes record 7  2. its partition is put out  3. next_offset becomes 8. Let in anew at 7 or at 8: 7
  *               comes twice at most, and is dropped (PA2).
  * Threads       poll, but see(): lane.
@@ -36,6 +37,11 @@
 #define LIMIT_US 5000000
 #define REST_US 1000000
 #define LOOK_US 20000
+#define SEVERAL 4          /* shares in a queue: no batch of those that are fetched in portions */
+#define MEAN_COUNT 64      /* records */
+#define FIRST_COUNT 16     /* records until a topic is known */
+#define ODD_PART 4         /* of a share; a single record counts as so much at most in the mean */
+#define MESSAGE_BYTES 325  /* that the library takes for one (measured) */
 #define IDLE_LOOK_US 50000 /* nobody who is out wants in */
 
 struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *topic)
@@ -55,7 +61,7 @@ struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *to
         return sight;
 }
 
-void weir_sight_see(struct weir_partition *partition, uint64_t bytes)
+static void raise(struct weir_partition *partition, uint64_t bytes)
 {
         struct weir_consumer *consumer = partition->consumer;
         uint64_t largest = atomic_load(&partition->sight->largest);
@@ -68,6 +74,43 @@ void weir_sight_see(struct weir_partition *partition, uint64_t bytes)
                 return;
         if (!atomic_exchange(&consumer->requests, true))
                 weir_consumer_wake(consumer);
+}
+
+/* The first record of a topic, and many wait behind it: the next few will show whether it is an odd one. */
+static bool is_unsure(struct weir_partition *partition, uint64_t bytes, size_t count)
+{
+        uint64_t light_bytes = partition->consumer->light_bytes;
+
+        return !atomic_load(&partition->sight->largest) && bytes <= light_bytes &&
+               count * (bytes + MESSAGE_BYTES) > light_bytes * SEVERAL &&
+               atomic_fetch_add(&partition->sight->unsure, 1) < FIRST_COUNT;
+}
+
+void weir_sight_see(struct weir_partition *partition, uint64_t bytes)
+{
+        uint64_t most = partition->consumer->light_bytes / ODD_PART;
+        uint64_t counted = bytes + MESSAGE_BYTES;
+        int64_t more;
+        size_t count;
+
+        partition->read_count += partition->read_count < MEAN_COUNT;
+        more = (int64_t)(counted < most ? counted : most) - (int64_t)partition->mean_bytes;
+        partition->mean_bytes += more / (int64_t)partition->read_count;
+        if (bytes <= atomic_load_explicit(&partition->sight->largest, memory_order_relaxed))
+                return;
+        count = rd_kafka_queue_length(partition->queue);
+        if (is_unsure(partition, bytes, count))
+                return;
+        weir_sight_hold(partition, count);
+        raise(partition, bytes);
+}
+
+void weir_sight_hold(struct weir_partition *partition, size_t count)
+{
+        uint64_t bytes = count * partition->mean_bytes;
+
+        if (bytes > partition->consumer->light_bytes * SEVERAL)
+                raise(partition, bytes);
 }
 
 static void weigh(struct weir_consumer *consumer, int64_t now_us)

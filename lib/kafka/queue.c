@@ -172,6 +172,7 @@ int weir_partition_await(struct weir_partition *partition, int timeout_ms,
                          struct weir_error *reterr)
 {
         int64_t deadline_us = weir_clock_us() + timeout_ms * 1000LL;
+        size_t count;
         int r = 0;
 
         WEIR_ON(WEIR_ROLE_LANE);
@@ -183,7 +184,10 @@ int weir_partition_await(struct weir_partition *partition, int timeout_ms,
                         if (r != 1)
                                 break;
                 }
-                r = rd_kafka_queue_length(partition->queue) > 0;
+                count = rd_kafka_queue_length(partition->queue);
+                if (count)
+                        weir_sight_hold(partition, count);
+                r = count > 0;
                 if (r || weir_clock_us() >= deadline_us)
                         break;
                 watch(partition, deadline_us);

@@ -31,8 +31,7 @@ void weir_record_fill(struct weir_record *record, struct weir_partition *partiti
         };
         atomic_fetch_add_explicit(&partition->held, 1, memory_order_relaxed);
         atomic_store_explicit(&partition->read_time_ms, record->time_ms, memory_order_relaxed);
-        if (bytes > atomic_load_explicit(&partition->sight->largest, memory_order_relaxed))
-                weir_sight_see(partition, bytes);
+        weir_sight_see(partition, bytes);
 }
 
 static bool copy_header(struct weir_arena *arena, const char *name, const void *value, size_t size,

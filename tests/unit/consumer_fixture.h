@@ -217,10 +217,14 @@ static inline void produce(int per_partition)
         weir_producer_free(producer);
 }
 
-/* @count records of @bytes into each partition. */
-static inline void produce_filled(int count, size_t bytes)
+/* @count records of @bytes into each partition, in as few batches as they fit into. */
+static inline void produce_filled(int count, size_t bytes, const char *compression)
 {
-        struct weir_producer_conf conf = { .brokers = weir_devbroker_address(broker) };
+        static const struct weir_conf_property linger = { .name = "linger.ms", .value = "200" };
+        struct weir_producer_conf conf = { .brokers = weir_devbroker_address(broker),
+                                           .properties = &linger,
+                                           .property_count = 1,
+                                           .compression = compression };
         char *value = calloc(1, bytes);
         struct weir_producer *producer;
         struct weir_error error = { 0 };

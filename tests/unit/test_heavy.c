@@ -13,6 +13,7 @@
 
 #define FETCH_BYTES (1 << 20)
 #define LARGE_BYTES 500000
+#define BATCH_RECORDS 600 /* six shares, and a few kB as they were sent */
 #define TOGETHER_US                                                                                \
         300000 /* what was on its way when a partition was put out is freed a moment later */
 
@@ -233,9 +234,9 @@ START_TEST(HV2_in_turns_nothing_is_lost_and_all_of_it_is_told)
 
         rig_fetch_bytes = FETCH_BYTES;
         rig_strategy = strategies[_i];
-        produce_filled(1, LARGE_BYTES);
-        produce_filled(1, 50);
-        produce_filled(1, LARGE_BYTES);
+        produce_filled(1, LARGE_BYTES, NULL);
+        produce_filled(1, 50, NULL);
+        produce_filled(1, LARGE_BYTES, NULL);
         all_reset(3);
         all.abreast = true; /* no turn reads it all */
         rig_start(&rig, "g-turns");
@@ -262,7 +263,7 @@ START_TEST(a_member_comes_and_goes_while_partitions_are_out)
 
         rig_fetch_bytes = FETCH_BYTES;
         rig_strategy = "cooperative-sticky";
-        produce_filled(7, LARGE_BYTES);
+        produce_filled(7, LARGE_BYTES, NULL);
         all_reset(7);
         allow(PARTITIONS + 1);
         rig_start(&first, "g-both");
@@ -285,6 +286,33 @@ START_TEST(a_member_comes_and_goes_while_partitions_are_out)
         end_lanes(first_lanes);
         ck_assert_uint_eq(all.read, 7 * PARTITIONS);
         rig_end(&first);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_larger_than_its_records_is_seen)
+{
+        static struct lane lanes[64];
+        struct rig rig;
+
+        rig_fetch_bytes = FETCH_BYTES;
+        rig_strategy = "range";
+        produce_filled(BATCH_RECORDS, 2000, "lz4");
+        all_reset(BATCH_RECORDS);
+        allow(100);
+        rig_start(&rig, "g-batch");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        start_lanes(&rig, lanes);
+        WAIT_UNTIL(({ /* were they taken for small, all of them would be fetched for good */
+                      bool out = false;
+
+                      for (int32_t i = 0; i < PARTITIONS; i++)
+                              out = out || weir_partition_out(find(&rig, i));
+                      out;
+        }));
+        allow(UINT32_MAX);
+        WAIT_UNTIL(all_read(&rig, lanes));
+        end_lanes(lanes);
+        rig_end(&rig);
 }
 END_TEST
 
@@ -313,7 +341,7 @@ START_TEST(HV5_a_partition_leaves_when_its_lane_has_told_how_far_it_is)
 
         rig_fetch_bytes = FETCH_BYTES;
         rig_strategy = "range";
-        produce_filled(3, LARGE_BYTES);
+        produce_filled(3, LARGE_BYTES, NULL);
         rig_start(&rig, "g-told");
         await_count(&rig, &rig.assigned_calls, PARTITIONS);
         for (int32_t i = 0; i < PARTITIONS; i++)
@@ -342,7 +370,7 @@ START_TEST(a_place_past_the_end_is_told_although_others_wait)
 
         rig_fetch_bytes = FETCH_BYTES;
         rig_strategy = "range";
-        produce_filled(4, LARGE_BYTES);
+        produce_filled(4, LARGE_BYTES, NULL);
         rig_start(&rig, "g-past");
         await_count(&rig, &rig.assigned_calls, PARTITIONS);
         p = find(&rig, 2);
@@ -370,7 +398,7 @@ START_TEST(a_partition_that_could_not_be_put_out_is_read_on)
 
         rig_fetch_bytes = FETCH_BYTES;
         rig_strategy = "range";
-        produce_filled(3, LARGE_BYTES);
+        produce_filled(3, LARGE_BYTES, NULL);
         rig_start(&rig, "g-refused");
         await_count(&rig, &rig.assigned_calls, PARTITIONS);
         for (int32_t i = 0; i < PARTITIONS; i++)
@@ -387,7 +415,7 @@ START_TEST(a_partition_that_could_not_be_put_out_is_read_on)
                 if (find(&rig, i) != p)
                         weir_partition_halt(find(&rig, i));
         atomic_store(&refuses, false);
-        produce_filled(1, LARGE_BYTES);
+        produce_filled(1, LARGE_BYTES, NULL);
         while (next_offset(p) < 3)
                 ;
         rig_end(&rig);
@@ -407,6 +435,7 @@ int main(void)
         /* In the other kind of group: t5403. */
         tcase_add_test(tcase, a_member_comes_and_goes_while_partitions_are_out);
         tcase_add_test(tcase, HV5_a_partition_leaves_when_its_lane_has_told_how_far_it_is);
+        tcase_add_test(tcase, a_batch_that_is_larger_than_its_records_is_seen);
         tcase_add_test(tcase, a_place_past_the_end_is_told_although_others_wait);
         tcase_add_test(tcase, a_partition_that_could_not_be_put_out_is_read_on);
         suite_add_tcase(suite, tcase);
