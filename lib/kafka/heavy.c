@@ -41,7 +41,6 @@
 #define MEAN_COUNT 64      /* records */
 #define FIRST_COUNT 16     /* records until a topic is known */
 #define ODD_PART 4         /* of a share; a single record counts as so much at most in the mean */
-#define MESSAGE_BYTES 325  /* that the library takes for one (measured) */
 #define IDLE_LOOK_US 50000 /* nobody who is out wants in */
 
 struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *topic)
@@ -82,14 +81,14 @@ static bool is_unsure(struct weir_partition *partition, uint64_t bytes, size_t c
         uint64_t light_bytes = partition->consumer->light_bytes;
 
         return !atomic_load(&partition->sight->largest) && bytes <= light_bytes &&
-               count * (bytes + MESSAGE_BYTES) > light_bytes * SEVERAL &&
+               count * (bytes + WEIR_MESSAGE_BYTES) > light_bytes * SEVERAL &&
                atomic_fetch_add(&partition->sight->unsure, 1) < FIRST_COUNT;
 }
 
 void weir_sight_see(struct weir_partition *partition, uint64_t bytes)
 {
         uint64_t most = partition->consumer->light_bytes / ODD_PART;
-        uint64_t counted = bytes + MESSAGE_BYTES;
+        uint64_t counted = bytes + WEIR_MESSAGE_BYTES;
         int64_t more;
         size_t count;
 
@@ -111,6 +110,14 @@ void weir_sight_hold(struct weir_partition *partition, size_t count)
 
         if (bytes > partition->consumer->light_bytes * SEVERAL)
                 raise(partition, bytes);
+}
+
+void weir_sight_gauge(struct weir_partition *partition, uint64_t bytes, uint64_t count)
+{
+        uint64_t light_bytes = partition->consumer->light_bytes;
+
+        if (count && (bytes / count > light_bytes || bytes > light_bytes * SEVERAL))
+                raise(partition, bytes > light_bytes * SEVERAL ? bytes : bytes / count);
 }
 
 static void weigh(struct weir_consumer *consumer, int64_t now_us)

@@ -224,6 +224,15 @@ static bool beside_each_other(void)
         return count > 1;
 }
 
+static bool any_out(struct rig *rig)
+{
+        bool out = false;
+
+        for (int32_t i = 0; i < PARTITIONS; i++)
+                out = out || weir_partition_out(find(rig, i));
+        return out;
+}
+
 /* ---- tests --------------------------------------------------------------------------------------- */
 
 START_TEST(HV2_in_turns_nothing_is_lost_and_all_of_it_is_told)
@@ -302,13 +311,30 @@ START_TEST(a_batch_that_is_larger_than_its_records_is_seen)
         rig_start(&rig, "g-batch");
         await_count(&rig, &rig.assigned_calls, PARTITIONS);
         start_lanes(&rig, lanes);
-        WAIT_UNTIL(({ /* were they taken for small, all of them would be fetched for good */
-                      bool out = false;
+        WAIT_UNTIL(any_out(&rig)); /* were they taken for small, all would be fetched for good */
+        allow(UINT32_MAX);
+        WAIT_UNTIL(all_read(&rig, lanes));
+        end_lanes(lanes);
+        rig_end(&rig);
+}
+END_TEST
 
-                      for (int32_t i = 0; i < PARTITIONS; i++)
-                              out = out || weir_partition_out(find(&rig, i));
-                      out;
-        }));
+START_TEST(GA1_a_large_record_is_seen_before_it_is_read)
+{
+        static struct lane lanes[64];
+        struct rig rig;
+
+        rig_fetch_bytes = FETCH_BYTES;
+        rig_strategy = strategies[_i];
+        produce_filled(1, 50, NULL);
+        all_reset(2);
+        allow(PARTITIONS);
+        rig_start(&rig, "g-unread");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        start_lanes(&rig, lanes);
+        WAIT_UNTIL(read_so_far() == PARTITIONS && !any_out(&rig)); /* small ones, and no turns */
+        produce_filled(1, LARGE_BYTES, _i ? "lz4" : NULL);
+        WAIT_UNTIL(any_out(&rig)); /* and nobody has read one */
         allow(UINT32_MAX);
         WAIT_UNTIL(all_read(&rig, lanes));
         end_lanes(lanes);
@@ -436,6 +462,7 @@ int main(void)
         tcase_add_test(tcase, a_member_comes_and_goes_while_partitions_are_out);
         tcase_add_test(tcase, HV5_a_partition_leaves_when_its_lane_has_told_how_far_it_is);
         tcase_add_test(tcase, a_batch_that_is_larger_than_its_records_is_seen);
+        tcase_add_loop_test(tcase, GA1_a_large_record_is_seen_before_it_is_read, 0, 2);
         tcase_add_test(tcase, a_place_past_the_end_is_told_although_others_wait);
         tcase_add_test(tcase, a_partition_that_could_not_be_put_out_is_read_on);
         suite_add_tcase(suite, tcase);
