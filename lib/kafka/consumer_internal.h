@@ -96,7 +96,8 @@ struct weir_partition {
         uint64_t gauged_bytes;        /* @poll  in its queue, by the client's statistics          */
         int64_t left_offset;          /* @mutex  where the client stood when it was put out; -1   */
         _Atomic bool hungry;          /* its lane came to read while it was out                   */
-        _Atomic bool finished;        /* its lane reads no more                                   */
+        _Atomic int64_t waits_us; /* its lane said last that it waits for room; 0 = never      */
+        _Atomic bool finished;    /* its lane reads no more                                   */
 
         int64_t plan_offset;                 /* @poll */
         uint64_t plan_request;               /* @poll */

@@ -12,7 +12,9 @@
  * Always true   HV1 a lane notices nothing but that it waits: while its partition is out, or about to leave, it neither reads nor
  *                   hears where the client stands, but for where that stood then, if the lane asked for nothing since.
  *               HV2 what was fetched and not read is freed, and fetched again: nothing is skipped.
- *               HV3 a turn ends after a record was taken, or when there is none; or LIMIT_US, for lanes that are elsewhere.
+ *               HV3 a turn ends after a record was taken, or when there is none; or LIMIT_US, for lanes that are elsewhere. Not
+ *                   while its lane waits for room to take the first: others hold that for as long as their handlers take, and whoever
+ *                   came instead would wait for it too.
  *                   A lane that is elsewhere when its partition is put out has no turn before it comes to read.
  *               HV4 what was missed while it was out is seen by the log's end, which is asked for often then.
  *               HV5 a partition leaves when its lane is at rest: it has told Kafka of all that it read, and reads no more. What
@@ -36,6 +38,7 @@
 #define QUANTUM_US 500000
 #define LIMIT_US 5000000
 #define REST_US 1000000
+#define WAITS_US 2000000 /* a lane that waits for room says so every second */
 #define LOOK_US 20000
 #define SEVERAL 4          /* shares in a queue: no batch of those that are fetched in portions */
 #define MEAN_COUNT 64      /* records */
@@ -178,7 +181,9 @@ static bool is_over(struct weir_partition *partition, int64_t now_us)
                 partition->dry_end = end_offset;
                 return true;
         }
-        return elapsed_us >= (next_offset > partition->turn_offset ? QUANTUM_US : LIMIT_US);
+        if (next_offset > partition->turn_offset)
+                return elapsed_us >= QUANTUM_US;
+        return elapsed_us >= LIMIT_US && now_us - atomic_load(&partition->waits_us) >= WAITS_US;
 }
 
 static bool does_want(struct weir_partition *partition)
