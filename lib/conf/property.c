@@ -50,6 +50,7 @@ static const struct rule {
         { "fetch.max.bytes", "set memory.budget instead" },
         { "fetch.message.max.bytes", "set memory.budget instead" },
         { "max.partition.fetch.bytes", "set memory.budget instead" },
+        { "statistics.interval.ms", "weir reads them itself, to keep memory.budget" },
         { "allow.auto.create.topics",
           "a typing error in workers.topics would create a topic; create topics on purpose" },
         { "transactional.id", "weir's transaction is the one in PostgreSQL" },

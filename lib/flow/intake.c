@@ -224,9 +224,14 @@ static int begin(struct weir_intake *intake, struct weir_partition *partition,
         if (r <= 0)
                 return r;
         if (!weir_credit_grow(&intake->credit, intake->expected_bytes)) {
+                bool granted;
+
                 weir_board_do(WEIR_BOARD_ROOM);
-                if (!weir_credit_take(&intake->credit, intake->expected_bytes, intake->waker,
-                                      ROOM_WAIT_MS))
+                weir_partition_waits(partition);
+                granted = weir_credit_take(&intake->credit, intake->expected_bytes, intake->waker,
+                                           ROOM_WAIT_MS);
+                weir_partition_waits(partition); /* until it is back here, or reads */
+                if (!granted)
                         return 0;
                 weir_board_do(WEIR_BOARD_READS);
         }

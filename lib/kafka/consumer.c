@@ -73,6 +73,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         bool classic = !protocol || strcmp(protocol, "consumer") != 0;
         bool placed = conf->place_count > 0;
         char queue_text[24], count_text[24], portion_text[24], response_text[24];
+        char interval_text[24];
         struct weir_room room;
         const struct weir_client_setting defaults[] = {
                 { "client.id", consumer->client_id, false },
@@ -110,6 +111,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
                 { "queued.max.messages.kbytes", queue_text, false },
                 { "fetch.message.max.bytes", portion_text, false },
                 { "fetch.max.bytes", conf->fetch_bytes ? response_text : NULL, false },
+                { "statistics.interval.ms", interval_text, false },
                 /* Of producers; but fetch.max.bytes may not be less. */
                 { "message.max.bytes", conf->fetch_bytes ? "1000" : NULL, false },
         };
@@ -120,6 +122,8 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         snprintf(count_text, sizeof count_text, "%" PRIu64, room.message_count);
         snprintf(portion_text, sizeof portion_text, "%" PRIu64, room.portion_bytes);
         snprintf(response_text, sizeof response_text, "%" PRIu64, room.response_bytes);
+        snprintf(interval_text, sizeof interval_text, "%" PRIu32,
+                 weir_gauge_interval_ms(conf->fetch_bytes, partitions_of(conf)));
         return weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
                                 conf->property_count, fixed, WEIR_COUNT_OF(fixed), &consumer->log,
                                 ret, reterr);
@@ -215,7 +219,8 @@ int weir_consumer_new(const struct weir_consumer_conf *conf, struct weir_consume
         if (r < 0)
                 return r;
         rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
-                                                  RD_KAFKA_EVENT_OFFSET_COMMIT);
+                                                  RD_KAFKA_EVENT_OFFSET_COMMIT |
+                                                  RD_KAFKA_EVENT_STATS);
         consumer->placed = conf->place_count > 0;
         consumer->cooperative = !consumer->placed && is_cooperative(rk_conf);
         r = weir_client_open(RD_KAFKA_CONSUMER, &rk_conf, &consumer->rk, reterr);
@@ -287,6 +292,7 @@ static void handle(struct weir_consumer *consumer, rd_kafka_event_t *event, int6
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE: weir_rebalance_answer(consumer, event, limit_us); break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT: note_commit(consumer, event); break;
+        case RD_KAFKA_EVENT_STATS: weir_gauge_read(consumer, rd_kafka_event_stats(event)); break;
         case RD_KAFKA_EVENT_ERROR:
                 if (rd_kafka_event_error_is_fatal(event) || err == RD_KAFKA_RESP_ERR__FATAL)
                         fail_for_good(consumer);

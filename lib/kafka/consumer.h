@@ -173,6 +173,9 @@ void weir_partition_checks(const struct weir_partition *partition, uint64_t *ret
 size_t weir_partition_queued(const struct weir_partition *partition);
 /* Say that the queue runs dry although the log goes on: the poll thread kicks the broker thread. */
 void weir_partition_starves(struct weir_partition *partition);
+/* Say that there are records, and that it waits for room to take one: its turn is not over before it has. Again every
+ * second. */
+void weir_partition_waits(struct weir_partition *partition);
 /* True once revoked or lost: stop, store nothing, leave. Any thread. */
 bool weir_partition_revoked(const struct weir_partition *partition);
 

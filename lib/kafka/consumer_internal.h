@@ -93,9 +93,11 @@ struct weir_partition {
         int64_t leave_us;      /* @poll  leaving since                                      */
         int64_t turn_us, turn_offset; /* @poll  when and where its turn began               */
         int64_t dry_end;              /* @poll  there was nothing more up to this log end; -1     */
+        uint64_t gauged_bytes;        /* @poll  in its queue, by the client's statistics          */
         int64_t left_offset;          /* @mutex  where the client stood when it was put out; -1   */
         _Atomic bool hungry;          /* its lane came to read while it was out                   */
-        _Atomic bool finished;        /* its lane reads no more                                   */
+        _Atomic int64_t waits_us; /* its lane said last that it waits for room; 0 = never      */
+        _Atomic bool finished;    /* its lane reads no more                                   */
 
         int64_t plan_offset;                 /* @poll */
         uint64_t plan_request;               /* @poll */
@@ -261,10 +263,22 @@ struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *to
 void weir_sight_see(struct weir_partition *partition, uint64_t bytes);
 /* @count records lie in its queue. @thread lane. */
 void weir_sight_hold(struct weir_partition *partition, size_t count);
+/* @count records lie in its queue, and take @bytes. @thread poll. */
+void weir_sight_gauge(struct weir_partition *partition, uint64_t bytes, uint64_t count);
 /* Set turn.runs of all partitions, as planned. @thread poll. */
 void weir_heavy_choose(struct weir_consumer *consumer, int64_t now_us);
 /* The lane waits from here on. @thread poll, before the assign. */
 void weir_heavy_put_out(struct weir_partition *partition);
+
+/* ---- gauge.c, poll thread ------------------------------------------------------------------- */
+
+#define WEIR_MESSAGE_BYTES                                                                         \
+        325 /* that the library takes for a message besides its value (measured) */
+
+/* How often the client tells its statistics; 0 = never. */
+uint32_t weir_gauge_interval_ms(uint64_t fetch_bytes, uint32_t partitions);
+/* What the client says about its queues. */
+void weir_gauge_read(struct weir_consumer *consumer, const char *text);
 
 /* ---- assign.c, poll thread ------------------------------------------------------------------ */
 

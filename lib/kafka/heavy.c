@@ -12,7 +12,9 @@
  * Always true   HV1 a lane notices nothing but that it waits: while its partition is out, or about to leave, it neither reads nor
  *                   hears where the client stands, but for where that stood then, if the lane asked for nothing since.
  *               HV2 what was fetched and not read is freed, and fetched again: nothing is skipped.
- *               HV3 a turn ends after a record was taken, or when there is none; or LIMIT_US, for lanes that are elsewhere.
+ *               HV3 a turn ends after a record was taken, or when there is none; or LIMIT_US, for lanes that are elsewhere. Not
+ *                   while its lane waits for room to take the first: others hold that for as long as their handlers take, and whoever
+ *                   came instead would wait for it too.
  *                   A lane that is elsewhere when its partition is put out has no turn before it comes to read.
  *               HV4 what was missed while it was out is seen by the log's end, which is asked for often then.
  *               HV5 a partition leaves when its lane is at rest: it has told Kafka of all that it read, and reads no more. What
@@ -36,12 +38,12 @@
 #define QUANTUM_US 500000
 #define LIMIT_US 5000000
 #define REST_US 1000000
+#define WAITS_US 2000000 /* a lane that waits for room says so every second */
 #define LOOK_US 20000
 #define SEVERAL 4          /* shares in a queue: no batch of those that are fetched in portions */
 #define MEAN_COUNT 64      /* records */
 #define FIRST_COUNT 16     /* records until a topic is known */
 #define ODD_PART 4         /* of a share; a single record counts as so much at most in the mean */
-#define MESSAGE_BYTES 325  /* that the library takes for one (measured) */
 #define IDLE_LOOK_US 50000 /* nobody who is out wants in */
 
 struct weir_sight *weir_sight_get(struct weir_consumer *consumer, const char *topic)
@@ -82,14 +84,14 @@ static bool is_unsure(struct weir_partition *partition, uint64_t bytes, size_t c
         uint64_t light_bytes = partition->consumer->light_bytes;
 
         return !atomic_load(&partition->sight->largest) && bytes <= light_bytes &&
-               count * (bytes + MESSAGE_BYTES) > light_bytes * SEVERAL &&
+               count * (bytes + WEIR_MESSAGE_BYTES) > light_bytes * SEVERAL &&
                atomic_fetch_add(&partition->sight->unsure, 1) < FIRST_COUNT;
 }
 
 void weir_sight_see(struct weir_partition *partition, uint64_t bytes)
 {
         uint64_t most = partition->consumer->light_bytes / ODD_PART;
-        uint64_t counted = bytes + MESSAGE_BYTES;
+        uint64_t counted = bytes + WEIR_MESSAGE_BYTES;
         int64_t more;
         size_t count;
 
@@ -111,6 +113,14 @@ void weir_sight_hold(struct weir_partition *partition, size_t count)
 
         if (bytes > partition->consumer->light_bytes * SEVERAL)
                 raise(partition, bytes);
+}
+
+void weir_sight_gauge(struct weir_partition *partition, uint64_t bytes, uint64_t count)
+{
+        uint64_t light_bytes = partition->consumer->light_bytes;
+
+        if (count && (bytes / count > light_bytes || bytes > light_bytes * SEVERAL))
+                raise(partition, bytes > light_bytes * SEVERAL ? bytes : bytes / count);
 }
 
 static void weigh(struct weir_consumer *consumer, int64_t now_us)
@@ -171,7 +181,9 @@ static bool is_over(struct weir_partition *partition, int64_t now_us)
                 partition->dry_end = end_offset;
                 return true;
         }
-        return elapsed_us >= (next_offset > partition->turn_offset ? QUANTUM_US : LIMIT_US);
+        if (next_offset > partition->turn_offset)
+                return elapsed_us >= QUANTUM_US;
+        return elapsed_us >= LIMIT_US && now_us - atomic_load(&partition->waits_us) >= WAITS_US;
 }
 
 static bool does_want(struct weir_partition *partition)

@@ -271,6 +271,11 @@ size_t weir_partition_queued(const struct weir_partition *partition)
         return count;
 }
 
+void weir_partition_waits(struct weir_partition *partition)
+{
+        atomic_store_explicit(&partition->waits_us, weir_clock_us(), memory_order_relaxed);
+}
+
 void weir_partition_starves(struct weir_partition *partition)
 {
         if (!atomic_exchange(&partition->consumer->starving, true))

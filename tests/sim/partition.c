@@ -343,6 +343,11 @@ size_t weir_partition_queued(const struct weir_partition *partition)
         return is_readable(partition);
 }
 
+void weir_partition_waits(struct weir_partition *partition)
+{
+        (void)partition;
+}
+
 void weir_partition_starves(struct weir_partition *partition)
 {
         weir_consumer_wake(partition->consumer);

@@ -224,6 +224,15 @@ static bool beside_each_other(void)
         return count > 1;
 }
 
+static bool any_out(struct rig *rig)
+{
+        bool out = false;
+
+        for (int32_t i = 0; i < PARTITIONS; i++)
+                out = out || weir_partition_out(find(rig, i));
+        return out;
+}
+
 /* ---- tests --------------------------------------------------------------------------------------- */
 
 START_TEST(HV2_in_turns_nothing_is_lost_and_all_of_it_is_told)
@@ -302,13 +311,30 @@ START_TEST(a_batch_that_is_larger_than_its_records_is_seen)
         rig_start(&rig, "g-batch");
         await_count(&rig, &rig.assigned_calls, PARTITIONS);
         start_lanes(&rig, lanes);
-        WAIT_UNTIL(({ /* were they taken for small, all of them would be fetched for good */
-                      bool out = false;
+        WAIT_UNTIL(any_out(&rig)); /* were they taken for small, all would be fetched for good */
+        allow(UINT32_MAX);
+        WAIT_UNTIL(all_read(&rig, lanes));
+        end_lanes(lanes);
+        rig_end(&rig);
+}
+END_TEST
 
-                      for (int32_t i = 0; i < PARTITIONS; i++)
-                              out = out || weir_partition_out(find(&rig, i));
-                      out;
-        }));
+START_TEST(GA1_a_large_record_is_seen_before_it_is_read)
+{
+        static struct lane lanes[64];
+        struct rig rig;
+
+        rig_fetch_bytes = FETCH_BYTES;
+        rig_strategy = strategies[_i];
+        produce_filled(1, 50, NULL);
+        all_reset(2);
+        allow(PARTITIONS);
+        rig_start(&rig, "g-unread");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        start_lanes(&rig, lanes);
+        WAIT_UNTIL(read_so_far() == PARTITIONS && !any_out(&rig)); /* small ones, and no turns */
+        produce_filled(1, LARGE_BYTES, _i ? "lz4" : NULL);
+        WAIT_UNTIL(any_out(&rig)); /* and nobody has read one */
         allow(UINT32_MAX);
         WAIT_UNTIL(all_read(&rig, lanes));
         end_lanes(lanes);
@@ -357,6 +383,47 @@ START_TEST(HV5_a_partition_leaves_when_its_lane_has_told_how_far_it_is)
         weir_record_release(&other);
         rig_end(&rig);
         ck_assert_int_eq(committed("g-told", number), 1);
+}
+END_TEST
+
+START_TEST(HV3_a_turn_lasts_while_its_lane_waits_for_room)
+{
+        struct weir_partition *p = NULL;
+        struct weir_error error = { 0 };
+        struct weir_record record;
+        int64_t since_us;
+        struct rig rig;
+
+        rig_fetch_bytes = FETCH_BYTES;
+        rig_strategy = "range";
+        produce_filled(2, LARGE_BYTES, NULL);
+        rig_start(&rig, "g-room");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        for (int32_t i = 0; i < PARTITIONS; i++)
+                weir_partition_fetch(find(&rig, i), 0);
+        for (int i = 0; i < 2; i++) { /* the first is the one of which nothing was known */
+                p = first_of(&rig, &record);
+                weir_record_release(&record);
+                WAIT_UNTIL(({
+                        weir_partition_await(p, 1, &error);
+                        weir_partition_out(p);
+                }));
+        }
+        p = NULL;
+        WAIT_UNTIL(({ /* all of them want a turn: who has it now, unread? */
+                      for (int32_t i = 0; i < PARTITIONS && !p; i++)
+                              if (weir_partition_await(find(&rig, i), 1, &error) == 1)
+                                      p = find(&rig, i);
+                      p;
+        }));
+        since_us = weir_clock_us();
+        WAIT_UNTIL(({
+                weir_partition_waits(p);
+                ck_assert(!weir_partition_out(p));
+                weir_clock_us() - since_us > 7000000; /* longer than a turn ever is without it */
+        }));
+        WAIT_UNTIL(weir_partition_out(p)); /* it is silent now: elsewhere */
+        rig_end(&rig);
 }
 END_TEST
 
@@ -436,6 +503,8 @@ int main(void)
         tcase_add_test(tcase, a_member_comes_and_goes_while_partitions_are_out);
         tcase_add_test(tcase, HV5_a_partition_leaves_when_its_lane_has_told_how_far_it_is);
         tcase_add_test(tcase, a_batch_that_is_larger_than_its_records_is_seen);
+        tcase_add_test(tcase, HV3_a_turn_lasts_while_its_lane_waits_for_room);
+        tcase_add_loop_test(tcase, GA1_a_large_record_is_seen_before_it_is_read, 0, 2);
         tcase_add_test(tcase, a_place_past_the_end_is_told_although_others_wait);
         tcase_add_test(tcase, a_partition_that_could_not_be_put_out_is_read_on);
         suite_add_tcase(suite, tcase);

@@ -69,6 +69,11 @@ size_t weir_partition_queued(const struct weir_partition *partition)
         (void)partition;
         return (size_t)queue.count;
 }
+void weir_partition_waits(struct weir_partition *partition)
+{
+        (void)partition;
+}
+
 void weir_partition_starves(struct weir_partition *partition)
 {
         (void)partition;
