@@ -255,6 +255,20 @@ START_TEST(PL3_another_log_is_not_replayed)
 }
 END_TEST
 
+START_TEST(PL3_the_first_record_of_a_log_tells_it_too)
+{
+        struct weir_plan_order order = order_of(earliest, now);
+        struct weir_position live;
+        struct weir_plan plan;
+
+        OK(weir_position_take(pg, "w", "t", 0, "x", &live, reterr));
+        OK(weir_position_begin(pg, &live, 1, reterr));
+        remember(&live, 0, 12345, "v-0");
+        ck_assert_int_eq(make(&order, &plan), WEIR_ELOG);
+        SAYS("t/0 was recreated: offset 0 holds another record");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -271,6 +285,7 @@ int main(void)
         tcase_add_test(tests, one_partition_by_offsets);
         tcase_add_test(tests, what_the_worker_does_not_read_or_nobody_has_is_refused);
         tcase_add_test(tests, PL3_another_log_is_not_replayed);
+        tcase_add_test(tests, PL3_the_first_record_of_a_log_tells_it_too);
         suite_add_tcase(suite, tests);
         return fixture_end(suite);
 }
