@@ -260,6 +260,10 @@ says 0 replay show "$(sql 'select max(id) from weir.replay')" --json
 equal 'what came of it' '1 7' "$(value "j->>'applied', j->>'skipped'")"
 weir_stop a
 
+# a reason drives no terminal
+says 0 start --policy missing --quiet --reason $'red: \e[31m' --id nobody
+has out 'red: \x1b[31m'
+
 # retention overtook the range
 kafkactl delete-records "$topic" 0 5
 says 1 start --policy missing --partition "$topic/0" --from 2
@@ -269,7 +273,11 @@ equal 'counted' '3 11' "$(value "j->>'missing', j->>'offsets'")"
 says 0 start --policy missing --from "$(at $((noon - 5)))" --dry-run
 has out 'older records of that time may have been deleted'
 
-# another log of the same name
+# another log of the same name, also under a replay that has read nothing of it yet
+status=0
+WEIR_FAILPOINT=replay.begun:kill start --policy again --epoch unread >run.out 2>run.err || status=$?
+equal 'killed' 137 "$status"
+unread=$(sql 'select max(id) from weir.replay')
 kafkactl delete "$topic"
 recreated() { kafkactl create "$topic" 4 2>recreated.log; }
 within 20s recreated || fail "$(cat recreated.log)"
@@ -281,6 +289,10 @@ put 20 51 2
 says 1 start --policy missing
 has err "$first/"
 has err 'was recreated'
+refused_now() { says 1 replay resume "$unread" && ! grep -q 'is running' err; }
+within 20s refused_now || fail "$(cat err)"
+has err 'was recreated'
+equal 'nothing of the new log ran' 0 "$(sql "select count(*) from probe.event where replay = 'unread'")"
 
 # a plugin may say no; so do tables that are not there
 configure plugin=once file=once.cfg
