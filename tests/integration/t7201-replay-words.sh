@@ -196,6 +196,17 @@ for point in replay.begun replay.ending; do
 done
 equal 'five times each' '127 25' "$(runs)"
 
+# what keeps it from beginning, once it is planned, is written down, and can be mended
+sql "create function public.hide() returns trigger language plpgsql as 'begin alter table weir.parked rename to hidden; return null; end';
+        create trigger hide after insert on weir.replay_range for each statement execute function public.hide()"
+says 1 start --policy again --epoch early --id nobody
+id=$(sql "select id from weir.replay where epoch = 'early'")
+has err "weir replay resume $id"
+equal 'it is not said to be running' failed "$(state "$id")"
+sql 'drop trigger hide on weir.replay_range; alter table weir.hidden rename to parked'
+says 0 replay resume "$id"
+equal 'begun after all' 'done' "$(state "$id")"
+
 # it stands back while the live worker lags, and can be given up
 put 12 41 2
 expect_events 12 41
