@@ -5,14 +5,19 @@
  * A replay has no state but the database's, so going on is what starting is, without a plan. Bounds may be set anew:
  * who resumes has seen what the ones of before did.
  *
+ * The log       is compared again (PL3). Lanes know it by what they have read of it; of a partition of which a replay has read
+ *               nothing the live worker alone can tell that the topic was made anew since the plan.
  * Given up      while a replay is not through, no claims are dropped, for it looks up events of any age. So one that nobody
  *               wants any more has to be put out of the way, and that is said, not guessed from its age.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "flow/plan.h"
+#include "position.h"
 #include "replay.h"
 #include "replay_check.h"
 #include "store/position.h"
@@ -20,6 +25,7 @@
 
 static const char name[] = "replay";
 
+enum { ASK_MS = 10000 };
 enum { OPT_IF_MISSING = 256, OPT_RATE, OPT_MAX_LAG, OPT_GIVE_UP };
 
 static int load(struct weir_pg *pg, int64_t id, struct weir_replay **ret, struct weir_error *reterr)
@@ -112,13 +118,41 @@ static int check(const struct weir_replay *replay, struct weir_error *reterr)
                                  "replay %lld is %s, by process %s: weir replay show %lld --watch, "
                                  "or weir replay stop %lld first",
                                  id, replay->state, replay->owner, id, id);
-        if (replay->kept)
+        if (replay->gone && is(replay, "failed"))
                 return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "replay %lld had failed, and %s: what was handled before can no "
                                  "longer be told from what was not; plan a new one (weir replay "
                                  "preview says what it would do)",
-                                 id, replay->kept);
+                                 id, replay->gone);
+        if (replay->gone) /* by force: nothing else drops what it needs */
+                cmd_say(CMD_DONE, name,
+                        "%s, since replay %lld was planned: what was handled under them and lies "
+                        "ahead of it runs again",
+                        replay->gone, id);
         return 0;
+}
+
+static int verify(const struct weir_conf *conf, const struct weir_conf_worker *worker,
+                  const struct weir_replay *replay, struct weir_pg *pg, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+        WEIR_FREE struct weir_plan_place *places = calloc(replay->span_count + 1, sizeof *places);
+        struct weir_plan_order order = {
+                .conf = conf, .worker = worker, .places = places, .timeout_ms = ASK_MS
+        };
+        int r;
+
+        if (!places)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu partitions", replay->span_count);
+        for (size_t i = 0; i < replay->span_count; i++)
+                if (replay->spans[i].next_offset < replay->spans[i].until_offset)
+                        places[order.place_count++] = (struct weir_plan_place){
+                                replay->spans[i].topic, replay->spans[i].partition
+                        };
+        if (order.place_count == 0)
+                return 0;
+        r = position_cluster(conf, ASK_MS, &cluster, reterr);
+        return r == 0 ? weir_plan_verify(&order, pg, cluster, reterr) : r;
 }
 
 static void set_bounds(struct weir_replay *replay, const struct bounds *bounds)
@@ -165,6 +199,8 @@ int replay_resume(int argc, char **argv)
                 r = check(replay, &error);
         if (r == 0)
                 r = replay_check(conf, replay->worker, pg, &checked, &error);
+        if (r == 0)
+                r = verify(conf, checked.worker, replay, pg, &error);
         if (r == 0) {
                 set_bounds(replay, &bounds);
                 r = weir_replay_take(pg, replay, owner, &error);

@@ -375,6 +375,23 @@ static void block_signals(struct job *job)
         pthread_sigmask(SIG_BLOCK, &job->taken_signals, NULL);
 }
 
+/* What keeps it from beginning is written down, so that it is failed and not gone: @reterr, with what is to be done next. */
+static int fail_early(const struct job *job, int r, struct weir_error *reterr)
+{
+        struct weir_error error = *reterr, ignored;
+        int64_t id = job->run->id;
+        int ended = weir_replay_end(*job->pg, id, job->run->owner, "failed", error.text, &ignored);
+
+        *reterr = error;
+        weir_error_prefix(reterr,
+                          ended == 0 ? "replay %" PRId64 " failed before it began, `weir replay "
+                                       "resume %" PRId64 "` begins it: "
+                                     : "replay %" PRId64 " was not begun, which could not be "
+                                       "written; `weir replay resume %" PRId64 "` begins it: ",
+                          id, id);
+        return r;
+}
+
 static int run_job(struct job *job, struct weir_conf *conf, struct weir_error *reterr)
 {
         struct weir_error failure = { .code = 0 };
@@ -393,13 +410,8 @@ static int run_job(struct job *job, struct weir_conf *conf, struct weir_error *r
                 end = carry_out(job, &failure);
         replay_bar_end(&job->bar);
         if (!job->conf) { /* it was never made: *pg is as it was opened */
-                state = weir_replay_end(*job->pg, job->run->id, job->run->owner, "failed",
-                                        failure.text, reterr) == 0
-                                ? "failed"
-                                : "running";
                 *reterr = failure;
-                weir_error_prefix(reterr, "replay %" PRId64 " is %s: ", job->run->id, state);
-                return end;
+                return fail_early(job, end, reterr);
         }
         state = conclude(job, end, &failure, text, sizeof text);
         code = finish(job, state, text, reterr);
@@ -434,6 +446,7 @@ int replay_run(const struct replay_run *run, struct weir_conf *conf, struct weir
                 r = fill(&job, &error);
         if (r < 0) {
                 weir_conf_free(conf);
+                fail_early(&job, r, &error);
                 return replay_fail(&error);
         }
         r = run_job(&job, conf, &error);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "cmd.h"
+#include "event/print.h"
 #include "replay.h"
 #include "replay_bar.h"
 #include "store/replay.h"
@@ -178,11 +179,12 @@ int replay_list(int argc, char **argv)
 
 /* ---- one of them ---------------------------------------------------------------------------- */
 
+/* Reason and failure are others' words: none of them drives the terminal. */
 static void print_head(const struct weir_pg_rows *row)
 {
         const char *epoch = text_of(row, 0, WEIR_REPLAY_EPOCH);
-        const char *reason = text_of(row, 0, WEIR_REPLAY_REASON);
-        const char *why = text_of(row, 0, WEIR_REPLAY_TEXT);
+        struct weir_view reason = weir_pg_rows_text(row, 0, WEIR_REPLAY_REASON);
+        struct weir_view why = weir_pg_rows_text(row, 0, WEIR_REPLAY_TEXT);
         const char *ended = text_of(row, 0, WEIR_REPLAY_ENDED);
 
         printf("replay %s of worker %s: policy %s%s%s, from %s to %s\n",
@@ -193,9 +195,14 @@ static void print_head(const struct weir_pg_rows *row)
                text_of(row, 0, WEIR_REPLAY_CREATED), text_of(row, 0, WEIR_REPLAY_BY));
         if (ended)
                 printf(", ended at %s", ended);
-        printf("%s%s\n", reason ? ": " : "", reason ? reason : "");
-        if (why)
-                printf("%s\n", why);
+        if (reason.ptr)
+                fputs(": ", stdout);
+        weir_text_print(stdout, reason, false);
+        putchar('\n');
+        if (!why.ptr)
+                return;
+        weir_text_print(stdout, why, false);
+        putchar('\n');
 }
 
 static void add_sum(struct cmd_table *table, const struct weir_pg_rows *row)

@@ -5,6 +5,9 @@
  * A dead letter's words come from anywhere: a cell is made by weir_text_print(), so none of them moves the cursor or
  * rings the bell. Width is counted in code points: wrong for wide and combining ones, which then shift their own line.
  * Without a terminal a line is long, but not endless: --json is for programs.
+ *
+ * What does not fit is taken out of the middle: the number of a partition stands at the end of its name, and rows that differ
+ * in it alone must not look alike. The last column is prose, and loses its end.
  */
 #include "table.h"
 
@@ -86,21 +89,32 @@ static size_t characters(const char *text)
         return count;
 }
 
-/* @text in @width characters; what is cut ends in a sign for it. */
+/* What follows the first @count characters. */
+static const char *behind(const char *text, size_t count)
+{
+        for (; count > 0; count--)
+                do
+                        text++;
+                while (((unsigned char)*text & 0xc0) == 0x80);
+        return text;
+}
+
+/* @text in @width characters; a sign stands for what was cut. */
 static void print_cell(FILE *out, const char *text, size_t width, bool right, bool last)
 {
-        size_t count = characters(text), shown = count <= width ? count : width - 1;
-        const char *end = text;
+        size_t count = characters(text), head, tail;
 
         if (right && count < width)
                 fprintf(out, "%*s", (int)(width - count), "");
-        for (size_t i = 0; i < shown; i++)
-                do
-                        end++;
-                while (((unsigned char)*end & 0xc0) == 0x80);
-        fwrite(text, 1, (size_t)(end - text), out);
-        if (count > width)
+        if (count <= width) {
+                fputs(text, out);
+        } else {
+                tail = last ? 0 : (width - 1) / 2;
+                head = width - 1 - tail;
+                fwrite(text, 1, (size_t)(behind(text, head) - text), out);
                 fputs("…", out);
+                fputs(behind(text, count - tail), out);
+        }
         if (!right && !last && count < width)
                 fprintf(out, "%*s", (int)(width - count), "");
         fputs(last ? "\n" : "  ", out);
@@ -123,7 +137,7 @@ static bool narrow(const struct cmd_table *table, size_t *widths)
 
 static void print_rows(FILE *out, const struct cmd_table *table, size_t *widths)
 {
-        size_t n = table->column_count, used = 0, line = width_of(out);
+        size_t n = table->column_count, used = 0, line = width_of(out), least;
 
         for (size_t k = 0; k < n; k++) {
                 widths[k] = characters(table->columns[k].title);
@@ -137,10 +151,11 @@ static void print_rows(FILE *out, const struct cmd_table *table, size_t *widths)
                 if (k + 1 < n)
                         used += widths[k] + 2;
         }
-        while (used + LAST_LEAST > line && narrow(table, widths))
+        least = widths[n - 1] < LAST_LEAST ? widths[n - 1] : LAST_LEAST;
+        while (used + least > line && narrow(table, widths))
                 used--;
         if (widths[n - 1] + used > line)
-                widths[n - 1] = used + LAST_LEAST < line ? line - used : LAST_LEAST;
+                widths[n - 1] = used + least < line ? line - used : least;
         for (size_t k = 0; k < n; k++)
                 print_cell(out, table->columns[k].title, widths[k], table->columns[k].right,
                            k + 1 == n);

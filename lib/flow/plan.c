@@ -408,6 +408,24 @@ static int check_logs(const struct weir_plan_order *order, const struct weir_pla
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+int weir_plan_verify(const struct weir_plan_order *order, struct weir_pg *pg,
+                     struct weir_cluster *cluster, struct weir_error *reterr)
+{
+        WEIR_CLEANUP(weir_plan_fini) struct weir_plan plan = { .count = 0 };
+        WEIR_FREE struct weir_cluster_offset *offsets = NULL;
+        int r = find_ranges(order, &plan, cluster, reterr);
+
+        if (r == 0)
+                r = read_positions(&plan, pg, order->worker->name, reterr);
+        if (r < 0)
+                return r;
+        offsets = calloc(plan.count + 1, sizeof *offsets);
+        if (!offsets)
+                return weir_fail(reterr, WEIR_ENOMEM, 0, "%zu partitions", plan.count);
+        r = ask_ends(&plan, cluster, offsets, reterr);
+        return r == 0 ? check_logs(order, &plan, reterr) : r;
+}
+
 int weir_plan_make(const struct weir_plan_order *order, struct weir_pg *pg,
                    struct weir_cluster *cluster, struct weir_plan *ret, struct weir_error *reterr)
 {

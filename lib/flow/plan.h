@@ -56,6 +56,9 @@ struct weir_plan {
 int weir_plan_make(const struct weir_plan_order *order, struct weir_pg *pg,
                    struct weir_cluster *cluster, struct weir_plan *ret, struct weir_error *reterr);
 void weir_plan_fini(struct weir_plan *plan);
+/* PL3 alone, of places that were planned before: a range of which nothing was read yet has no record that tells its log. */
+int weir_plan_verify(const struct weir_plan_order *order, struct weir_pg *pg,
+                     struct weir_cluster *cluster, struct weir_error *reterr);
 
 /* The parts without questions, for tests. @from, @until: offsets as asked for; below the log's start or not. */
 int weir_plan_cut(struct weir_plan_range *range, int64_t from, int64_t until, bool skip_missing,

@@ -16,6 +16,10 @@
  * Order     X6 what is marked comes into effect in the order in which it died, key by key: while a letter waits for its
  *           next try, later ones of its key and position wait too. An index holds those that were tried and wait, so
  *           that asking for each candidate is a probe; by a hash, since a key may be longer than an index takes.
+ * Once      what fails in a replay has no claim that would keep a second one away from it. Two that meet it at the same
+ *           moment would each see no letter and write one: so the second waits for the first one's end, and looks then, in a
+ *           statement of its own, whose snapshot is younger than the lock. One lock for all letters of a position: a lock
+ *           for each would be a row of shared memory for each.
  * Not chosen    headers as jsonb: it loses order, duplicates and every byte that is not UTF-8.
  */
 #include "store/deadletter.h"
@@ -23,6 +27,16 @@
 #include <string.h>
 
 #include "store/row.h"
+#include "store/wire.h"
+
+static int keep_others_out(struct weir_pg *pg, int32_t position, struct weir_error *reterr)
+{
+        static const char sql[] = "SELECT pg_catalog.pg_advisory_xact_lock(" WEIR_STR_(
+                WEIR_LOCK_LETTERS) ", $1::int4)";
+        const struct weir_value params[] = { weir_int4(position) };
+
+        return weir_pg_query(pg, sql, params, WEIR_COUNT_OF(params), NULL, reterr);
+}
 
 int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *letter, int64_t *ret_id,
                          struct weir_error *reterr)
@@ -41,8 +55,10 @@ int weir_deadletter_keep(struct weir_pg *pg, const struct weir_deadletter *lette
         const struct weir_kept_record record = { letter->record_time_ms, letter->key, letter->value,
                                                  letter->headers, letter->header_count };
         struct weir_row row;
-        int r;
+        int r = letter->unless_kept ? keep_others_out(pg, letter->position, reterr) : 0;
 
+        if (r < 0)
+                return r;
         weir_row_begin(&row, pg);
         weir_row_int4(&row, letter->position);
         weir_row_text(&row, letter->worker);

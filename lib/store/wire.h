@@ -51,6 +51,8 @@ enum {
 /* A relay's own lock has one key of 64 bits: the space, and a number that it drew. What sinks a relay knows is told
  * by shared locks of the two keys (this, hash of the name). pg_locks shows both, so relays see each other. */
 #define WEIR_LOCK_SINKS (WEIR_LOCK_SPACE + 1)
+/* Of two keys (this, position): of a replay that writes letters there. */
+#define WEIR_LOCK_LETTERS (WEIR_LOCK_SPACE + 2)
 
 #define WEIR_STATEMENTS_MAX 64
 

@@ -132,7 +132,7 @@ has out 'weir dlq list --worker audit'
 gate_open
 
 # stop, from elsewhere
-behind start audit --policy again --epoch e2 --rate 5
+behind start audit --policy again --epoch e2 --rate 2
 within 20s begun 7
 says 0 replay show 7
 has out 'running, '
@@ -177,7 +177,10 @@ equal 'SIGTERM: exit status' 1 "$status"
 equal 'stopped by it' stopped "$(state 8)"
 equal 'claims are kept for it' replay "$(psql -XqAt -v text="$("$WEIR" claims --json -c "$config" 2>/dev/null)" "$url" <<<"select g->>'kept_by' from jsonb_array_elements(:'text'::jsonb) g limit 1")"
 sql "update weir.claim_generation set since = since + interval '1000 days'"
+sql "insert into weir.claim_dropped values (99, now() - interval '2 days', now() - interval '1 day', now(), 'x')" # --force
 says 0 replay resume 8 --rate 0
+has err 'generation 99 of claims was dropped'
+sql 'delete from weir.claim_dropped'
 equal 'three times each' '77 25' "$(runs)"
 
 # at the failpoints: planned or not at all, and gone on with
@@ -195,6 +198,17 @@ for point in replay.begun replay.ending; do
         equal "after $point" 'done' "$(state "$id")"
 done
 equal 'five times each' '127 25' "$(runs)"
+
+# what keeps it from beginning, once it is planned, is written down, and can be mended
+sql "create function public.hide() returns trigger language plpgsql as 'begin alter table weir.parked rename to hidden; return null; end';
+        create trigger hide after insert on weir.replay_range for each statement execute function public.hide()"
+says 1 start --policy again --epoch early --id nobody
+id=$(sql "select id from weir.replay where epoch = 'early'")
+has err "weir replay resume $id"
+equal 'it is not said to be running' failed "$(state "$id")"
+sql 'drop trigger hide on weir.replay_range; alter table weir.hidden rename to parked'
+says 0 replay resume "$id"
+equal 'begun after all' 'done' "$(state "$id")"
 
 # it stands back while the live worker lags, and can be given up
 put 12 41 2
@@ -260,6 +274,10 @@ says 0 replay show "$(sql 'select max(id) from weir.replay')" --json
 equal 'what came of it' '1 7' "$(value "j->>'applied', j->>'skipped'")"
 weir_stop a
 
+# a reason drives no terminal
+says 0 start --policy missing --quiet --reason $'red: \e[31m' --id nobody
+has out 'red: \x1b[31m'
+
 # retention overtook the range
 kafkactl delete-records "$topic" 0 5
 says 1 start --policy missing --partition "$topic/0" --from 2
@@ -269,7 +287,11 @@ equal 'counted' '3 11' "$(value "j->>'missing', j->>'offsets'")"
 says 0 start --policy missing --from "$(at $((noon - 5)))" --dry-run
 has out 'older records of that time may have been deleted'
 
-# another log of the same name
+# another log of the same name, also under a replay that has read nothing of it yet
+status=0
+WEIR_FAILPOINT=replay.begun:kill start --policy again --epoch unread >run.out 2>run.err || status=$?
+equal 'killed' 137 "$status"
+unread=$(sql 'select max(id) from weir.replay')
 kafkactl delete "$topic"
 recreated() { kafkactl create "$topic" 4 2>recreated.log; }
 within 20s recreated || fail "$(cat recreated.log)"
@@ -281,6 +303,10 @@ put 20 51 2
 says 1 start --policy missing
 has err "$first/"
 has err 'was recreated'
+refused_now() { says 1 replay resume "$unread" && ! grep -q 'is running' err; }
+within 20s refused_now || fail "$(cat err)"
+has err 'was recreated'
+equal 'nothing of the new log ran' 0 "$(sql "select count(*) from probe.event where replay = 'unread'")"
 
 # a plugin may say no; so do tables that are not there
 configure plugin=once file=once.cfg

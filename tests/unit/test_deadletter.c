@@ -291,6 +291,44 @@ START_TEST(a_replay_meets_what_failed_before_and_writes_no_second_letter)
 }
 END_TEST
 
+START_TEST(of_two_replays_that_meet_it_at_once_one_writes_the_letter)
+{
+        struct weir_pg *one = fixture_connect(), *other = fixture_connect();
+        struct weir_deadletter letter = letter_at(7300);
+        struct weir_error error = { .code = 0 };
+        int64_t id = 0, second = -1;
+
+        letter.unless_kept = true;
+        OK(weir_pg_begin(one, reterr));
+        OK(weir_deadletter_keep(one, &letter, &id, reterr));
+        OK(weir_pg_begin(other, reterr));
+        OK(weir_pg_run(other, "SET LOCAL lock_timeout = '50ms'", reterr));
+        ck_assert_int_lt(weir_deadletter_keep(other, &letter, &second, &error), 0);
+        ck_assert_str_eq(error.sqlstate, "55P03"); /* it waits for the first one's end */
+        weir_pg_rollback(other);
+        letter.position = 5; /* nobody else waits */
+        OK(weir_pg_begin(other, reterr));
+        OK(weir_pg_run(other, "SET LOCAL lock_timeout = '50ms'", reterr));
+        OK(weir_deadletter_keep(other, &letter, &second, reterr));
+        ck_assert_int_gt(second, 0);
+        OK(weir_pg_commit(other, reterr));
+        letter.position = 4;
+        letter.unless_kept = false; /* the live worker */
+        letter.offset = 7301;
+        OK(weir_deadletter_keep(other, &letter, &second, reterr));
+        ck_assert_int_gt(second, 0);
+        letter.unless_kept = true;
+        letter.offset = 7300;
+        OK(weir_pg_commit(one, reterr));
+        OK(weir_pg_begin(other, reterr));
+        OK(weir_deadletter_keep(other, &letter, &second, reterr));
+        ck_assert_int_eq(second, 0);
+        OK(weir_pg_commit(other, reterr));
+        weir_pg_close(one);
+        weir_pg_close(other);
+}
+END_TEST
+
 START_TEST(a_letter_is_run_again_in_its_epoch)
 {
         struct weir_pg *pg = fixture_connect();
@@ -331,6 +369,7 @@ int main(void)
         fixture_start("deadletter", true);
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, a_replay_meets_what_failed_before_and_writes_no_second_letter);
+        tcase_add_test(tcase, of_two_replays_that_meet_it_at_once_one_writes_the_letter);
         tcase_add_test(tcase, a_letter_is_run_again_in_its_epoch);
         tcase_add_test(tcase, a_record_is_kept_whole);
         tcase_add_test(tcase, absent_and_empty_stay_different);

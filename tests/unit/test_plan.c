@@ -255,6 +255,48 @@ START_TEST(PL3_another_log_is_not_replayed)
 }
 END_TEST
 
+START_TEST(PL3_the_first_record_of_a_log_tells_it_too)
+{
+        struct weir_plan_order order = order_of(earliest, now);
+        struct weir_position live;
+        struct weir_plan plan;
+
+        OK(weir_position_take(pg, "w", "t", 0, "x", &live, reterr));
+        OK(weir_position_begin(pg, &live, 1, reterr));
+        remember(&live, 0, 12345, "v-0");
+        ck_assert_int_eq(make(&order, &plan), WEIR_ELOG);
+        SAYS("t/0 was recreated: offset 0 holds another record");
+}
+END_TEST
+
+START_TEST(PL3_what_was_planned_before_is_compared_again_and_no_other_partition)
+{
+        const struct weir_plan_place places[] = { { "t", 0 }, { "t", 1 } };
+        struct weir_plan_order order = order_of(earliest, now);
+        struct weir_position live;
+        int64_t time_ms = 0;
+
+        OK(weir_position_take(pg, "w", "t", 0, "x", &live, reterr));
+        OK(weir_position_begin(pg, &live, 7, reterr));
+        remember(&live, 6, 12345, "v-6");
+        order.places = places;
+        order.place_count = 2;
+        ck_assert_int_eq(weir_plan_verify(&order, pg, cluster, &error), WEIR_ELOG);
+        SAYS("t/0 was recreated: offset 6 holds another record");
+        ck_assert_int_eq(sscanf(strstr(error.text, "(time "), "(time %lld", (long long *)&time_ms),
+                         1);
+        order.places = places + 1;
+        order.place_count = 1;
+        OK(weir_plan_verify(&order, pg, cluster, reterr));
+        order.places = places;
+        remember(&live, 6, time_ms, "v-6");
+        OK(weir_plan_verify(&order, pg, cluster, reterr));
+        OK(weir_pg_run(pg, "UPDATE weir.position SET next_offset = 11", reterr));
+        ck_assert_int_eq(weir_plan_verify(&order, pg, cluster, &error), WEIR_ELOG);
+        SAYS("t/0: the log ends at 10, before the position 11 of worker w");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -271,6 +313,8 @@ int main(void)
         tcase_add_test(tests, one_partition_by_offsets);
         tcase_add_test(tests, what_the_worker_does_not_read_or_nobody_has_is_refused);
         tcase_add_test(tests, PL3_another_log_is_not_replayed);
+        tcase_add_test(tests, PL3_the_first_record_of_a_log_tells_it_too);
+        tcase_add_test(tests, PL3_what_was_planned_before_is_compared_again_and_no_other_partition);
         suite_add_tcase(suite, tests);
         return fixture_end(suite);
 }

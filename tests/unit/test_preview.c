@@ -229,6 +229,26 @@ START_TEST(letters_are_known_by_their_place_in_the_record)
 }
 END_TEST
 
+START_TEST(a_letter_of_a_whole_record_is_one_of_each_of_its_events_and_the_other_way_round)
+{
+        static const char two[] =
+                "[{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"x\"},"
+                "{\"specversion\":\"1.0\",\"id\":\"2\",\"source\":\"/s\",\"type\":\"x\"}]";
+
+        worker.accept_json_batch = true;
+        /* refused as a whole when it came, read now */
+        letter(1, send_to("t", 0, "application/cloudevents-batch+json", two), -1);
+        letter(1, event(0, "x", "3"), -1);
+        /* read when it came, and refused now */
+        letter(1, send_to("t", 0, NULL, "no event"), 4);
+        event(0, "x", "4");
+        add("t", 0);
+        OK(look(reterr));
+        counts(&ranges[0],
+               "records 4 undecodable 1 left out 0 applied 0 repeated 0 runs 4 letters 4");
+}
+END_TEST
+
 START_TEST(many_events_are_many_questions_and_every_answer_is_taken)
 {
         enum { COUNT = 40000 }; /* two and a half questions on two connections */
@@ -319,6 +339,9 @@ int main(void)
         tcase_add_test(tcase, another_epoch_has_claims_of_its_own);
         tcase_add_test(tcase, a_range_ends_where_it_ends_and_others_are_read_with_it);
         tcase_add_test(tcase, letters_are_known_by_their_place_in_the_record);
+        tcase_add_test(
+                tcase,
+                a_letter_of_a_whole_record_is_one_of_each_of_its_events_and_the_other_way_round);
         tcase_add_test(tcase, many_events_are_many_questions_and_every_answer_is_taken);
         tcase_add_test(tcase, whoever_watches_it_can_end_it);
         tcase_add_test(tcase, an_error_of_the_database_ends_it);

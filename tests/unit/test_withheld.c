@@ -61,6 +61,27 @@ START_TEST(RP3_it_is_counted_with_the_transaction_that_withheld_it)
 }
 END_TEST
 
+/* A replay of policy live has the position of the live worker: what happens there afterwards is no part of it. */
+START_TEST(what_a_live_lane_does_is_counted_by_no_replay)
+{
+        static const char sums[] = "SELECT sum(withheld) + sum(missing) FROM weir.replay_range";
+        struct weir_position at_live;
+
+        OK(weir_position_take(pg, "w", "t", 0, "host:1", &at_live, reterr));
+        ck_assert_int_eq(at_live.id, live);
+        OK(weir_position_begin(pg, &at_live, 10, reterr));
+        fixture_int(pg,
+                    "WITH i AS (INSERT INTO weir.replay_range (replay, topic, partition, position,"
+                    " live_position, from_offset, until_offset) SELECT max(id), 'u', 0, %d, %d, 10,"
+                    " 90 FROM weir.replay RETURNING 1) SELECT count(*) FROM i",
+                    live, live);
+        OK(weir_withheld_add(pg, live, 5, reterr));
+        OK(weir_withheld_pass(pg, &at_live, 25, reterr));
+        ck_assert_int_eq(at_live.next_offset, 25);
+        ck_assert_int_eq(fixture_int(pg, sums), 0);
+}
+END_TEST
+
 START_TEST(what_the_log_has_lost_is_passed_and_counted_once)
 {
         struct weir_position before = position;
@@ -92,6 +113,7 @@ int main(void)
         fixture_start("withheld", true);
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, RP3_it_is_counted_with_the_transaction_that_withheld_it);
+        tcase_add_test(tcase, what_a_live_lane_does_is_counted_by_no_replay);
         tcase_add_test(tcase, what_the_log_has_lost_is_passed_and_counted_once);
         suite_add_tcase(suite, tcase);
         return fixture_end(suite);
