@@ -6,7 +6,8 @@
 #
 # A program that dies without a result counts as one failure, one that prints no result line, or ran no check, too:
 # silence is never a pass. PostgreSQL is started once for those that ask for it by WEIR_TEST_PG; each makes a
-# database of its own in it. Most of a test's time is waiting, so JOBS (4) of them run side by side.
+# database of its own in it. Most of a test's time is waiting, so JOBS (4) of them run side by side, those that took longest
+# the last time, in whatever variant, first.
 set -euo pipefail
 # shellcheck source=tests/support/common.sh
 . "$(dirname "$0")/common.sh"
@@ -45,6 +46,7 @@ judge() {
                 awk '{ c += $1; b += $2 + $3 } END { print c + 0, c ? b : 1 }')
         [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
         good=$((checks > bad ? checks - bad : 0))
+        echo $((SECONDS - began)) >"$build/seconds/$base"
         printf '%d %d\n' "$good" "$bad" >"$work/$base.counts"
         if [ "$bad" = 0 ]; then
                 printf 'ok      %-24s %4d  %3d s\n' "$base" "$good" $((SECONDS - began)) >"$work/$base.report"
@@ -54,8 +56,17 @@ judge() {
         cat "$work/$base.report" # one write: lines of two programs do not mix
 }
 
+slowest_first() { # PROGRAM...: what is not known yet counts as 0 s
+        local program
+        for program; do
+                printf '%d %s\n' "$(cat "$build/seconds/${program##*/}" 2>/dev/null || echo 0)" "$program"
+        done | sort -s -k1,1nr | cut -d' ' -f2-
+}
+
+mkdir -p "$build/seconds"
+mapfile -t programs < <(slowest_first "$@")
 running=0 started=()
-for program; do
+for program in "${programs[@]}"; do
         case ${program##*/} in *"${T:-}"*) ;; *) continue ;; esac
         if [ "$running" -ge "${JOBS:-4}" ]; then
                 wait -n || true
