@@ -194,13 +194,13 @@ chaos: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.s
 	        $(addprefix --faults=,$(FAULTS)) $(if $(LIST),--list) $(MORE)
 chaos-slice: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl $(B)/clockshift.so
 	@PYTHONPYCACHEPREFIX=$(B)/pycache bash tests/chaos/slice.sh
-torture: deps test-plugins ## each call of weir's that may fail does, in every unit test (T=pool, TORTURE_EVERY=, TORTURE_MS=)
+torture: deps test-plugins ## each call of weir's that may fail does, in every unit test (T=pool, TORTURE_PLACES=, TORTURE_EVERY=, TORTURE_MS=)
 	$(BUILD) VARIANT=asan torture-build
 	@bash tests/torture/run.sh torture $(B)/obj/asan $(TORTURED:$(O)/%=$(B)/obj/asan/%)
 torture-build: test-plugins $(TORTURED)
 SLICE := $(patsubst %,$(O)/torture/test_%,batch blot claim conf decode encode json option pool table)
-torture-slice: deps test-plugins $(SLICE) ## a few of them, some places each, by a fixed seed
-	@TORTURE_MS=150 bash tests/torture/run.sh torture-slice $(O) $(SLICE)
+torture-slice: deps test-plugins $(SLICE) ## a few of them, some places each, by a fixed seed and a new one
+	@TORTURE_PLACES=$(or $(TORTURE_PLACES),3) bash tests/torture/run.sh torture-slice $(O) $(SLICE)
 simulation: deps $(O)/simulate ## lib/flow against models of Kafka and PostgreSQL (SEEDS=10000, and some new ones)
 	@bash $(S)/simulation.sh $(O)/simulate
 simulate: deps $(O)/simulate ## the same for a million seeds (FROM=0 COUNT=1000000)

@@ -8,7 +8,8 @@
 # A mutant is a patch below tests/mutants, with its words in front of the diff:
 #
 #   # bug: what is wrong with it, in a line
-#   # caught-by: simulate --count 10000           what must fail: the simulation, or any command that is typed here
+#   # caught-by: simulate --count 10000           what must fail: the simulation; "unit apply": tests/unit/test_apply.c;
+#                                                 "corpora key": what a fuzzer found; or any command that is typed here
 #
 # Always true   a harness that fails anyway catches nothing: each command has passed on the tree without a bug before.
 #               A patch that does not apply, or a tree that does not build with it, is a failure of its own: the bug was
@@ -37,6 +38,7 @@ bugs() { # NAME...: the patches meant
 # A run that was cut short left a bug there, or its objects: then all is made anew. Otherwise objects of $B serve, since times
 # are kept.
 copy() {
+        local file
         [ ! -e "$tree.bug" ] || rm -rf "$tree" "$tree.bug"
         if [ ! -d "$tree" ]; then
                 mkdir -p "$tree/build/obj"
@@ -46,15 +48,29 @@ copy() {
         (cd "$root" && git ls-files -z -- . ':!tests/mutants' | while IFS= read -r -d '' file; do
                 [ ! -e "$file" ] || printf '%s\0' "$file"
         done | tar --null -cf - -T -) | tar -xf - -C "$tree"
+        # what had a bug is old again by its time, and its object, which has the bug, would do
+        while read -r file; do
+                [ ! -e "$tree/$file" ] || touch "$tree/$file"
+        done < <(sort -u "$tree.had" 2>/dev/null)
+        rm -f "$tree.had"
 }
 patched() { git -C "$tree" apply --whitespace=nowarn "$@" -; }
 harness() { # LOG COMMAND: as it ended; 124 is no answer
-        (cd "$tree" && B=build PATH=$tree/build/obj/release:$PATH timeout -k 10 "$limit" bash -c "$2") >"$1" 2>&1 </dev/null
+        local objects=build/obj/release command=$2
+        case $2 in
+        unit\ *) command="bash tests/support/unit.sh unit $objects $objects/test_${2#* }" ;;
+        corpora\ *) command="bash tests/fuzz/run.sh corpora $objects ${2#* }" ;;
+        esac
+        (cd "$tree" && B=build PATH=$tree/$objects:$PATH timeout -k 10 "$limit" bash -c "$command") >"$1" 2>&1 </dev/null
 }
 build() { # COMMAND: what it needs
-        local target=all
-        [ "${1%% *}" != simulate ] || target=build/obj/release/simulate
-        (cd "$tree" && B=build make --no-print-directory -j"$(getconf _NPROCESSORS_ONLN)" "$target")
+        local objects=build/obj/release targets=(all)
+        case $1 in
+        simulate*) targets=("$objects/simulate") ;;
+        unit\ *) targets=(test-plugins "$objects/test_${1#* }") ;;
+        corpora\ *) targets=("$objects/fuzz_${1#* }") ;;
+        esac
+        (cd "$tree" && B=build make --no-print-directory -j"$(getconf _NPROCESSORS_ONLN)" "${targets[@]}")
 }
 
 pass=0 fail=0
@@ -84,6 +100,7 @@ run() { # PATCH
         fi
         sound "$command" || { bad "$name: its harness fails without it"; return; }
         : >"$tree.bug"
+        sed -n 's|^+++ b/||p' "$patch" >>"$tree.had"
         patched <"$patch" >"$log" 2>&1 || { bad "$name: does not apply: $(head -n 1 "$log")"; return; }
         if build "$command" >"$log" 2>&1; then
                 harness "$log" "$command" || status=$?

@@ -224,6 +224,12 @@ static bool is_good_at_last(const struct sim_event *event)
                (event->kind == SIM_TRIED && event->tries < (int)sim.plan->worker.retry_attempts);
 }
 
+/* Deleted before it was handled is no excuse for weir: only an operator's word passes it, or that of a new log. */
+static bool is_told(const struct sim_record *record)
+{
+        return record->given_up || record->of_old_log;
+}
+
 /* Has a copy of it been kept with its final reason? */
 static void judge_item(const struct sim_record *record, int partition, int item, const char *space,
                        bool again)
@@ -235,8 +241,13 @@ static void judge_item(const struct sim_record *record, int partition, int item,
 
         sim_check(count <= 1, "I2", "e%d came into effect %zu times in %s", event->number, count,
                   space);
-        if (again ? record->replay_excused : record->excused)
+        if (again ? record->replay_excused : record->excused) {
+                sim_check(again || is_told(record) || count ||
+                                  letter_of(record, partition, item, NULL, again),
+                          "I1", "e%d of %d/%lld was deleted unhandled, and no word passes it",
+                          event->number, partition, (long long)record->offset);
                 return;
+        }
         sim_check(count || letter_of(record, partition, item, NULL, again), "I1",
                   "e%d of %d/%lld came neither into effect in %s, nor was it kept", event->number,
                   partition, (long long)record->offset, space);
@@ -257,7 +268,7 @@ static void judge_record(const struct sim_record *record, int partition, const c
         const struct sim_work *work = record->work;
 
         if (work->garbage) {
-                sim_check((again ? record->replay_excused : record->excused) ||
+                sim_check((again ? record->replay_excused : record->excused && is_told(record)) ||
                                   letter_of(record, partition, -1, "kept", again),
                           "I1", "%d/%lld is no event, and was not kept", partition,
                           (long long)record->offset);

@@ -18,6 +18,7 @@ struct sim_record {
         const struct sim_work *work;
         bool excused; /* the log lost it before it was passed: it may or may not have come into effect */
         bool replay_excused; /* … before a replay passed it */
+        bool given_up; /* … and an operator has moved the position over it, or there was none yet */
         bool of_old_log;
 };
 
@@ -43,6 +44,7 @@ void sim_log_produce(const struct sim_work *work);
 struct sim_record *sim_log_at(const struct sim_log *log, int64_t offset);
 void sim_log_retain(int partition); /* its beginning goes */
 void sim_log_make_anew(int partition);
+void sim_log_give_up(int partition, int64_t from, int64_t until); /* by an operator's word */
 
 /* ---- the group ------------------------------------------------------------------------------ */
 

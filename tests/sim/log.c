@@ -123,8 +123,18 @@ static void excuse(int partition, int64_t below)
                 if (record->offset >= below)
                         continue;
                 record->excused |= record->offset >= passed;
+                record->given_up |= passed < 0;
                 record->replay_excused |= record->offset >= replayed;
         }
+}
+
+void sim_log_give_up(int partition, int64_t from, int64_t until)
+{
+        const struct sim_log *log = &sim_logs[partition];
+
+        for (size_t i = 0; i < log->count; i++)
+                log->records[i]->given_up |= log->records[i]->offset >= from &&
+                                             log->records[i]->offset < until;
 }
 
 void sim_log_retain(int partition)

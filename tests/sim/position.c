@@ -374,6 +374,7 @@ int sim_operator_move(int32_t partition, int64_t next_offset)
         }
         note_change(pg.tx, moved, before);
         sim_logs[partition].position_is_old = false;
+        sim_log_give_up(partition, before, next_offset);
         sim_trace("operator moves %d from %lld to %lld", partition, (long long)before,
                   (long long)next_offset);
         sim_tx_commit(pg.tx);

@@ -5,7 +5,8 @@
 #   run.sh NAME OBJECTS PROGRAM...      NAME: torture, or torture-slice
 #
 # T=pattern runs only programs whose name holds it, TORTURE_TEST=pattern only such tests of them. TORTURE_SEED (1),
-# TORTURE_EVERY (1) and TORTURE_MS (0 = no end) say how many places are taken; see runner.c.
+# TORTURE_EVERY (1), TORTURE_PLACES and TORTURE_MS (0 = no end) say how many places are taken, and TORTURE_FRESH is a second seed; for
+# the slice it is drawn anew each time. See runner.c.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=tests/support/common.sh
@@ -28,11 +29,15 @@ trap 'exit 130' INT TERM
 
 WEIR_TEST_PG=$("$here/../support/pg.sh" start "$work/pg")
 export WEIR_TEST_PG WEIR_TEST_PLUGINS=$objects/plugins WEIR_MIGRATIONS=$here/../../migrations
-export TMPDIR=$work TORTURE_PSQL=$here/database.sh
+export TMPDIR=$work
 export ASAN_OPTIONS=exitcode=86:abort_on_error=0:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:exitcode=86
 export LSAN_OPTIONS=exitcode=86:print_suppressions=0:suppressions=$here/../support/lsan.supp
 
+if [ "$name" = torture-slice ]; then
+        export TORTURE_FRESH=${TORTURE_FRESH:-$((RANDOM * 32768 + RANDOM + 1))}
+        printf '%s: the places of seed %d and TORTURE_FRESH=%d\n' "$name" "${TORTURE_SEED:-1}" "$TORTURE_FRESH"
+fi
 judge() { # PROGRAM
         local program=$1 base=${1##*/} status=0
         "$program" >"$work/$base.out" 2>&1 || status=$?

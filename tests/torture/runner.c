@@ -17,11 +17,13 @@
  * Waiting           for PostgreSQL, Kafka and memory weir waits for ever, by design: where all calls fail from one on, a test that does
  *                   not end counts as "waits", not as a failure. So does a test that waits itself, in a call of its own, for what
  *                   weir did not do.
- * How much          TORTURE_EVERY=k: only every k-th n, beginning at one that TORTURE_SEED and the test decide. TORTURE_MS: for
- *                   a test and kind not longer than that, by taking every k-th on the way; 0 = all. What was left out is printed.
+ * How much          TORTURE_EVERY=k: only every k-th n, beginning at one that TORTURE_SEED and the test decide. TORTURE_PLACES=p: of
+ *                   a test and kind p of them at most, evenly. Both choose the same places on every machine; TORTURE_FRESH is a
+ *                   second seed, by which a third as many come on top. TORTURE_MS does not: for a test and kind not longer than that, by
+ *                   taking every k-th on the way; 0 = all. What was left out is printed.
  * Again             TORTURE_TEST=name TORTURE_AT=query:740 is one place of one test.
  * Database          a test that is broken off leaves rows. Where the next one then ends before its call came, the database is made
- *                   anew from a copy, by what run.sh names in TORTURE_PSQL, and it runs again.
+ *                   anew from a copy (database.c), and it runs again.
  */
 #include "runner.h"
 
@@ -58,8 +60,8 @@ static const char *const kind_names[] = {
 };
 
 static struct {
-        unsigned long seed, every, budget_ms;
-        const char *only, *psql;
+        unsigned long seed, fresh, every, most, budget_ms;
+        const char *only;
         char kind; /* TORTURE_AT: the first letter of one, and a place of it */
         long at;
         unsigned long runs[HUNG + 1], places, left_out;
@@ -148,16 +150,6 @@ static __attribute__((noreturn)) void be_the_test(const TCase *tcase, const TTes
         if (tcase->teardown)
                 tcase->teardown();
         _exit(leaks() ? LEAKED : EXIT_SUCCESS);
-}
-
-/* ---- the database ------------------------------------------------------------------------------ */
-
-static bool sql(const char *verb)
-{
-        char command[512];
-
-        snprintf(command, sizeof command, "%s %s %d", run.psql, verb, (int)getpid());
-        return system(command) == 0;
 }
 
 /* ---- one run ------------------------------------------------------------------------------------ */
@@ -286,41 +278,50 @@ static unsigned long mix(unsigned long seed, const char *name, long more)
         return (hash ^ (unsigned long)more) * 1099511628211u >> 17;
 }
 
-static void torture(SRunner *runner, const TCase *tcase, const TTest *test, int i, int kind,
-                    long count)
+/* One place, the call alone and with all that follow. */
+static void take(SRunner *runner, const TCase *tcase, const TTest *test, int i, int kind, long at)
 {
-        unsigned long step = run.at ? (unsigned long)count : run.every;
-        long first = run.at ? run.at : 1 + (long)(mix(run.seed, test->name, i + kind) % step);
-        int64_t began_ms = now_ms();
+        bool hit = false;
 
-        if (run.at && run.kind != kind_names[kind][0])
-                return;
-        for (long at = first; at <= count;) {
-                bool hit = false;
+        for (int lasting = 0; lasting < 2; lasting++) {
+                int status = 0;
+                enum outcome outcome = run_once(tcase, test, i, kind, at, lasting, &status);
 
-                for (int lasting = 0; lasting < 2; lasting++) {
-                        int status = 0;
-                        enum outcome outcome = run_once(tcase, test, i, kind, at, lasting, &status);
-
-                        /* not there: stopped by what an earlier one left in the database, or it took another way */
-                        if (torture_page->hits == 0 && outcome == CHECKED && run.database) {
-                                if (!sql("renew"))
-                                        exit(EXIT_FAILURE);
-                                outcome = run_once(tcase, test, i, kind, at, lasting, &status);
-                        }
-                        hit = hit || torture_page->hits > 0;
-                        if (torture_page->hits == 0 && outcome <= CHECKED)
-                                continue;
-                        run.runs[outcome]++;
-                        if (run.at)
-                                printf("%s: %s\n%s\n", outcome_names[outcome], torture_page->why,
-                                       what_was_said());
-                        if (outcome >= CRASHED)
-                                report(runner, test, i, outcome, status);
-                        else
-                                runner->passed++;
+                /* not there: stopped by what an earlier one left in the database, or it took another way */
+                if (torture_page->hits == 0 && outcome == CHECKED && run.database) {
+                        database_renew();
+                        outcome = run_once(tcase, test, i, kind, at, lasting, &status);
                 }
-                run.places += hit;
+                hit = hit || torture_page->hits > 0;
+                if (torture_page->hits == 0 && outcome <= CHECKED)
+                        continue;
+                run.runs[outcome]++;
+                if (run.at)
+                        printf("%s: %s\n%s\n", outcome_names[outcome], torture_page->why,
+                               what_was_said());
+                if (outcome >= CRASHED)
+                        report(runner, test, i, outcome, status);
+                else
+                        runner->passed++;
+        }
+        run.places += hit;
+}
+
+/* The places of one seed, but for those that another has taken. */
+static void torture_by(SRunner *runner, const TCase *tcase, const TTest *test, int i, int kind,
+                       long count, unsigned long seed, unsigned long most, bool *taken)
+{
+        unsigned long step = run.every;
+        int64_t began_ms = now_ms();
+        long first;
+
+        if (most && ((unsigned long)count + most - 1) / most > step)
+                step = ((unsigned long)count + most - 1) / most;
+        first = 1 + (long)(mix(seed, test->name, i + kind) % step);
+        for (long at = first; at <= count; at += (long)step) {
+                if (!taken[at])
+                        take(runner, tcase, test, i, kind, at);
+                taken[at] = true;
                 /* too slow for all of them: larger steps from here on */
                 if (run.budget_ms && at < count) {
                         int64_t spent_ms = now_ms() - began_ms + 1, done = at / (long)step + 1;
@@ -331,10 +332,29 @@ static void torture(SRunner *runner, const TCase *tcase, const TTest *test, int 
                         if (wanted > (int64_t)step)
                                 step = (unsigned long)wanted;
                 }
-                run.left_out += (unsigned long)(at + (long)step <= count ? (long)step - 1
-                                                                         : count - at);
-                at += (long)step;
         }
+}
+
+static void torture(SRunner *runner, const TCase *tcase, const TTest *test, int i, int kind,
+                    long count)
+{
+        bool *taken;
+
+        if (run.at) {
+                if (run.kind == kind_names[kind][0])
+                        take(runner, tcase, test, i, kind, run.at);
+                return;
+        }
+        taken = calloc((size_t)count + 1, sizeof *taken);
+        if (!taken)
+                abort();
+        torture_by(runner, tcase, test, i, kind, count, run.seed, run.most, taken);
+        if (run.fresh)
+                torture_by(runner, tcase, test, i, kind, count, run.fresh, (run.most + 2) / 3,
+                           taken);
+        for (long at = 1; at <= count; at++)
+                run.left_out += !taken[at];
+        free(taken);
 }
 
 static void run_test(SRunner *runner, const TCase *tcase, const TTest *test, int i)
@@ -347,8 +367,8 @@ static void run_test(SRunner *runner, const TCase *tcase, const TTest *test, int
                 return;
         /* thrice: where many run side by side, some come too late */
         for (int tries = 0; outcome != PASSED && tries < 3; tries++) {
-                if (run.database && !sql("renew"))
-                        exit(EXIT_FAILURE);
+                if (run.database)
+                        database_renew();
                 outcome = run_once(tcase, test, i, -1, 0, false, &status);
         }
         if (outcome != PASSED) {
@@ -377,6 +397,8 @@ void runner_run(SRunner *runner)
         run.seed = setting("TORTURE_SEED", 1);
         run.every = setting("TORTURE_EVERY", 1);
         run.every = run.every ? run.every : 1;
+        run.fresh = setting("TORTURE_FRESH", 0);
+        run.most = setting("TORTURE_PLACES", 0);
         run.budget_ms = setting("TORTURE_MS", 0);
         run.only = getenv("TORTURE_TEST");
         if (at && sscanf(at, "%c%*[^:]:%ld", &run.kind, &run.at) != 2) {
@@ -384,14 +406,12 @@ void runner_run(SRunner *runner)
                         "TORTURE_AT: write it as allocation:16, query:740 or librdkafka:3\n");
                 exit(EXIT_FAILURE);
         }
-        run.psql = getenv("TORTURE_PSQL");
         run.said = memfd_create("said", MFD_CLOEXEC);
         torture_page = mmap(NULL, sizeof *torture_page, PROT_READ | PROT_WRITE,
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (run.said < 0 || torture_page == MAP_FAILED)
                 abort();
-        if (run.psql && *run.psql && sql("keep"))
-                run.database = true;
+        run.database = database_keep();
         for (size_t c = 0; c < runner->suite->count; c++) {
                 const TCase *tcase = runner->suite->cases[c];
 
@@ -404,7 +424,7 @@ void runner_run(SRunner *runner)
                         tcase->after();
         }
         if (run.database)
-                sql("forget");
+                database_forget();
         munmap(torture_page, sizeof *torture_page);
         torture_page = NULL;
         printf("%s: %lu places, %lu left out; %lu passed, %lu refused, %lu waits, %lu crashed, %lu leak, %lu hang\n",

@@ -3,6 +3,7 @@
 #define WEIR_TEST_RUNNER_H
 /* runner - the tests of a program, as check.c collects them and runner.c runs them */
 #include <check.h>
+#include <stdbool.h>
 
 #define RUNNER_CASES 16
 #define RUNNER_TESTS 64
@@ -28,6 +29,12 @@ struct SRunner {
 };
 
 void runner_run(SRunner *runner);
+
+/* A copy of this program's database; false: it has none. */
+bool database_keep(void);
+void database_renew(void); /* as it was then */
+void database_forget(void);
+
 /* The test does not go on: one of its checks failed, or it said exit() or abort(). */
 __attribute__((noreturn)) void runner_refuse(const char *why);
 

@@ -303,7 +303,7 @@ START_TEST(an_include_of_anything_but_a_file_inside_is_refused)
         ck_assert_int_eq(symlink("/etc", in_scratch("etc")), 0);
         refuse_include("/etc", "is outside");
         refuse_include("/etc/passwd", "is outside");
-        refuse_include("../../etc/passwd", "is outside");
+        refuse_include("../../../../../../../../../../../../etc/passwd", "is outside");
         refuse_include("link.cfg", "is outside");
         refuse_include("etc/passwd", "is outside");
         refuse_include("..", "is outside");
