@@ -7,6 +7,7 @@ what a process wrote stays in it, each in its own file, and the time line has a 
 Questions go to the servers directly (`psql`, `kafkactl`), never through the proxies that weir is led through, so that a fault
 of the network does not blind the driver.
 """
+import collections
 import json
 import os
 import random
@@ -48,11 +49,13 @@ def state(pid):
 def within(seconds, condition, *args):
     """Until the condition holds; what it returned, or what it returned last."""
     end = time.monotonic() + seconds * FACTOR
+    pause = 0.03
     while True:
         held = condition(*args)
         if held or time.monotonic() > end:
             return held
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.4)  # a question is a process: many of them would be the load that is measured
 
 
 class Weir:
@@ -149,6 +152,7 @@ class World:
         self.timeline = open(os.path.join(folder, "timeline.jsonl"), "a")
         self.lock = threading.Lock()
         self.weirs, self.weir_env, self.kills = [], {}, 0
+        self.point_kills = collections.Counter()  # by name of the failpoint
         self.proxies, self.spawned, self.broker_dirs = {}, [], []
         self.producer, self.clock_file, self.mounted = None, None, False
         self.standby_dir = os.path.join(folder, "standby")
@@ -288,13 +292,14 @@ class World:
                 open(os.open(os.path.join(self.folder, "password"), os.O_WRONLY | os.O_CREAT, 0o600), "w") as copy:
             copy.write(file.read())
         batch = 'max_events = 1; linger = "0ms";' if self.options.single else ""
+        restart = 'first_delay = "20ms"; max_delay = "100ms";' if "quick_restart" in self.needs else 'max_delay = "1s";'
         with open(self.config, "w") as file:
             file.write("""kafka = { brokers = "%s"; properties = [ "session.timeout.ms=%d", "heartbeat.interval.ms=500",
   "fetch.wait.max.ms=20", "topic.metadata.refresh.interval.ms=2000"%s ]; };
 store = { url = "%s"; password_file = "password"; };
 plugin_path = [ "%s/plugins" ];
 handler = { deadline = "4s"; };
-restart = { limit = 10000; max_delay = "1s"; };
+restart = { limit = 10000; %s };
 workers = ( {
   name = "%s"; plugin = "ledger"; group = "%s"; topics = [ "%s" ]; start = "earliest";
   batch = { %s };
@@ -302,7 +307,7 @@ workers = ( {
   dead = { max_share = 100; };
   options = { topic = "%s"; };
 } );
-""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), url, self.objects, WORKER, self.group, self.topic, batch,
+""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), url, self.objects, restart, WORKER, self.group, self.topic, batch,
        'order = "park";' if self.options.park else "", self.out_topic))
 
     def stop_all(self):
