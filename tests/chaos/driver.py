@@ -325,6 +325,7 @@ def parse():
     parser.add_argument("--single", action="store_true", help="a transaction for each event")
     parser.add_argument("--park", action="store_true", help='retry.order = "park"')
     parser.add_argument("--property", action="append", default=[], help="one more of kafka.properties, as debug=cgrp")
+    parser.add_argument("--log", default="info", help="weir's log.level; debug shows what --property debug=cgrp asks for")
     parser.add_argument("--keep", action="store_true", help="the folder stays, also of a run that passed")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()

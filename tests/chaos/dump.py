@@ -19,7 +19,8 @@ TABLES = {
             " key is null as no_key, value is null as no_value, class, reason, deaths, event_id, state"
             " from weir.dead_letter order by id",
     "left": "select 'attempt' as what, count(*) as rows from weir.attempt union all"
-            " select 'parked', count(*) from weir.parked union all select 'outbox', count(*) from weir.outbox",
+            " select 'parked', count(*) from weir.parked union all select 'outbox', count(*) from weir.outbox union all"
+            " select 'dead_letter marked to be run', count(*) from weir.dead_letter where state = 'requeue'",
 }
 
 

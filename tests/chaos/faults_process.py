@@ -17,8 +17,13 @@ from world import FACTOR, SESSION_MS, Broken, alive, state, within
 # those that the workload passes by itself; more in the mode in which a failed event is parked
 POINTS = ("apply.begun", "apply.handled", "apply.kept", "apply.committed", "dead.kept", "attempt.failed", "attempt.saved",
           "retry.turn", "spare.condemned", "spare.unclaimed")
-POINTS_PARK = ("apply.begun", "apply.kept", "apply.committed", "park.kept", "attempt.saved", "aside.handled", "aside.settled",
-               "aside.committed")
+POINTS_PARK = ("apply.begun", "apply.kept", "apply.committed", "park.kept", "attempt.saved", "aside.handled", "aside.failed",
+               "aside.settled", "aside.committed")
+POINTS_SINGLE = tuple(name for name in POINTS if not name.startswith("spare."))  # these spare the others of a batch
+
+
+def points(world):
+    return POINTS_PARK if world.options.park else POINTS_SINGLE if world.options.single else POINTS
 
 
 class Kill(Fault):
@@ -136,8 +141,7 @@ class Point(Fault):
 
     def start_at(self, world):
         """One weir is replaced by one that is alone in its process and knows the failpoint."""
-        names = POINTS_PARK if world.options.park else POINTS
-        self.at = self.point or world.random.choice(names)
+        self.at = self.point or world.random.choice(points(world))
         hit = world.random.choice((1, 2, 17)) if self.at.startswith("apply") else 1
         self.weir = world.any_weir()
         if self.weir.stop() != 0:
@@ -186,7 +190,7 @@ class PointStorm(Fault):
         self.storms = []
         for weir in world.weirs:
             # the name that has killed least so far: each has its turn, by its name
-            names = list(POINTS_PARK if world.options.park else POINTS)
+            names = list(points(world))
             world.random.shuffle(names)
             name = min(names, key=lambda n: world.point_kills[n])
             hit = world.random.choice((1, 3, 17)) if name.startswith("apply") else 1

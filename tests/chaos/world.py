@@ -151,7 +151,7 @@ class World:
         self.began = time.monotonic()
         self.timeline = open(os.path.join(folder, "timeline.jsonl"), "a")
         self.lock = threading.Lock()
-        self.weirs, self.weir_env, self.kills = [], {}, 0
+        self.weirs, self.weir_env, self.kills, self.commands = [], {}, 0, 0
         self.point_kills = collections.Counter()  # by name of the failpoint
         self.proxies, self.spawned, self.broker_dirs = {}, [], []
         self.producer, self.clock_file, self.mounted = None, None, False
@@ -296,6 +296,7 @@ class World:
         with open(self.config, "w") as file:
             file.write("""kafka = { brokers = "%s"; properties = [ "session.timeout.ms=%d", "heartbeat.interval.ms=500",
   "fetch.wait.max.ms=20", "topic.metadata.refresh.interval.ms=2000"%s ]; };
+log = { level = "%s"; };
 store = { url = "%s"; password_file = "password"; };
 plugin_path = [ "%s/plugins" ];
 handler = { deadline = "4s"; };
@@ -307,7 +308,7 @@ workers = ( {
   dead = { max_share = 100; };
   options = { topic = "%s"; };
 } );
-""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), url, self.objects, restart, WORKER, self.group, self.topic, batch,
+""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), self.options.log, url, self.objects, restart, WORKER, self.group, self.topic, batch,
        'order = "park";' if self.options.park else "", self.out_topic))
 
     def stop_all(self):
@@ -380,8 +381,8 @@ workers = ( {
         return self.pairs(self.kafkactl("ends", self.topic, check=False, seconds=20))
 
     def positions(self):
-        return self.pairs((self.psql("select partition, coalesce(next_offset, 0) from weir.position where topic = '%s'"
-                                     % self.topic, check=False, seconds=20) or "").replace("|", " ") or None)
+        return self.pairs((self.psql("select partition, coalesce(next_offset, 0) from weir.position where worker = '%s' and"
+                                     " topic = '%s'" % (WORKER, self.topic), check=False, seconds=20) or "").replace("|", " ") or None)
 
     def passed(self):
         """How far all positions are together, or None while nobody answers."""
