@@ -236,6 +236,10 @@ class Run:
         if not self.liveness and not within(60, lambda: (world.psql(left, check=False) or "").strip() == "0"):
             self.liveness.append("the outbox, the park or the attempts are not empty after 60 s")
         self.sampler.end()
+        with open(os.path.join(self.folder, "processes.tsv"), "w") as out:
+            for weir in world.weirs:
+                for held in weir.holds():
+                    out.write("%s\t%d\t%s\t%d\t%d\n" % (weir.name, *held))
         for weir in world.weirs:
             if weir.running() and weir.stop() != 0:
                 self.liveness.append("%s: exit status %s at the end" % (weir.name, weir.process.poll()))
@@ -244,13 +248,16 @@ class Run:
     def check(self):
         world = self.world
         dump.dump_tables(world)
+        dump.dump_deaths(world)
+        # by the driver, or by a supervisor whose handler was past its deadline
+        killed = world.kills or any(weir.said("event=handler.stuck") for weir in world.weirs)
         dump.dump_topic(world, world.topic, "log-%d" % world.generations)
         dump.dump_topic(world, world.out_topic, "out")
         with open(os.path.join(self.folder, "committed.txt"), "w") as out:
             world.kafkactl("committed", world.topic, world.group, stdout=out)
         with open(os.path.join(self.folder, "run.json"), "w") as out:
             json.dump({"seed": self.options.seed, "topic": world.topic, "worker": WORKER, "kills": world.kills, "park": self.options.park,
-                       "generations": world.generations + 1}, out)
+                       "signals": sorted(world.signals | ({"SIGKILL"} if killed else set())), "generations": world.generations + 1}, out)
         done = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "checker.py"), self.folder],
                               capture_output=True, text=True)
         with open(os.path.join(self.folder, "checker.txt"), "w") as out:

@@ -86,6 +86,9 @@ class Truth:
         self.positions = {int(r["id"]): r for r in self._table("position")  # those of replays are none of the worker's
                           if (r["topic"], r["worker"]) == (self.run["topic"], self.run["worker"])}
         self.out = self._read_out()
+        # the processes at the end, and those that died: a run of before has neither
+        self.processes = [line.split("\t") for line in self._lines("processes.tsv")] if "signals" in self.run else []
+        self.deaths = [line.split("\t") for line in self._lines("deaths.tsv")] if "signals" in self.run else []
         self.samples = [tuple(int(v) for v in line.split()[1:]) for line in self._lines("samples.tsv")]
         self.committed = self._pairs("committed.txt")
 

@@ -113,6 +113,19 @@ class Weir:
                 pass
         return self.process.wait() if self.process else None
 
+    def holds(self):
+        """Of each of its processes: number, which it is, file descriptors, threads."""
+        found = []
+        for pid in self.family():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+                name = words[words.index("--as") + 1] if "--as" in words else "supervisor"
+                found.append((pid, name or "relay", len(os.listdir("/proc/%d/fd" % pid)), len(os.listdir("/proc/%d/task" % pid))))
+            except OSError:
+                pass  # it has just ended
+        return found
+
     def stop(self, seconds=30):
         """SIGTERM; the exit status, or None when it does not end."""
         self.process.send_signal(signal.SIGTERM)
@@ -152,6 +165,7 @@ class World:
         self.timeline = open(os.path.join(folder, "timeline.jsonl"), "a")
         self.lock = threading.Lock()
         self.weirs, self.weir_env, self.kills, self.commands = [], {}, 0, 0
+        self.signals = set()  # that processes may die of here, beside SIGKILL where the driver killed
         self.point_kills = collections.Counter()  # by name of the failpoint
         self.proxies, self.spawned, self.broker_dirs = {}, [], []
         self.producer, self.clock_file, self.mounted = None, None, False
