@@ -14,9 +14,9 @@
  *               configured is known here.
  *               rd_kafka_consumer_close(): no deadline.
  *               max.poll.interval.ms as it comes, five minutes: so long a JoinGroup is waited for, too, and a
- *               broker that loses one (4.1.0, fenced by its controller and elected again meanwhile, has it open for
- *               ever) keeps the whole group from its work until then. This thread polls every second,
- *               and is away for no longer than a drain.
+ *               broker that loses one (4.1.0, fenced by its own controller and elected again meanwhile, had it open
+ *               as long as we looked) keeps the whole group from its work until then. This thread polls
+ *               every second, and is away for no longer than a drain.
  *               An explicit commit at revocation: racing a rebalance it can lose the assignment;
  *               librdkafka commits what is stored when it unassigns.
  * Threads       poll, except wake and state.
