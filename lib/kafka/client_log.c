@@ -112,7 +112,10 @@ static void log_cb(const rd_kafka_t *rk, int level, const char *facility, const 
                 ours = WEIR_LOG_WARN;
         else
                 ours = level <= 6 ? WEIR_LOG_INFO : WEIR_LOG_DEBUG;
-        if (!log || !weir_log_wants(ours) || !admit(log, hash_text(facility, text), &suppressed))
+        if (!log || !weir_log_wants(ours))
+                return;
+        /* Who asks for debug lines looks for what led to what: one that is left out may be the one. */
+        if (level < 7 && !admit(log, hash_text(facility, text), &suppressed))
                 return;
         weir_log(ours, "kafka.client", LOG_S("client", log->who), LOG_S("facility", facility),
                  LOG_S("text", text), LOG_I("suppressed_before", suppressed));

@@ -13,6 +13,10 @@
  * Not chosen    rd_kafka_rebalance_protocol(): NULL during close, and can hang (#4041). What was
  *               configured is known here.
  *               rd_kafka_consumer_close(): no deadline.
+ *               max.poll.interval.ms as it comes, five minutes: so long a JoinGroup is waited for, too, and a
+ *               broker that loses one (4.1.0, fenced by its own controller and elected again meanwhile, had it open
+ *               as long as we looked) keeps the whole group from its work until then. This thread polls
+ *               every second, and is away for no longer than a drain.
  *               An explicit commit at revocation: racing a rebalance it can lose the assignment;
  *               librdkafka commits what is stored when it unassigns.
  * Threads       poll, except wake and state.
@@ -34,6 +38,8 @@
 
 #define DEFAULT_QUEUE_BYTES (4u << 20)
 #define POLL_LIMIT_MS 1000 /* librdkafka wants to be polled; its timers for us live there */
+#define SESSION_MS 15000
+#define REJOIN_MS 30000 /* beside the drain: the last commit, and a main thread that gets no time */
 
 /* ---- made ----------------------------------------------------------------------------------- */
 
@@ -64,6 +70,17 @@ static uint32_t partitions_of(const struct weir_consumer_conf *conf)
         return conf->place_count ? (uint32_t)conf->place_count : conf->partitions;
 }
 
+/* max.poll.interval.ms: how long a member may take to join a rebalance, and how long its own join is waited for. */
+static int64_t rejoin_ms(const struct weir_consumer_conf *conf)
+{
+        const char *asked = weir_client_property(conf->properties, conf->property_count,
+                                                 "session.timeout.ms");
+        int64_t session_ms = asked ? strtoll(asked, NULL, 10) : SESSION_MS;
+        int64_t least_ms = conf->drain_ms + REJOIN_MS;
+
+        return session_ms > least_ms ? session_ms : least_ms; /* less is refused */
+}
+
 static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_conf *conf,
                      rd_kafka_conf_t **ret, struct weir_error *reterr)
 {
@@ -73,18 +90,18 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         bool classic = !protocol || strcmp(protocol, "consumer") != 0;
         bool placed = conf->place_count > 0;
         char queue_text[24], count_text[24], portion_text[24], response_text[24];
-        char interval_text[24];
+        char interval_text[24], rejoin_text[24];
         struct weir_room room;
         const struct weir_client_setting defaults[] = {
                 { "client.id", consumer->client_id, false },
-                { "session.timeout.ms", classic ? "15000" : NULL, false },
+                { "session.timeout.ms", classic ? WEIR_STR_(SESSION_MS) : NULL, false },
                 { "heartbeat.interval.ms", classic ? "1000" : NULL, false },
                 { "partition.assignment.strategy",
                   !classic                                          ? NULL
                   : placed || rd_kafka_version() < WEIR_KAFKA_2_6_1 ? "range"
                                                                     : "cooperative-sticky",
                   false },
-                { "max.poll.interval.ms", "300000", false },
+                { "max.poll.interval.ms", rejoin_text, false },
                 /* A request that waits for a coordinator that was killed waits so long (seen: the default minute),
                  * and nothing else of the group goes on meanwhile. */
                 { "socket.timeout.ms", "10000", false },
@@ -124,6 +141,7 @@ static int make_conf(struct weir_consumer *consumer, const struct weir_consumer_
         snprintf(response_text, sizeof response_text, "%" PRIu64, room.response_bytes);
         snprintf(interval_text, sizeof interval_text, "%" PRIu32,
                  weir_gauge_interval_ms(conf->fetch_bytes, partitions_of(conf)));
+        snprintf(rejoin_text, sizeof rejoin_text, "%" PRId64, rejoin_ms(conf));
         return weir_client_conf(defaults, WEIR_COUNT_OF(defaults), conf->properties,
                                 conf->property_count, fixed, WEIR_COUNT_OF(fixed), &consumer->log,
                                 ret, reterr);

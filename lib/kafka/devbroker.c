@@ -86,6 +86,12 @@ void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api 
                                                   (rd_kafka_resp_err_t)error);
 }
 
+void weir_devbroker_forget(struct weir_devbroker *broker, enum weir_devbroker_api api, int delay_ms)
+{
+        rd_kafka_mock_broker_push_request_error_rtts(broker->cluster, 1, (int16_t)api, 1,
+                                                     RD_KAFKA_RESP_ERR_NO_ERROR, delay_ms);
+}
+
 int weir_devbroker_orphan(struct weir_devbroker *broker, const char *topic, int32_t partition,
                           struct weir_error *reterr)
 {

@@ -16,6 +16,7 @@ enum weir_devbroker_api {
         WEIR_API_LIST_OFFSETS = 2,
         WEIR_API_OFFSET_COMMIT = 8,
         WEIR_API_OFFSET_FETCH = 9,
+        WEIR_API_JOIN_GROUP = 11,
         WEIR_API_HEARTBEAT = 12
 };
 
@@ -25,6 +26,9 @@ void weir_devbroker_set_down(struct weir_devbroker *broker, bool down);
  * are left are forgotten with @count 0. */
 void weir_devbroker_fail(struct weir_devbroker *broker, enum weir_devbroker_api api, int16_t error,
                          uint32_t count);
+/* The next request of @api is answered after @delay_ms, as if the broker had forgotten it. */
+void weir_devbroker_forget(struct weir_devbroker *broker, enum weir_devbroker_api api,
+                           int delay_ms);
 /* The topic's partition has no leader: records for it wait where they are. */
 int weir_devbroker_orphan(struct weir_devbroker *broker, const char *topic, int32_t partition,
                           struct weir_error *reterr);

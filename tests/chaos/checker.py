@@ -20,6 +20,7 @@ Own bugs      each rule is shown to bite by checker_test.py; a checker that read
 """
 import bisect
 import collections
+import gc
 import hashlib
 import sys
 
@@ -64,6 +65,7 @@ class Checker:
         self.behind()
         self.sent_on()
         self.rest()
+        self.clean()
         return self.found
 
     # --- what was produced ---------------------------------------------------------------------------------------
@@ -380,11 +382,29 @@ class Checker:
             if int(row["rows"]):
                 self.bad("I10", "%s rows are left in weir.%s", row["rows"], row["what"])
 
+    # --- no signal that nobody sent, nothing that grew: I11 ------------------------------------------------------------
+
+    def clean(self):
+        """What a process holds at the end, when all is healed and handled, follows from the partitions, not from how much it lived through."""
+        truth = self.truth
+        bounds = {"fds": 40 + 4 * len(truth.positions), "threads": 30 + 4 * len(truth.positions)}
+        for weir, number, name, fds, threads in truth.processes:
+            self.counts["processes at the end"] += 1
+            for what, held in (("fds", fds), ("threads", threads)):
+                if int(held) > bounds[what]:
+                    self.bad("I11", "%s: process %s (%s) has %s %s at the end, of which %d are expected at most", weir, number, name, held,
+                             what, bounds[what])
+        for weir, by, line in truth.deaths:
+            self.counts["deaths"] += 1
+            if by not in truth.run["signals"]:
+                self.bad("I11", "%s: a process died by %s, and no fault of this run does that: %s", weir, by, line)
+
 
 def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2
+    gc.disable()  # millions of rows, none of which is garbage before the end: looking for it was half of the time
     try:
         checker = Checker(Truth(sys.argv[1]))
         found = checker.judge()

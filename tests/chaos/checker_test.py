@@ -46,7 +46,10 @@ class World:
         self.files["log-0-ends.txt"] = ["%d %d" % (p, len(logs[p])) for p in logs]
         self.files["committed.txt"] = ["%d %d" % (p, len(logs[p]) - 3) for p in logs]
         self.files["samples.tsv"] = ["1.0 0 5 7", "1.0 1 0 0"]
-        self.files["run.json"] = [json.dumps({"topic": "chaos", "worker": "ledger", "kills": 0, "park": False, "generations": 1})]
+        self.files["run.json"] = [json.dumps({"topic": "chaos", "worker": "ledger", "kills": 0, "park": False, "generations": 1,
+                                                "signals": ["SIGKILL"]})]
+        self.files["processes.tsv"] = ["weir-0\t11\tsupervisor\t20\t2", "weir-0\t12\tledger\t31\t11"]
+        self.files["deaths.tsv"] = ["weir-0\tSIGKILL\tevent=process.died worker=ledger by=SIGKILL"]
         self.tables = {name: [] for name in ("effect", "batch", "position", "change", "claim", "dead")}
         self.tables["left"] = [{"what": "outbox", "rows": "0"}]
         self.apply(logs)
@@ -277,6 +280,18 @@ def left_over(world):
     world.tables["left"][0]["rows"] = "2"
 
 
+def descriptors_grew(world):
+    world.files["processes.tsv"][1] = "weir-0\t12\tledger\t331\t11"
+
+
+def threads_grew(world):
+    world.files["processes.tsv"][1] = "weir-0\t12\tledger\t31\t311"
+
+
+def died_by_itself(world):
+    world.files["deaths.tsv"].append("weir-0\tSIGSEGV\tevent=process.died worker=ledger by=SIGSEGV")
+
+
 def no_topic(world):
     world.files["log-0.tsv"] = []
 
@@ -298,6 +313,7 @@ CASES = [
     (claim_without_effect, "I4"), (claim_missing, "I4"), (claim_of_another_transaction, "I4"), (not_sent_on, "I9"),
     (sent_before_commit, "I9"), (sent_with_other_bytes, "I9"), (broker_lost, "L1"), (left_over, "I10"),
     (trimmed_unhandled, "I1"),
+    (descriptors_grew, "I11"), (threads_grew, "I11"), (died_by_itself, "I11"),
     (no_topic, None), (no_plan, None), (cut_off, None),
 ]
 

@@ -33,8 +33,6 @@ from faults_base import NotHere
 from workload import Workload
 from world import Broken, FACTOR, World, WORKER, within
 
-BACKLOG_MAX = 20000
-
 
 class Feeder(threading.Thread):
     """Produces at a rate until it is told to end. What is planned is on the disk before it is sent."""
@@ -51,7 +49,7 @@ class Feeder(threading.Thread):
             start_new_session=True)
         self.lock = threading.Lock()  # of the plan and the pipe: a line of each belongs together
         self.paused = self.ending = False
-        self.backlog = 0
+        self.backlog, self.counted = 0, 0  # not passed yet when that was looked at, and what was produced by then
 
     def put(self, count, kind=None):
         with self.lock:
@@ -67,7 +65,7 @@ class Feeder(threading.Thread):
             while not self.ending:
                 time.sleep(max(0.0, due - time.monotonic()))
                 due = max(due + 0.02, time.monotonic() - 0.2)
-                if not self.paused and self.backlog < BACKLOG_MAX:
+                if not self.paused and self.backlog + self.count() - self.counted < self.world.options.backlog:
                     self.put(max(1, round(self.rate * 0.02)))
         except OSError:
             if not self.ending:
@@ -114,9 +112,10 @@ class Sampler(threading.Thread):
                 committed = self.world.pairs(self.world.kafkactl("committed", self.world.topic, self.world.group, check=False,
                                                                  seconds=20))
                 positions = self.world.positions()
+                produced = self.feeder.count()
                 ends = self.world.ends()
                 if positions and ends:
-                    self.feeder.backlog = sum(ends.values()) - sum(positions.values())
+                    self.feeder.backlog, self.feeder.counted = sum(ends.values()) - sum(positions.values()), produced
                 if self.muted or not committed or not positions:
                     continue
                 now = time.monotonic() - self.world.began
@@ -237,6 +236,10 @@ class Run:
         if not self.liveness and not within(60, lambda: (world.psql(left, check=False) or "").strip() == "0"):
             self.liveness.append("the outbox, the park or the attempts are not empty after 60 s")
         self.sampler.end()
+        with open(os.path.join(self.folder, "processes.tsv"), "w") as out:
+            for weir in world.weirs:
+                for held in weir.holds():
+                    out.write("%s\t%d\t%s\t%d\t%d\n" % (weir.name, *held))
         for weir in world.weirs:
             if weir.running() and weir.stop() != 0:
                 self.liveness.append("%s: exit status %s at the end" % (weir.name, weir.process.poll()))
@@ -245,13 +248,16 @@ class Run:
     def check(self):
         world = self.world
         dump.dump_tables(world)
+        dump.dump_deaths(world)
+        # by the driver, or by a supervisor whose handler was past its deadline
+        killed = world.kills or any(weir.said("event=handler.stuck") for weir in world.weirs)
         dump.dump_topic(world, world.topic, "log-%d" % world.generations)
         dump.dump_topic(world, world.out_topic, "out")
         with open(os.path.join(self.folder, "committed.txt"), "w") as out:
             world.kafkactl("committed", world.topic, world.group, stdout=out)
         with open(os.path.join(self.folder, "run.json"), "w") as out:
             json.dump({"seed": self.options.seed, "topic": world.topic, "worker": WORKER, "kills": world.kills, "park": self.options.park,
-                       "generations": world.generations + 1}, out)
+                       "signals": sorted(world.signals | ({"SIGKILL"} if killed else set())), "generations": world.generations + 1}, out)
         done = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "checker.py"), self.folder],
                               capture_output=True, text=True)
         with open(os.path.join(self.folder, "checker.txt"), "w") as out:
@@ -319,12 +325,14 @@ def parse():
     parser.add_argument("--faults", default="kill,pg-immediate", help="names, a+b for both at once; all; mix, or mix:names to draw from")
     parser.add_argument("--count", type=int, default=5, help="of a mix: faults at least")
     parser.add_argument("--rate", type=int, default=300, help="events a second")
+    parser.add_argument("--backlog", type=int, default=20000, help="events that are not passed yet: at so many no more are produced")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--message-ms", type=int, default=8000, help="after so long the producer gives a record up")
     parser.add_argument("--single", action="store_true", help="a transaction for each event")
     parser.add_argument("--park", action="store_true", help='retry.order = "park"')
     parser.add_argument("--property", action="append", default=[], help="one more of kafka.properties, as debug=cgrp")
+    parser.add_argument("--log", default="info", help="weir's log.level; debug shows what --property debug=cgrp asks for")
     parser.add_argument("--keep", action="store_true", help="the folder stays, also of a run that passed")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
@@ -352,7 +360,7 @@ def main():
     words = ["SEED=%d" % options.seed, "EVENTS=%d" % options.events, "FAULTS=%s" % options.faults]
     command = "make chaos %s" % " ".join(words)
     more = [w for w in sys.argv[1:] if w in ("--single", "--park")]
-    more += ["--%s=%s" % (n.replace("_", "-"), getattr(options, n)) for n in ("rate", "workers", "partitions", "count")]
+    more += ["--%s=%s" % (n.replace("_", "-"), getattr(options, n)) for n in ("rate", "backlog", "workers", "partitions", "count")]
     command += ' MORE="%s"' % " ".join(more)
     print("chaos: %s" % command, flush=True)
     base = os.path.join(os.path.realpath(os.environ.get("B", os.path.join(os.path.dirname(__file__), "../../build"))), "chaos")

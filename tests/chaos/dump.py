@@ -5,6 +5,10 @@ Nothing of weir's own is asked: a table is read as it stands, a topic by another
 here is all that the checker gets to see, so a folder can be judged again, elsewhere, later, or after somebody has doctored it.
 """
 import os
+import re
+
+DIED = re.compile(r"event=process\.died .*?\bby=(SIG[A-Z0-9]+)")
+BROKEN = re.compile(r"ERROR: (?:Address|Leak|Thread)Sanitizer|runtime error:")
 
 TABLES = {
     "effect": 'select seq, xid, source, id, type, topic, partition, "offset", attempt, md5(data) as md5'
@@ -19,7 +23,8 @@ TABLES = {
             " key is null as no_key, value is null as no_value, class, reason, deaths, event_id, state"
             " from weir.dead_letter order by id",
     "left": "select 'attempt' as what, count(*) as rows from weir.attempt union all"
-            " select 'parked', count(*) from weir.parked union all select 'outbox', count(*) from weir.outbox",
+            " select 'parked', count(*) from weir.parked union all select 'outbox', count(*) from weir.outbox union all"
+            " select 'dead_letter marked to be run', count(*) from weir.dead_letter where state = 'requeue'",
 }
 
 
@@ -43,3 +48,15 @@ def dump_topic(world, topic, name):
     for word in ("starts", "ends"):
         with open(os.path.join(world.folder, "%s-%s.txt" % (name, word)), "w") as out:
             world.kafkactl(word, topic, stdout=out)
+
+
+def dump_deaths(world):
+    """Processes that ended by a signal, by their supervisors' word, and what a sanitizer said."""
+    with open(os.path.join(world.folder, "deaths.tsv"), "w") as out:
+        for weir in world.weirs:
+            with open(weir.log, errors="replace") as log:
+                for line in log:
+                    died = DIED.search(line)
+                    if died or BROKEN.search(line):
+                        out.write("%s\t%s\t%s\n" % (weir.name, died.group(1) if died else "sanitizer",
+                                                    " ".join(line.split())[:200]))

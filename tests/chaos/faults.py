@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """faults - all of them by name, and what a word of FAULTS= means"""
+import faults_command
 import faults_data
 import faults_kafka
 import faults_net
@@ -8,7 +9,7 @@ import faults_process
 from faults_base import Fault, NotHere
 
 ALL = {}
-for module in (faults_process, faults_postgres, faults_kafka, faults_net, faults_data):
+for module in (faults_process, faults_postgres, faults_kafka, faults_net, faults_data, faults_command):
     for item in vars(module).values():
         if isinstance(item, type) and issubclass(item, Fault) and item.name:
             ALL[item.name] = item

@@ -70,6 +70,7 @@ class Crash(Burst):
     what = "class = 'crash' and reason = 'SIGSEGV'"
 
     def inject(self, world):
+        world.signals.add("SIGSEGV")
         world.kills += 6  # who is in a handler beside it is suspected too
         self.marks = {w: w.mark() for w in world.weirs}
         super().inject(world)

@@ -61,6 +61,12 @@ class Kill(Broker):
     name, way = "broker-kill", "kill"
 
 
+class Away(Kill):
+    """SIGKILL of the broker, and its start when sessions and requests have timed out"""
+
+    name, hold_s = "broker-away", (7, 18)
+
+
 class Freeze(Fault):
     """SIGSTOP of the broker past the sessions, then SIGCONT"""
 

@@ -4,6 +4,7 @@
 The proxy stands between weir and the server only: the driver, the producer and the checker ask the servers directly.
 """
 from faults_base import Fault
+from world import within
 
 
 class Net(Fault):
@@ -36,6 +37,24 @@ class PgCommit(Net):
 
     def proof(self, world):
         return min(self.cuts) >= 1 and "COMMITs cut so far: unsent %d, unheard %d, unwaited %d" % tuple(self.cuts)
+
+
+class CommitStorm(PgCommit):
+    """every third COMMIT is cut, in one of the three ways, until 120 are"""
+
+    name, hold_s, within_s, wanted = "commit-storm", (0.1, 0.2), 90, 120
+    told = {"commit": 3}
+
+    def inject(self, world):
+        proxy = world.proxies["pg"]
+
+        def cuts():
+            counts = proxy.counts()
+            return sum(counts.get(name, 0) for name in ("unsent", "unheard", "unwaited"))
+
+        before = cuts()
+        super().inject(world)
+        within(90, lambda: cuts() - before >= self.wanted)
 
 
 class PgCut(Net):

@@ -68,9 +68,11 @@ class Backend(Fault):
         os.kill(int(pid), 9)
 
     def proof(self, world):
-        said = since(self.log, self.mark)
-        return "was terminated by signal 9" in said and "ready to accept connections" in said and \
-            "its log: terminated by signal 9, ready again"
+        def seen():
+            said = since(self.log, self.mark)
+            return "was terminated by signal 9" in said and "ready to accept connections" in said
+
+        return within(30, seen) and "its log: terminated by signal 9, ready again"
 
 
 class Failover(Fault):

@@ -17,8 +17,13 @@ from world import FACTOR, SESSION_MS, Broken, alive, state, within
 # those that the workload passes by itself; more in the mode in which a failed event is parked
 POINTS = ("apply.begun", "apply.handled", "apply.kept", "apply.committed", "dead.kept", "attempt.failed", "attempt.saved",
           "retry.turn", "spare.condemned", "spare.unclaimed")
-POINTS_PARK = ("apply.begun", "apply.kept", "apply.committed", "park.kept", "attempt.saved", "aside.handled", "aside.settled",
-               "aside.committed")
+POINTS_PARK = ("apply.begun", "apply.kept", "apply.committed", "park.kept", "attempt.saved", "aside.handled", "aside.failed",
+               "aside.settled", "aside.committed")
+POINTS_SINGLE = tuple(name for name in POINTS if not name.startswith("spare."))  # these spare the others of a batch
+
+
+def points(world):
+    return POINTS_PARK if world.options.park else POINTS_SINGLE if world.options.single else POINTS
 
 
 class Kill(Fault):
@@ -136,8 +141,7 @@ class Point(Fault):
 
     def start_at(self, world):
         """One weir is replaced by one that is alone in its process and knows the failpoint."""
-        names = POINTS_PARK if world.options.park else POINTS
-        self.at = self.point or world.random.choice(names)
+        self.at = self.point or world.random.choice(points(world))
         hit = world.random.choice((1, 2, 17)) if self.at.startswith("apply") else 1
         self.weir = world.any_weir()
         if self.weir.stop() != 0:
@@ -173,6 +177,56 @@ class PointKill(Point):
 
     def proof(self, world):
         return self.reached and self.status == -9 and "failpoint.reached %s, ended by signal 9" % self.at
+
+
+class PointStorm(Fault):
+    """at each weir a named failpoint kills every worker process that passes it, until twenty are dead; another name each time"""
+
+    name, needs, hold_s, within_s = "point-storm", ("quick_restart",), (0.1, 0.2), 120
+    wanted = 20
+    kinds = ("reject", "sql", "retry", "stubborn", "decode", "good", "good", "good")
+
+    def inject(self, world):
+        self.storms = []
+        for weir in world.weirs:
+            # the name that has killed least so far: each has its turn, by its name
+            names = list(points(world))
+            world.random.shuffle(names)
+            name = min(names, key=lambda n: world.point_kills[n])
+            hit = world.random.choice((1, 3, 17)) if name.startswith("apply") else 1
+            if weir.stop() != 0:
+                raise Broken("%s does not stop" % weir.name)
+            self.storms.append((weir, name, weir.mark()))
+            world.point_kills[name] += 1  # its turn
+            weir.start(WEIR_FAILPOINT="%s:kill:%d" % (name, hit))
+        world.kills += 1
+        end = time.monotonic() + 90 * FACTOR
+        while time.monotonic() < end and any(self.dead(*storm) < self.wanted for storm in self.storms):
+            for kind in self.kinds:
+                world.feeder.put(1, kind)
+            time.sleep(0.2)
+
+    @staticmethod
+    def dead(weir, name, mark):
+        """Each by the word of the one that died and by its supervisor's."""
+        return min(weir.count("event=failpoint.reached name=%s signal=Killed" % name, mark),
+                   weir.count("event=process.died worker=ledger", mark))
+
+    def heal(self, world):
+        self.counts = []
+        for storm in self.storms:
+            weir, name, _ = storm
+            weir.stop()
+            if weir.running():
+                weir.kill()
+            dead = self.dead(*storm)
+            world.point_kills[name] += dead - 1
+            self.counts.append((name, dead))
+            weir.start()
+
+    def proof(self, world):
+        return all(dead for _, dead in self.counts) and "failpoint.reached and process.died: %s" % ", ".join(
+            "%d at %s" % (dead, name) for name, dead in self.counts)
 
 
 class PointStop(Point):
@@ -264,15 +318,16 @@ class Clock(Fault):
 
 
 class Rebalance(Fault):
-    """a rebalance storm: another member joins and leaves as fast as it can, for 10 s"""
+    """a rebalance storm: another member joins and leaves as fast as it can, for 10 s and five generations"""
 
-    name, alive, hold_s = "rebalance", True, (0.1, 0.2)
+    name, alive, hold_s, least = "rebalance", True, (0.1, 0.2), 5
 
     def inject(self, world):
-        self.before = world.generation()
+        self.before = self.after = world.generation()
         self.members = 0
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 10 or (self.after - self.before < self.least
+                                                and time.monotonic() < begun + 30 * FACTOR):
             with open(os.path.join(world.folder, "member.log"), "a") as log:
                 member = world.spawn("consume", world.topic, world.group, "0", stdout=log)
             time.sleep(world.random.uniform(0.1, 0.6))
@@ -280,11 +335,13 @@ class Rebalance(Fault):
             # one that has not joined yet may wait for others; nobody waits for it here
             threading.Thread(target=member.wait, daemon=True).start()
             self.members += 1
+            if time.monotonic() > begun + 10:
+                self.after = world.generation()
         self.after = world.generation()
 
     def heal(self, world):
         world.end_spawned()
 
     def proof(self, world):
-        return self.after - self.before >= 5 and "%d members came and went, %d generations" % (
+        return self.after - self.before >= self.least and "%d members came and went, %d generations" % (
             self.members, self.after - self.before)

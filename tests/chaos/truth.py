@@ -83,8 +83,12 @@ class Truth:
             self.ends.append(self._pairs("log-%d-ends.txt" % generation))
         self.effects, self.batches, self.changes = self._table("effect"), self._table("batch"), self._table("change")
         self.claims, self.dead, self.left = self._table("claim"), self._table("dead"), self._table("left")
-        self.positions = {int(r["id"]): r for r in self._table("position") if r["topic"] == self.run["topic"]}
+        self.positions = {int(r["id"]): r for r in self._table("position")  # those of replays are none of the worker's
+                          if (r["topic"], r["worker"]) == (self.run["topic"], self.run["worker"])}
         self.out = self._read_out()
+        # the processes at the end, and those that died: a run of before has neither
+        self.processes = [line.split("\t") for line in self._lines("processes.tsv")] if "signals" in self.run else []
+        self.deaths = [line.split("\t") for line in self._lines("deaths.tsv")] if "signals" in self.run else []
         self.samples = [tuple(int(v) for v in line.split()[1:]) for line in self._lines("samples.tsv")]
         self.committed = self._pairs("committed.txt")
 

@@ -7,6 +7,7 @@ what a process wrote stays in it, each in its own file, and the time line has a 
 Questions go to the servers directly (`psql`, `kafkactl`), never through the proxies that weir is led through, so that a fault
 of the network does not blind the driver.
 """
+import collections
 import json
 import os
 import random
@@ -48,11 +49,13 @@ def state(pid):
 def within(seconds, condition, *args):
     """Until the condition holds; what it returned, or what it returned last."""
     end = time.monotonic() + seconds * FACTOR
+    pause = 0.03
     while True:
         held = condition(*args)
         if held or time.monotonic() > end:
             return held
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.4)  # a question is a process: many of them would be the load that is measured
 
 
 class Weir:
@@ -110,6 +113,19 @@ class Weir:
                 pass
         return self.process.wait() if self.process else None
 
+    def holds(self):
+        """Of each of its processes: number, which it is, file descriptors, threads."""
+        found = []
+        for pid in self.family():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+                name = words[words.index("--as") + 1] if "--as" in words else "supervisor"
+                found.append((pid, name or "relay", len(os.listdir("/proc/%d/fd" % pid)), len(os.listdir("/proc/%d/task" % pid))))
+            except OSError:
+                pass  # it has just ended
+        return found
+
     def stop(self, seconds=30):
         """SIGTERM; the exit status, or None when it does not end."""
         self.process.send_signal(signal.SIGTERM)
@@ -148,7 +164,9 @@ class World:
         self.began = time.monotonic()
         self.timeline = open(os.path.join(folder, "timeline.jsonl"), "a")
         self.lock = threading.Lock()
-        self.weirs, self.weir_env, self.kills = [], {}, 0
+        self.weirs, self.weir_env, self.kills, self.commands = [], {}, 0, 0
+        self.signals = set()  # that processes may die of here, beside SIGKILL where the driver killed
+        self.point_kills = collections.Counter()  # by name of the failpoint
         self.proxies, self.spawned, self.broker_dirs = {}, [], []
         self.producer, self.clock_file, self.mounted = None, None, False
         self.standby_dir = os.path.join(folder, "standby")
@@ -288,13 +306,15 @@ class World:
                 open(os.open(os.path.join(self.folder, "password"), os.O_WRONLY | os.O_CREAT, 0o600), "w") as copy:
             copy.write(file.read())
         batch = 'max_events = 1; linger = "0ms";' if self.options.single else ""
+        restart = 'first_delay = "20ms"; max_delay = "100ms";' if "quick_restart" in self.needs else 'max_delay = "1s";'
         with open(self.config, "w") as file:
             file.write("""kafka = { brokers = "%s"; properties = [ "session.timeout.ms=%d", "heartbeat.interval.ms=500",
   "fetch.wait.max.ms=20", "topic.metadata.refresh.interval.ms=2000"%s ]; };
+log = { level = "%s"; };
 store = { url = "%s"; password_file = "password"; };
 plugin_path = [ "%s/plugins" ];
 handler = { deadline = "4s"; };
-restart = { limit = 10000; max_delay = "1s"; };
+restart = { limit = 10000; %s };
 workers = ( {
   name = "%s"; plugin = "ledger"; group = "%s"; topics = [ "%s" ]; start = "earliest";
   batch = { %s };
@@ -302,7 +322,7 @@ workers = ( {
   dead = { max_share = 100; };
   options = { topic = "%s"; };
 } );
-""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), url, self.objects, WORKER, self.group, self.topic, batch,
+""" % (brokers, SESSION_MS, "".join(', "%s"' % p for p in self.options.property), self.options.log, url, self.objects, restart, WORKER, self.group, self.topic, batch,
        'order = "park";' if self.options.park else "", self.out_topic))
 
     def stop_all(self):
@@ -375,8 +395,8 @@ workers = ( {
         return self.pairs(self.kafkactl("ends", self.topic, check=False, seconds=20))
 
     def positions(self):
-        return self.pairs((self.psql("select partition, coalesce(next_offset, 0) from weir.position where topic = '%s'"
-                                     % self.topic, check=False, seconds=20) or "").replace("|", " ") or None)
+        return self.pairs((self.psql("select partition, coalesce(next_offset, 0) from weir.position where worker = '%s' and"
+                                     " topic = '%s'" % (WORKER, self.topic), check=False, seconds=20) or "").replace("|", " ") or None)
 
     def passed(self):
         """How far all positions are together, or None while nobody answers."""

@@ -15,7 +15,8 @@
 # Jars     come through mvn, as the machine's own settings say where from; the copies stay in $B.
 # Start    0.8 s instead of 3: only the classes a broker needs, the C1 compiler, a class-data archive (hence
 #          the sorted class path: in another order the archive is refused) and a copied, formatted log.
-# Sessions the broker forgets its own former self after 1 s instead of 9: else every restart waits that long.
+# Sessions the broker forgets its own former self after 1 s instead of 9: else every restart waits that long. Where a machine has
+#          so much to do that a healthy broker is taken for dead, BROKER_SESSION_MS=5000.
 # /tmp     stays empty: no perf data file, and the codecs' native parts are unpacked below DIR.
 set -euo pipefail
 # shellcheck source=tests/support/common.sh
@@ -65,7 +66,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
-broker.session.timeout.ms=1000
+broker.session.timeout.ms=${BROKER_SESSION_MS:-1000}
 broker.heartbeat.interval.ms=100
 log.cleaner.dedupe.buffer.size=2097152
 log.retention.check.interval.ms=1000

@@ -91,6 +91,13 @@ static void close_loader(rd_kafka_t *rk)
         fflush(stdout);
 }
 
+static int digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* In place. False: null. */
 static bool unhex(char *text, size_t *ret_size)
 {
@@ -100,11 +107,11 @@ static bool unhex(char *text, size_t *ret_size)
         if (!strcmp(text, "-"))
                 return false;
         for (size_t i = 0; i < size; i++) {
-                unsigned byte;
+                int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
 
-                if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+                if (high < 0 || low < 0)
                         kafkactl_die("load: %.20s: hex is wanted", text + 2 * i);
-                text[i] = (char)byte;
+                text[i] = (char)(high << 4 | low);
         }
         *ret_size = size;
         return true;

@@ -68,13 +68,18 @@ launch() { # starts the server on $port; sets pid
         printf '%s\n' "$pid" >"$dir/pid"
 }
 
+# A process that was killed and that nobody has waited for yet still has its number, and PostgreSQL takes its lock file for one in force
+reaped() { ! kill -0 "$1" 2>/dev/null; }
+
 start() {
-        local try
+        local try before
         bin=$(find_bin)
         if [ -e "$dir/pid" ] && alive "$(cat "$dir/pid")"; then
                 die "$dir: a server runs already, process $(cat "$dir/pid")"
         fi
         [ -e "$dir/data/PG_VERSION" ] || initialise
+        before=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null || true)
+        [ -z "$before" ] || within 20s reaped "$before" || true
         for try in 1 2 3 4 5; do
                 port=$(cat "$dir/port" 2>/dev/null || free_port)
                 launch

@@ -46,6 +46,7 @@ struct rig {
 static struct weir_devbroker *broker;
 static uint64_t rig_fetch_bytes;           /* of the next rig; 0 = no bound */
 static const char *rig_strategy = "range"; /* … */
+static const char *rig_rejoin_ms;          /* …; NULL = weir's own */
 
 static const struct weir_conf_property quick[] = {
         { .name = "session.timeout.ms", .value = "3500" },
@@ -107,13 +108,13 @@ static inline void *run_poll(void *p)
 static inline void rig_new(struct rig *rig, const char *group)
 {
         static const char *const topics[] = { "t" };
-        struct weir_conf_property properties[WEIR_COUNT_OF(quick) + 1];
+        struct weir_conf_property properties[WEIR_COUNT_OF(quick) + 3];
         struct weir_consumer_conf conf = {
                 .brokers = weir_devbroker_address(broker),
                 .group = group,
                 .client_id = "test",
                 .properties = properties,
-                .property_count = WEIR_COUNT_OF(properties),
+                .property_count = WEIR_COUNT_OF(quick) + (rig_rejoin_ms ? 3 : 1),
                 .topics = topics,
                 .topic_count = 1,
                 .queue_bytes = 1 << 20,
@@ -128,6 +129,12 @@ static inline void rig_new(struct rig *rig, const char *group)
         memcpy(properties, quick, sizeof quick);
         properties[WEIR_COUNT_OF(quick)] = (struct weir_conf_property){
                 .name = "partition.assignment.strategy", .value = rig_strategy
+        };
+        properties[WEIR_COUNT_OF(quick) + 1] = (struct weir_conf_property){
+                .name = "max.poll.interval.ms", .value = rig_rejoin_ms
+        };
+        properties[WEIR_COUNT_OF(quick) + 2] = (struct weir_conf_property){
+                .name = "socket.timeout.ms", .value = "1000" /* the least that a join waits */
         };
         *rig = (struct rig){ 0 };
         pthread_mutex_init(&rig->mutex, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* consumer: how a member joins, loses its partitions and closes (lib/kafka/consumer.c and rebalance.c) */
 #include "consumer_fixture.h"
+#include "kafka/consumer_internal.h"
 
 /* Wait until the rig holds @count partitions, others having been revoked. */
 static void await_share(struct rig *rig, unsigned count)
@@ -149,6 +150,57 @@ START_TEST(a_member_without_a_broker_says_so_and_closes)
 }
 END_TEST
 
+/* A broker lost the join of a member (4.1.0 does, see consumer.c): the member asks again, and not after five minutes. */
+START_TEST(a_join_that_nobody_answers_is_asked_again)
+{
+        struct weir_consumer_state state = { 0 };
+        struct rig rig;
+
+        weir_devbroker_forget(broker, WEIR_API_JOIN_GROUP, 3600000);
+        rig_rejoin_ms = "3500"; /* a session: the library takes no less */
+        rig_start(&rig, "g-forgotten");
+        rig_rejoin_ms = NULL;
+        WAIT_UNTIL((weir_consumer_state(rig.consumer, &state), state.joined));
+        rig_stop_polling(&rig);
+        ck_assert_int_eq(weir_consumer_close(rig.consumer, weir_clock_us() + 5000000), 0);
+        rig_free(&rig);
+}
+END_TEST
+
+static int64_t rejoin_ms_of(int64_t drain_ms, const char *session_ms)
+{
+        static const char *const topics[] = { "t" };
+        const struct weir_conf_property property = { .name = "session.timeout.ms",
+                                                     .value = session_ms };
+        struct weir_consumer_conf conf = { .brokers = weir_devbroker_address(broker),
+                                           .group = "g",
+                                           .properties = &property,
+                                           .property_count = session_ms != NULL,
+                                           .topics = topics,
+                                           .topic_count = 1,
+                                           .drain_ms = drain_ms,
+                                           .events = &events };
+        struct weir_consumer *consumer = NULL;
+        struct weir_error error = { 0 };
+        char value[32] = "";
+        size_t size = sizeof value;
+
+        ck_assert_msg(weir_consumer_new(&conf, &consumer, &error) == 0, "%s", error.text);
+        rd_kafka_conf_get(rd_kafka_conf(consumer->rk), "max.poll.interval.ms", value, &size);
+        weir_consumer_close(consumer, weir_clock_us() + 5000000);
+        weir_consumer_free(consumer);
+        return strtoll(value, NULL, 10);
+}
+
+START_TEST(a_join_is_waited_for_as_long_as_a_drain_takes_and_no_five_minutes)
+{
+        ck_assert_int_eq(rejoin_ms_of(3000, NULL), 33000);
+        ck_assert_int_eq(rejoin_ms_of(120000, NULL), 150000);
+        ck_assert_int_eq(rejoin_ms_of(3000, "60000"), 60000);
+        ck_assert_int_eq(rejoin_ms_of(3000, "6000"), 33000);
+}
+END_TEST
+
 static int new_with(const struct weir_conf_property *property, struct weir_error *error)
 {
         static const char *const topics[] = { "t" };
@@ -206,6 +258,8 @@ int main(void)
         tcase_set_timeout(tcase, 120);
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, a_bad_property_is_named_and_a_secret_is_not_shown);
+        tcase_add_test(tcase, a_join_is_waited_for_as_long_as_a_drain_takes_and_no_five_minutes);
+        tcase_add_test(tcase, a_join_that_nobody_answers_is_asked_again);
         tcase_add_test(tcase, a_member_that_never_polled_closes);
         tcase_add_test(tcase, a_member_without_a_broker_says_so_and_closes);
         tcase_add_test(tcase, R2_a_revocation_calls_back_once_and_what_comes_late_is_harmless);
