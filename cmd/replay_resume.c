@@ -118,12 +118,17 @@ static int check(const struct weir_replay *replay, struct weir_error *reterr)
                                  "replay %lld is %s, by process %s: weir replay show %lld --watch, "
                                  "or weir replay stop %lld first",
                                  id, replay->state, replay->owner, id, id);
-        if (replay->kept)
+        if (replay->gone && is(replay, "failed"))
                 return weir_fail(reterr, WEIR_EUSAGE, 0,
                                  "replay %lld had failed, and %s: what was handled before can no "
                                  "longer be told from what was not; plan a new one (weir replay "
                                  "preview says what it would do)",
-                                 id, replay->kept);
+                                 id, replay->gone);
+        if (replay->gone) /* by force: nothing else drops what it needs */
+                cmd_say(CMD_DONE, name,
+                        "%s, since replay %lld was planned: what was handled under them and lies "
+                        "ahead of it runs again",
+                        replay->gone, id);
         return 0;
 }
 

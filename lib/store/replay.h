@@ -56,7 +56,7 @@ struct weir_replay {
         int64_t id;
         const char *worker, *policy, *epoch, *state, *owner, *text, *asked_from, *asked_to;
         const char *since; /* started_at as PostgreSQL writes it: for RY2 */
-        const char *kept;  /* NULL; or why claims that it needs are gone, for one that had failed */
+        const char *gone;  /* NULL; or which claims that it may need were dropped since its plan */
         struct weir_filter filter;
         bool effects, skip_missing, held; /* RY3: its process is there */
         int32_t rate_per_s;

@@ -4,7 +4,7 @@
  *
  * What a replay did stands in the trail of its positions, a row for each transaction: so it is counted there, by an index, and
  * not in a number of its own that a killed process would have left behind. Of policy 'live', whose position is the live
- * worker's, those rows count that were written since and lie in the range.
+ * worker's, those rows count that were written since, until the next word of an operator, and lie in the range.
  * Skipped       events that had a claim: the events of a transaction, less those that were fresh.
  */
 #include <stdio.h>
@@ -17,6 +17,8 @@
         " coalesce(sum(b.fresh), 0) AS applied, coalesce(sum(b.events - b.fresh), 0) AS skipped,"  \
         " coalesce(sum(b.dead), 0) AS dead FROM weir.batch b WHERE b.position = g.position"        \
         " AND (g.position <> g.live_position OR (b.at >= p.created_at"                             \
+        " AND b.at < coalesce((SELECT min(c.at) FROM weir.position_change c WHERE c.position"      \
+        " = g.position AND c.at > p.created_at), 'infinity')"                                      \
         " AND b.first_offset >= g.from_offset AND b.first_offset < g.until_offset))) b "           \
         "CROSS JOIN LATERAL (SELECT CASE WHEN g.position = g.live_position THEN 0 ELSE"            \
         " (SELECT count(*) FROM weir.parked k WHERE k.position = g.position) END AS parked) k "

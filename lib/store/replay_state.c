@@ -36,7 +36,7 @@ enum {
         HELD,
         RATE,
         MAX_LAG,
-        KEPT
+        GONE
 };
 
 static bool is_true(const struct weir_pg_rows *rows, size_t column)
@@ -57,7 +57,7 @@ static void read_row(struct weir_replay *replay)
         replay->asked_from = weir_pg_rows_text(row, 0, FROM).ptr;
         replay->asked_to = weir_pg_rows_text(row, 0, TO).ptr;
         replay->since = weir_pg_rows_text(row, 0, SINCE).ptr;
-        replay->kept = weir_pg_rows_text(row, 0, KEPT).ptr;
+        replay->gone = weir_pg_rows_text(row, 0, GONE).ptr;
         replay->effects = is_true(row, EFFECTS);
         replay->skip_missing = is_true(row, SKIPS);
         replay->held = is_true(row, HELD);
@@ -70,11 +70,11 @@ static int load_row(struct weir_pg *pg, struct weir_replay *replay, struct weir_
         static const char sql[] =
                 "SELECT p.worker, p.policy, p.epoch, p.state, p.owner, p.text, p.asked_from,"
                 " p.asked_to, p.started_at, p.effects, p.if_missing = 'skip', " WEIR_POSITION_HELD
-                ", p.rate_per_s, p.max_lag, CASE WHEN p.state = 'failed' THEN (SELECT"
+                ", p.rate_per_s, p.max_lag, (SELECT"
                 " 'generation ' || d.generation || ' of claims was dropped at ' || "
                 "to_char(d.dropped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
                 " FROM weir.claim_dropped d WHERE d.dropped_at >= p.created_at"
-                " ORDER BY d.generation LIMIT 1) END FROM weir.replay p WHERE p.id = $1";
+                " ORDER BY d.generation LIMIT 1) FROM weir.replay p WHERE p.id = $1";
         const struct weir_value number = weir_int8(replay->id);
         int r = weir_pg_query(pg, sql, &number, 1, &replay->row, reterr);
 

@@ -132,7 +132,7 @@ has out 'weir dlq list --worker audit'
 gate_open
 
 # stop, from elsewhere
-behind start audit --policy again --epoch e2 --rate 5
+behind start audit --policy again --epoch e2 --rate 2
 within 20s begun 7
 says 0 replay show 7
 has out 'running, '
@@ -177,7 +177,10 @@ equal 'SIGTERM: exit status' 1 "$status"
 equal 'stopped by it' stopped "$(state 8)"
 equal 'claims are kept for it' replay "$(psql -XqAt -v text="$("$WEIR" claims --json -c "$config" 2>/dev/null)" "$url" <<<"select g->>'kept_by' from jsonb_array_elements(:'text'::jsonb) g limit 1")"
 sql "update weir.claim_generation set since = since + interval '1000 days'"
+sql "insert into weir.claim_dropped values (99, now() - interval '2 days', now() - interval '1 day', now(), 'x')" # --force
 says 0 replay resume 8 --rate 0
+has err 'generation 99 of claims was dropped'
+sql 'delete from weir.claim_dropped'
 equal 'three times each' '77 25' "$(runs)"
 
 # at the failpoints: planned or not at all, and gone on with

@@ -248,14 +248,14 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         replay = load(id);
         ck_assert_str_eq(replay->state, "failed");
         ck_assert_ptr_nonnull(strstr(replay->text, "given up by "));
-        ck_assert_ptr_null(replay->kept);
+        ck_assert_ptr_null(replay->gone);
         seen = replay;
         OK(weir_pg_run(pg,
                        "INSERT INTO weir.claim_dropped VALUES (1, now() - interval '2 h',"
                        " now() - interval '1 h', now(), 'x')",
                        reterr));
         replay = load(id);
-        ck_assert_ptr_nonnull(strstr(replay->kept, "generation 1 of claims was dropped at 2"));
+        ck_assert_ptr_nonnull(strstr(replay->gone, "generation 1 of claims was dropped at 2"));
         weir_replay_free(replay);
         ck_assert_int_eq(weir_replay_take(pg, seen, "here:1", NULL),
                          1); /* dropped since it was seen */
@@ -263,7 +263,7 @@ START_TEST(what_is_given_up_is_not_gone_on_with_once_claims_went)
         OK(weir_pg_run(pg, "UPDATE weir.claim_dropped SET dropped_at = now() - interval '1 h'",
                        reterr));
         replay = load(id);
-        ck_assert_ptr_null(replay->kept); /* before it was planned */
+        ck_assert_ptr_null(replay->gone); /* before it was planned */
         weir_replay_free(replay);
 }
 END_TEST
@@ -406,6 +406,16 @@ START_TEST(live_goes_back_with_its_row_and_reason_or_not_at_all)
                 " '1', t FROM weir.position, (VALUES (10, now()), (49, now()), (9, now()),"
                 " (50, now()), (11, now() - interval '1 d')) v(o, t) WHERE partition = 0",
                 reterr));
+        OK(weir_replay_spans(pg, id, &rows, reterr));
+        weir_pg_rows_free(rows);
+        /* they go back once more: what comes of that is another replay's */
+        OK(weir_pg_run(pg,
+                       "INSERT INTO weir.position_change (position, epoch, before, after, reason,"
+                       " by, at) SELECT id, 9, 50, 10, 'again', 'me', now() + interval '1 h' FROM"
+                       " weir.position; INSERT INTO weir.batch (first_offset, next_offset, epoch,"
+                       " position, records, events, fresh, dead, plugin_version, at) SELECT 10, 50,"
+                       " 9, id, 7, 7, 3, 0, '1', now() + interval '2 h' FROM weir.position",
+                       reterr));
         OK(weir_replay_spans(pg, id, &rows, reterr));
         ck_assert_int_eq(cell(rows, 0, WEIR_SPAN_FROM), 10);
         ck_assert_int_eq(cell(rows, 0, WEIR_SPAN_UNTIL),
