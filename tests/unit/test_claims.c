@@ -237,7 +237,7 @@ START_TEST(CL4_a_failed_replay_is_not_taken_beside_a_drop)
         OK(weir_pg_run(pg, "UPDATE weir.replay SET state = 'failed'", reterr));
         id = fixture_int(pg, "SELECT id FROM weir.replay");
         OK(weir_replay_load(pg, id, &taker.replay, reterr));
-        ck_assert_ptr_null(taker.replay->kept);
+        ck_assert_ptr_null(taker.replay->gone);
         OK(weir_pg_begin(pg, reterr));
         fixture_int(pg, "SELECT 1 FROM weir.claim_drop(%d)", first);
         pthread_create(&taker.thread, NULL, take_aside, &taker);
