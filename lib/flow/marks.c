@@ -6,7 +6,9 @@
  *               other goes by what is known. No lock is held across the query.
  * Moves         a lane finds out by its fence that its position was moved, so in a quiet partition never: an operator who
  *               set it back to have records read again waited for the next one. The same look brings the epochs. What it
- *               brought may be older than the lane's own; it only counts where it is newer.
+ *               brought may be older than the lane's own; it only counts where it is newer. A position whose row names another
+ *               process (a member that was expelled and did not know it took it meanwhile) counts when it has rested for a minute:
+ *               at once, two that both think it theirs would take it from each other every second.
  * Not chosen    NOTIFY alone: a lane that holds no connection cannot listen, and one that was missed in
  *               a failover would be missed for ever.
  */

@@ -20,7 +20,7 @@ struct weir_marks {
         int32_t positions[WEIR_MARKS_MAX]; /* @mutex ascending */
         size_t epoch_count;                /* @mutex */
         struct weir_position_epoch
-                epochs[WEIR_MARKS_MAX]; /* @mutex of this process's positions, ascending */
+                epochs[WEIR_MARKS_MAX]; /* @mutex by number, see weir_position_epochs() */
 };
 
 void weir_marks_init(struct weir_marks *marks);

@@ -121,7 +121,8 @@ enum weir_change_column {
 };
 int weir_position_changes(struct weir_pg *pg, const char *worker, int64_t limit,
                           struct weir_pg_rows **ret, struct weir_error *reterr);
-/* Where the positions of @owner stand now, by number; at most @room. To notice a move where no transaction would. */
+/* Where the positions of @owner stand now, and those of others at which nothing happened for a minute, by number; at most @room, its
+ * own first. To notice a move where no transaction would. */
 struct weir_position_epoch {
         int32_t id;
         int64_t epoch;

@@ -44,8 +44,12 @@ int weir_position_epochs(struct weir_pg *pg, const char *worker, const char *own
                          struct weir_position_epoch *ret, size_t room, size_t *ret_count,
                          struct weir_error *reterr)
 {
-        static const char sql[] = "SELECT id, epoch FROM weir.position WHERE worker = $1"
-                                  " AND owner = $2 ORDER BY id LIMIT $3";
+        /* Whoever was taken for dead and did not know yet may have taken one of ours meanwhile. It is not ours by then, and
+         * what happens to it would be seen by the fence alone, with the next record. So others' rows count once they rest. */
+        static const char sql[] =
+                "SELECT id, epoch FROM (SELECT id, epoch FROM weir.position WHERE worker = $1 AND"
+                " (owner = $2 OR owner IS NULL OR updated_at < now() - interval '60 s')"
+                " ORDER BY owner IS DISTINCT FROM $2, id LIMIT $3) p ORDER BY id";
         const struct weir_value params[] = { weir_text_z(worker), weir_text_z(owner),
                                              weir_int8((int64_t)room) };
         WEIR_CLEANUP(weir_pg_rows_freep) struct weir_pg_rows *rows = NULL;

@@ -376,13 +376,17 @@ static bool was_condemned(const struct sim_effect *effect)
         return false;
 }
 
-/* The record had left the log, or another has its offset by now: the order is not the log's any more. */
+/* The record had left the log, or another has its offset by now: the order is not the log's any more. So where a replay of what
+ * is missing found it gone, and the worker has it parked. */
 static bool is_excused(const struct sim_effect *effect)
 {
+        bool missing = sim.plan->replay == SIM_REPLAY_MISSING;
+
         for (size_t i = 0; i < sim_all_count; i++)
                 if (sim_all_partition[i] == effect->partition &&
                     sim_all_records[i]->offset == effect->offset &&
-                    (sim_all_records[i]->excused || sim_all_records[i]->of_old_log))
+                    (sim_all_records[i]->excused || sim_all_records[i]->of_old_log ||
+                     (missing && sim_all_records[i]->replay_excused)))
                         return true;
         return false;
 }

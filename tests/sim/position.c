@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "kafka.h"
 #include "store.h"
 #include "store/withheld.h"
@@ -47,6 +48,7 @@ struct sim_position *sim_position_change(struct sim_tx *tx, struct sim_row *row)
         struct sim_position *changed = sim_alloc(sizeof *changed);
 
         *changed = *(struct sim_position *)sim_row_seen(row, tx);
+        changed->updated_us = weir_clock_us();
         sim_row_change(tx, row, changed);
         return changed;
 }
@@ -291,8 +293,8 @@ int weir_position_epochs(struct weir_pg *pg, const char *worker, const char *own
         {
                 const struct sim_position *p = row->now;
 
-                if (p && !strcmp(p->worker, worker) && !strcmp(p->owner, owner) &&
-                    *ret_count < room)
+                if (p && !strcmp(p->worker, worker) && *ret_count < room &&
+                    (!strcmp(p->owner, owner) || weir_clock_us() - p->updated_us > 60000000))
                         ret[(*ret_count)++] = (struct weir_position_epoch){ p->id, p->epoch };
         }
         return sim_statement_end(&statement, reterr);

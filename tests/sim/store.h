@@ -45,6 +45,7 @@ struct sim_position {
         int32_t partition;
         int64_t epoch, next_offset, last_offset, last_time_ms, last_fingerprint;
         const char *owner;
+        int64_t updated_us;
 };
 struct sim_claim {
         struct weir_key key;

@@ -264,6 +264,38 @@ START_TEST(what_is_moved_is_tried_as_if_it_never_had_been)
 }
 END_TEST
 
+/* What this member is told of; "other" takes it away without a word. */
+START_TEST(a_position_that_another_took_is_looked_at_when_it_rests)
+{
+        struct weir_pg *pg = fixture_connect();
+        struct weir_position mine, taken;
+        struct weir_position_epoch epochs[4];
+        size_t count = 0;
+
+        OK(weir_position_take(pg, "watched", "t", 0, "host:1", &mine, reterr));
+        OK(weir_position_take(pg, "watched", "t", 1, "host:1", &taken, reterr));
+        fixture_int(pg,
+                    "WITH u AS (UPDATE weir.position SET owner = 'other', epoch = epoch + 1"
+                    " WHERE id = %d RETURNING 1) SELECT count(*) FROM u",
+                    taken.id);
+        OK(weir_position_epochs(pg, "watched", "host:1", epochs, 4, &count, reterr));
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(epochs[0].id, mine.id);
+        fixture_int(pg,
+                    "WITH u AS (UPDATE weir.position SET updated_at = now() - interval '61 s'"
+                    " WHERE id = %d RETURNING 1) SELECT count(*) FROM u",
+                    taken.id);
+        OK(weir_position_epochs(pg, "watched", "host:1", epochs, 4, &count, reterr));
+        ck_assert_uint_eq(count, 2);
+        ck_assert_int_eq(epochs[1].id, taken.id); /* in order of numbers, for bsearch() */
+        ck_assert_int_eq(epochs[1].epoch, taken.epoch + 1);
+        OK(weir_position_epochs(pg, "watched", "other", epochs, 1, &count, reterr));
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(epochs[0].id, taken.id); /* its own first */
+        weir_pg_close(pg);
+}
+END_TEST
+
 static struct weir_position_move to(const char *topic, int32_t partition, int64_t next_offset)
 {
         return (struct weir_position_move){ .topic = topic,
@@ -401,6 +433,7 @@ int main(void)
         tcase_add_test(tcase, looking_at_nothing_is_an_outcome);
         tcase_add_test(tcase, an_operators_move_is_recorded_and_fences);
         tcase_add_test(tcase, what_is_moved_is_tried_as_if_it_never_had_been);
+        tcase_add_test(tcase, a_position_that_another_took_is_looked_at_when_it_rests);
         tcase_add_test(tcase, several_positions_move_together_with_one_reason);
         tcase_add_test(tcase, PM1_what_stands_there_already_is_left_alone_without_a_word);
         tcase_add_test(tcase, a_row_that_somebody_holds_is_waited_for_and_then_named);
