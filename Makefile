@@ -117,8 +117,8 @@ $(O)/test_webhook $(addprefix $(O)/test_webhook,_request _reply _tls): CHECK += 
 $(O)/fuzz_%: tests/fuzz/fuzz_%.c $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz/corpus.o) $(O)/libcmd.a $(O)/libweir.a Makefile
 	$(call say,link)
 	$(Q)$(COMPILE) $(LFLAGS) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $(filter %.c %.o %.a,$^) $(LIBS) -lm
-# the tests once more, with weir's calls going through tests/torture and that in Check's place
-TORTURED := $(patsubst tests/unit/%.c,$(O)/torture/%,$(filter-out tests/unit/test_vectors.c,$(wildcard tests/unit/test_*.c)))
+# the tests once more, with weir's calls going through tests/torture and that in Check's place; a failpoint is in no object of weir's
+TORTURED := $(patsubst tests/unit/%.c,$(O)/torture/%,$(filter-out $(addprefix tests/unit/test_,vectors.c failpoint.c),$(wildcard tests/unit/test_*.c)))
 TORTURERS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/torture/*.c))
 # a wrapper stays in the stack; and where a check fails, no register area keeps what is lost (runner.c)
 $(O)/tests/torture/%.o: CFLAGS += -fno-optimize-sibling-calls
