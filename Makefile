@@ -240,7 +240,7 @@ $(B)/lint/%.ok: %.c .clang-tidy $(S)/lint.h $(wildcard lib/*/*.h include/weir/*.
 	@touch $@
 lint: deps-lint ## clang-tidy and shellcheck
 	@$(MAKE) --no-print-directory -k -j2 tidy
-	@shellcheck -x $(SCRIPTS) && echo "lint: $(words $(TIDY)) sources, $(words $(SCRIPTS)) scripts, nothing found"
+	@printf '%s\0' $(SCRIPTS) | xargs -0 -n 20 -P 2 shellcheck -x && echo "lint: $(words $(TIDY)) sources, $(words $(SCRIPTS)) scripts, nothing found"
 tidy: $(TIDY)
 hardening: all ## PIE, RELRO, BIND_NOW, canaries, FORTIFY, CET in what is shipped
 	@bash $(S)/hardening.sh $(P)/weir $(P)/libweir.so.0 $(PLUGINS)
