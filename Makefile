@@ -198,7 +198,7 @@ torture: deps test-plugins ## each call of weir's that may fail does, in every u
 	$(BUILD) VARIANT=asan torture-build
 	@bash tests/torture/run.sh torture $(B)/obj/asan $(TORTURED:$(O)/%=$(B)/obj/asan/%)
 torture-build: test-plugins $(TORTURED)
-SLICE := $(patsubst %,$(O)/torture/test_%,batch blot claim conf decode encode json option pool table)
+SLICE := $(patsubst %,$(O)/torture/test_%,batch blot conf decode encode json option pool)
 torture-slice: deps test-plugins $(SLICE) ## a few of them, some places each, by a fixed seed and a new one
 	@TORTURE_PLACES=$(or $(TORTURE_PLACES),3) bash tests/torture/run.sh torture-slice $(O) $(SLICE)
 simulation: deps $(O)/simulate ## lib/flow against models of Kafka and PostgreSQL (SEEDS=10000, and some new ones)
