@@ -11,16 +11,17 @@
 #include "fuzz_event.h"
 #include "side/webhook_request.h"
 
+/* None begins with a hexadecimal digit: of "\anaryquery" a refusal says "\x5canaryquery", which only looks like a leak. */
 #define PATH "/services/T0CANARYPATH/hook"
-#define QUERY "sig=canaryquery99"
-#define TOKEN "canary-token-1f3a"
+#define QUERY "sig=quailsquery99"
+#define TOKEN "quails-token-1f3a"
 #define SECRET "whsec_Y2FuYXJ5c2VjcmV0a2V5"
 
 static const struct {
         char letter;
         const char *text, *hidden;
 } secrets[] = { { 'P', PATH, "T0CANARYPATH" },
-                { 'Q', QUERY, "canaryquery99" },
+                { 'Q', QUERY, "quailsquery99" },
                 { 'T', TOKEN, TOKEN },
                 { 'S', SECRET, "Y2FuYXJ5c2VjcmV0a2V5" } };
 
