@@ -88,8 +88,8 @@ const struct weir_key weir_keys[] = {
                   "ahead, divided among all partitions of the worker's topics, half for the "
                   "batches in hand, rows that are not sent yet included. The process has up to "
                   "40 MB besides, and what its handlers allocate. Partitions of a topic with records "
-                  "larger than a partition's share take turns in fetching; when small records become "
-                  "large at once, each partition may have one besides. A record that is larger than "
+                  "larger than a partition's share take turns in fetching; where small records become large "
+                  "in many at once, what comes in the first 0.2 s is besides. A record that is larger than "
                   "the budget is handled, alone." },
         { "memory.queue", WEIR_KEY_SIZE, 0, CONF(memory_queue_bytes), .fallback = "16MiB",
           .min = KIB(256), .max = MIB(1024),

@@ -24,7 +24,7 @@
  *                   12 partitions.
  * Batches       of small records come in whole, and decompressed, whatever a share is. So what lies in a queue is reckoned, by
  *               number and mean size; SEVERAL shares of it are taken for one large record.
- * Known         sizes that jump: what is on its way when the first large record is read comes in.
+ * Known         sizes that jump: what comes in before gauge.c sees the first large one, and while who has to leave is at rest.
  * The race      1. a lane takes record 7  2. its partition is put out  3. next_offset becomes 8. Let in anew at 7 or at 8: 7
  *               comes twice at most, and is dropped (PA2).
  * Threads       poll, but see(): lane.
