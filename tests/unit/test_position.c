@@ -281,10 +281,8 @@ START_TEST(a_position_that_another_took_is_looked_at_when_it_rests)
         OK(weir_position_epochs(pg, "watched", "host:1", epochs, 4, &count, reterr));
         ck_assert_uint_eq(count, 1);
         ck_assert_int_eq(epochs[0].id, mine.id);
-        fixture_int(pg,
-                    "WITH u AS (UPDATE weir.position SET updated_at = now() - interval '61 s'"
-                    " WHERE id = %d RETURNING 1) SELECT count(*) FROM u",
-                    taken.id);
+        fixture_int(pg, "WITH u AS (UPDATE weir.position SET updated_at = now() - interval '61 s'"
+                        " WHERE worker = 'watched' RETURNING 1) SELECT count(*) FROM u");
         OK(weir_position_epochs(pg, "watched", "host:1", epochs, 4, &count, reterr));
         ck_assert_uint_eq(count, 2);
         ck_assert_int_eq(epochs[1].id, taken.id); /* in order of numbers, for bsearch() */
