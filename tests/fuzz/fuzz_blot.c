@@ -83,8 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         used = echo.size / 2;
         for (size_t i = 0; i < secret.size;
              i++) /* every second byte encoded, by what else is there */
-                used += (size_t)sprintf(joined + used, (echo.size + i) % 2 ? "%%%02X" : "%c",
-                                        (unsigned char)secret.ptr[i]);
+                used += (size_t)snprintf(joined + used, 4, (echo.size + i) % 2 ? "%%%02X" : "%c",
+                                         (unsigned char)secret.ptr[i]);
         memcpy(joined + used, echo.ptr + echo.size / 2, echo.size - echo.size / 2);
         used += echo.size - echo.size / 2;
         check(secret, joined, used);

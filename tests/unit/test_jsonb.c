@@ -43,7 +43,7 @@ static char *make_array(void)
         ck_assert_ptr_nonnull(array);
         *p++ = '{';
         for (size_t i = 0; i < batch.count; i++) {
-                p += sprintf(p, "%s\"\\\\x", i ? "," : "");
+                p = stpcpy(p, i ? ",\"\\\\x" : "\"\\\\x");
                 for (size_t k = 0; k < batch.sizes[i]; k++) {
                         *p++ = "0123456789abcdef"[(unsigned char)batch.documents[i][k] >> 4];
                         *p++ = "0123456789abcdef"[(unsigned char)batch.documents[i][k] & 15];
