@@ -17,7 +17,7 @@ build=$(directory "${B:-build}")
 work=$build/fuzz
 mkdir -p "$work"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
-export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$here/lsan.supp:print_suppressions=0}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-$(printf "suppressions='%s':print_suppressions=0" "$here/lsan.supp")}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 finish() {
         local job

@@ -31,7 +31,8 @@ fetch() {
         local tmp=$home/tmp
         mkdir -p "$tmp"
         echo "kafka.sh: fetching the broker's jars (once)" >&2
-        MAVEN_OPTS="-XX:-UsePerfData -Djava.io.tmpdir=$tmp ${MAVEN_OPTS:-}" mvn -q -B -f "$support/pom.xml" \
+        # what mvn makes of MAVEN_OPTS ends at a blank of the path; the JVM itself reads quotes
+        JDK_JAVA_OPTIONS="-XX:-UsePerfData \"-Djava.io.tmpdir=$tmp\" ${JDK_JAVA_OPTIONS:-}" mvn -q -B -f "$support/pom.xml" \
                 -Dmaven.repo.local="$home/../m2" dependency:copy-dependencies \
                 -DoutputDirectory="$home/libs.new" >"$home/mvn.log" 2>&1 ||
                 { tail -n 20 "$home/mvn.log" >&2; die "mvn could not fetch the jars, see above and $home/mvn.log"; }

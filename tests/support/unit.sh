@@ -32,9 +32,9 @@ WEIR_TEST_PG=$("$support/pg.sh" start "$work/pg")
 export WEIR_TEST_PG WEIR_TEST_PLUGINS=$objects/plugins WEIR_MIGRATIONS=$support/../../migrations
 export CK_DEFAULT_TIMEOUT=$((30 * ${TIMEOUT_FACTOR:-1})) TMPDIR=$work
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
-export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$support/lsan.supp:print_suppressions=0}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-$(printf "suppressions='%s':print_suppressions=0" "$support/lsan.supp")}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$support/tsan.supp:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-$(printf "suppressions='%s':second_deadlock_stack=1" "$support/tsan.supp")}
 # judge PROGRAM: run it; what it said goes to standard output in one piece, the counts to a file
 judge() {
         local program=$1 base=${1##*/} began=$SECONDS status=0 checks bad good

@@ -32,7 +32,7 @@ export WEIR_TEST_PG WEIR_TEST_PLUGINS=$objects/plugins WEIR_MIGRATIONS=$here/../
 export TMPDIR=$work
 export ASAN_OPTIONS=exitcode=86:abort_on_error=0:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:exitcode=86
-export LSAN_OPTIONS=exitcode=86:print_suppressions=0:suppressions=$here/../support/lsan.supp
+export LSAN_OPTIONS=exitcode=86:print_suppressions=0:suppressions=\'$here/../support/lsan.supp\'
 
 if [ "$name" = torture-slice ]; then
         export TORTURE_FRESH=${TORTURE_FRESH:-$((RANDOM * 32768 + RANDOM + 1))}
