@@ -195,7 +195,9 @@ class Run:
                     if alive else None)
         if alive and not progress:
             self.liveness.append("%s: nothing is passed while it lasts" % name)
-        for fault in reversed(made):
+        for fault in sorted(reversed(made), key=lambda f: f.area == "net"):
+            if fault.area == "net" and len(made) > 1:
+                time.sleep(fault.hold_s[0])  # whose server was gone had nothing to bend until now
             fault.heal(world)
         healed = time.monotonic()
         proofs = [fault.proof(world) for fault in made]
