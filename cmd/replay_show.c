@@ -50,10 +50,16 @@ static bool is_held(const struct weir_pg_rows *rows, size_t row)
         return *text_of(rows, row, WEIR_REPLAY_HELD) == 't';
 }
 
+/* Policy live is done when the position is moved; how much the worker has run again since, the share says. */
 static const char *state_of(const struct weir_pg_rows *rows, size_t row)
 {
-        return is_at_work(rows, row) && !is_held(rows, row) ? "gone"
-                                                            : text_of(rows, row, WEIR_REPLAY_STATE);
+        const char *state = text_of(rows, row, WEIR_REPLAY_STATE);
+
+        if (is_at_work(rows, row) && !is_held(rows, row))
+                return "gone";
+        return !strcmp(state, "done") && !strcmp(text_of(rows, row, WEIR_REPLAY_POLICY), "live")
+                       ? "moved"
+                       : state;
 }
 
 static int share_of(const struct weir_pg_rows *rows, size_t row)
@@ -124,7 +130,8 @@ static const char list_help[] =
         "usage: weir replay list [WORKER] [-n N] [--json] [-c FILE]\n\n"
         "Replays, newest first: what each was to do, whether it is at work, and what came of it.\n\n"
         "  STATE    running; stopping: after the transaction in hand; stopped; done; failed; gone: its process\n"
-        "           was killed, or its machine: weir replay resume ID goes on exactly there\n"
+        "           was killed, or its machine: weir replay resume ID goes on exactly there; moved: policy live\n"
+        "           has done its part, the worker does the rest\n"
         "  APPLIED  events that ran; SKIPPED: that had a claim; DEAD: kept as dead letters; MISSING: offsets of\n"
         "           the range that the log has no more\n\n"
         "  -n, --limit N       at most N (100)\n"

@@ -272,6 +272,8 @@ says 0 "$WEIR" position log -n 1 -c "$config"
 has out 'e-13 was lost'
 says 0 replay show "$(sql 'select max(id) from weir.replay')" --json
 equal 'what came of it' '1 7' "$(value "j->>'applied', j->>'skipped'")"
+says 0 replay list
+has out ' moved '
 weir_stop a
 
 # a reason drives no terminal
