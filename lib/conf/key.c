@@ -70,9 +70,9 @@ const struct weir_key weir_keys[] = {
                   "forgotten is handled again. Claims are kept in generations, which are dropped "
                   "whole; each generation behind the newest costs every event a look into it." },
         { "claims.period", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, CONF(claims_period_ms),
-          .fallback = "7d", .min = SEC(1), .max = SEC(366 * 86400), .unit_us = 1000,
+          .fallback = "7d", .min = SEC(2), .max = SEC(366 * 86400), .unit_us = 1000,
           .help = "A new generation is begun when the newest is so old. Longer where retention, or a "
-                  "topic's, would make more than 16 of them." },
+                  "topic's, would make more than 16 of them. Each begin takes 0.08 s of claiming." },
         { "claims.retention", WEIR_KEY_DURATION, WEIR_KEY_RELOADABLE, CONF(claims_retention_ms),
           .fallback = "14d", .min = 0, .max = SEC((int64_t)3660 * 86400), .unit_us = 1000,
           .allowed = "at most 14 times period",

@@ -16,7 +16,7 @@ within 10s kafkactl ends "$topic-long" >/dev/null
 topic=$topic-short
 new_db
 configure plugin=probe 'options=gate = true;'
-rotate='claims = { period = "1s"; retention = "4s"; };'
+rotate='claims = { period = "2s"; retention = "4s"; };'
 echo "$rotate" >>"$config"
 migrate
 
