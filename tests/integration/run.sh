@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# run - the integration tests, in two rows side by side
+# run - the integration tests, in three rows side by side
 #
 #   run.sh [PATTERN...]     t3 or t3*: all that begin so; none: all
 #
@@ -34,7 +34,7 @@ for file in "$here"/t[0-9]*.sh; do
 done
 [ ${#tests[@]} -gt 0 ] || die "no test begins with: $*"
 
-rows=${ROWS:-2}
+rows=${ROWS:-3}
 [ "$rows" -le ${#tests[@]} ] || rows=${#tests[@]}
 up() { [ -e "$1/pid" ] && alive "$(cat "$1/pid")"; }
 
