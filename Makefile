@@ -180,6 +180,7 @@ vectors: deps $(O)/test_vectors ## the CloudEvents vectors
 	@bash $(S)/unit.sh vectors $(O) $(O)/test_vectors
 integration: deps-test all $(P)/weir-test test-plugins $(B)/kafkactl ## on Apache Kafka and PostgreSQL (T=t3: only tests/integration/t3*)
 	@bash tests/integration/run.sh $(T)
+unit-build: test-plugins $(UNIT)
 tests-build: test-plugins $(TESTS) $(FUZZ) $(if $(SAN),,$(O)/simulate)
 corpora: deps $(FUZZ) ## every input that a fuzzer found once, and mutants of it (FUZZ_MUTANTS=20 FUZZ_SEED=1)
 	@bash tests/fuzz/run.sh corpora $(O) $(FUZZ:$(O)/fuzz_%=%)
@@ -216,9 +217,12 @@ mutants: deps-test ## deliberate bugs, each of which a harness must catch (T=nam
 	@bash tests/mutants/run.sh $(T)
 mutants-slice: deps test-plugins $(O)/simulate ## four of them by lot
 	@MUTANTS=4 bash tests/mutants/run.sh
-asan tsan: ## unit tests and vectors under AddressSanitizer + UBSan, or ThreadSanitizer
+asan: ## unit tests, vectors and corpora under AddressSanitizer + UBSan
 	$(BUILD) VARIANT=$@ tests-build
-	@$(MAKE) --no-print-directory VARIANT=$@ unit vectors corpora
+	@$(MAKE) --no-print-directory -k -j2 VARIANT=$@ unit vectors corpora
+tsan: ## unit tests under ThreadSanitizer; vectors and corpora have one thread
+	$(BUILD) VARIANT=$@ unit-build
+	@$(MAKE) --no-print-directory VARIANT=$@ unit
 
 # --- check -----------------------------------------------------------------------------------------------------
 clang: deps-lint ## everything once more with clang
@@ -272,6 +276,6 @@ clean: ## remove $(B)
 	rm -rf $(B)
 .PHONY: all plugins test-plugins help deps deps-test deps-lint demo bench unit tests-unit vectors corpora fuzz fuzz-build torture torture-build torture-slice checker \
 	chaos chaos-slice simulation simulate integration test mutants mutants-slice asan \
-	tsan clang tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
+	tsan clang unit-build tests-build layers headers format format-check lint tidy hardening service docs-sync check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
