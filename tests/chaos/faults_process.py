@@ -14,11 +14,12 @@ import time
 from faults_base import Fault
 from world import FACTOR, SESSION_MS, Broken, alive, state, within
 
-# those that the workload passes by itself; more in the mode in which a failed event is parked
+# those that the workload passes by itself; others in the mode in which a failed event is parked: its tries are counted where it
+# is parked, and in weir.attempt ("attempt.saved") only where the park is full, which this workload does not bring about
 POINTS = ("apply.begun", "apply.handled", "apply.kept", "apply.committed", "dead.kept", "attempt.failed", "attempt.saved",
           "retry.turn", "spare.condemned", "spare.unclaimed")
-POINTS_PARK = ("apply.begun", "apply.kept", "apply.committed", "park.kept", "attempt.saved", "aside.handled", "aside.failed",
-               "aside.settled", "aside.committed")
+POINTS_PARK = ("apply.begun", "apply.handled", "apply.kept", "apply.committed", "dead.kept", "park.kept", "aside.handled",
+               "aside.failed", "aside.settled", "aside.committed")
 POINTS_SINGLE = tuple(name for name in POINTS if not name.startswith("spare."))  # these spare the others of a batch
 
 
