@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=tests/support/common.sh
 . tests/support/common.sh
 program=$(cd "$(dirname "$1")" && pwd -P)/${1##*/}
+# in a unit: a path may hold blanks and percent signs; and as what sed puts in
+word=$(printf '"%s"' "${program//%/%%}" | sed 's/[\\&|]/\\&/g')
 unit=config/weir@.service
 exposure=15 # tenths
 work=$(mktemp -d "$(directory "${B:-build}")/service.XXXXXX")
@@ -39,8 +41,8 @@ bad() { # WHAT COMMAND...: must fail
 # the unit as an instance, with the program that was built; FROM TO: a line changed
 instance() {
         mkdir -p "$work/units"
-        sed -e "s|/usr/local/bin/weir|$program|" -e "${1:+s|^$1\$|${2:-}|}" "$unit" >"$work/units/weir@audit.service"
-        [ -z "${1:-}" ] || ! cmp -s <(sed "s|/usr/local/bin/weir|$program|" "$unit") "$work/units/weir@audit.service" ||
+        sed -e "s|/usr/local/bin/weir|$word|" -e "${1:+s|^$1\$|${2:-}|}" "$unit" >"$work/units/weir@audit.service"
+        [ -z "${1:-}" ] || ! cmp -s <(sed "s|/usr/local/bin/weir|$word|" "$unit") "$work/units/weir@audit.service" ||
                 die "there is no line $1 in $unit"
 }
 value() { sed -n "s/^$1=//p" "$unit"; }

@@ -38,6 +38,7 @@ lint   command:clang-format-14      clang-format-14          clang-tools-extra  
 lint   command:clang-tidy-14        clang-tidy-14            clang-tools-extra  clang-extra-tools   llvm
 lint   command:shellcheck           shellcheck               ShellCheck         shellcheck          shellcheck
 lint   command:systemd-analyze      systemd                  systemd            -                   -
+lint   command:ps                   procps                   procps-ng          procps              -
 '
 
 present() {
