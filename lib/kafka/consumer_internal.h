@@ -72,6 +72,7 @@ struct weir_partition {
         rd_kafka_topic_partition_list_t *asked; /* @lane  for position                        */
         _Atomic int64_t next_offset;  /* lowest offset read() may return; -1 before any fetch  */
         _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
+        int64_t heard_end;            /* @lane  log end that came with what is read, 0 unknown  */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
         enum weir_want plan; /* @poll  what the assign under way does with it              */
 

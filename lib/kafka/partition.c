@@ -199,6 +199,7 @@ void weir_partition_request(struct weir_partition *partition, enum weir_want wan
 void weir_partition_fetch(struct weir_partition *partition, int64_t offset)
 {
         assert(offset >= 0);
+        partition->heard_end = 0; /* that of a log which was cut, or made anew, is another */
         weir_partition_request(partition, WEIR_WANT_FETCH, WEIR_PHASE_WAITING, offset);
 }
 

@@ -9,6 +9,10 @@
  *                   nothing that was fetched before it.
  *               PA2 next_offset never runs ahead of what read() returned: an assign that takes it
  *                   as its offset loses nothing. It may lag by one record: that one is dropped.
+ *               PA5 read() returns no offset beyond the end of the log. What stands before the CRC of a record
+ *                   batch is not under it, the base offset too (Kafka's message format, record batch): a bit
+ *                   that changes there on the way, without TLS, gives records another offset, and a position that
+ *                   follows them skips what lies between.
  * The race      1. lane pops offset 7  2. poll thread assigns all at next_offset = 7
  *               3. lane sets next_offset = 8  4. 7 is fetched again: below 8, dropped.
  * Not chosen    believing m->offset of an error message: after a CRC error it is read from
@@ -113,6 +117,50 @@ static int attend(struct weir_partition *partition, int64_t deadline_us, struct 
         return r;
 }
 
+static int break_off(struct weir_partition *partition, const struct weir_error *error,
+                     struct weir_error *reterr)
+{
+        if (reterr)
+                *reterr = *error;
+        pthread_mutex_lock(&partition->mutex);
+        partition->broken = *error;
+        pthread_mutex_unlock(&partition->mutex);
+        /* Out of the assignment: librdkafka may repeat the error thousands of times a second. */
+        weir_partition_request(partition, WEIR_WANT_HALT, WEIR_PHASE_BROKEN, -1);
+        return error->code;
+}
+
+/* PA5. The end came with the record, or later; the client is asked where what was heard does not suffice. An end
+ * that is older than the record, of a leader that is not told all yet, costs a second reading. */
+static bool is_beyond_end(struct weir_partition *partition, int64_t offset)
+{
+        int64_t start_offset, end_offset;
+
+        if (offset < partition->heard_end)
+                return false;
+        if (rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic,
+                                           partition->number, &start_offset, &end_offset) ||
+            end_offset < 0)
+                return false;
+        partition->heard_end = end_offset;
+        return offset >= end_offset;
+}
+
+static int break_beyond_end(struct weir_partition *partition, int64_t offset,
+                            struct weir_error *reterr)
+{
+        struct weir_error error;
+
+        weir_fail(
+                &error, WEIR_ELOG, (int)RD_KAFKA_RESP_ERR__BAD_MSG,
+                "topic %s partition %d: reading stopped at offset %lld: the next record came as offset "
+                "%lld, and the log ends at %lld; the network altered it, which TLS would notice",
+                partition->topic, (int)partition->number,
+                (long long)atomic_load(&partition->next_offset), (long long)offset,
+                (long long)partition->heard_end);
+        return break_off(partition, &error, reterr);
+}
+
 static int break_partition(struct weir_partition *partition, const rd_kafka_message_t *message,
                            struct weir_error *reterr)
 {
@@ -143,14 +191,7 @@ static int break_partition(struct weir_partition *partition, const rd_kafka_mess
                   "topic %s partition %d: reading stopped at offset %lld: %s; %s", partition->topic,
                   (int)partition->number, (long long)next_offset, rd_kafka_message_errstr(message),
                   advice);
-        if (reterr)
-                *reterr = error;
-        pthread_mutex_lock(&partition->mutex);
-        partition->broken = error;
-        pthread_mutex_unlock(&partition->mutex);
-        /* Out of the assignment: librdkafka may repeat the error thousands of times a second. */
-        weir_partition_request(partition, WEIR_WANT_HALT, WEIR_PHASE_BROKEN, -1);
-        return code;
+        return break_off(partition, &error, reterr);
 }
 
 /* Sleep until something is put into the queue, somebody yields it, or @deadline_us. */
@@ -230,6 +271,11 @@ int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct
                 if (message->offset < atomic_load(&partition->next_offset)) {
                         rd_kafka_message_destroy(message);
                         continue;
+                }
+                if (is_beyond_end(partition, message->offset)) {
+                        r = break_beyond_end(partition, message->offset, reterr);
+                        rd_kafka_message_destroy(message);
+                        break;
                 }
                 if (weir_compat_has_epochs())
                         atomic_store(&partition->leader_epoch,

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* partition: what a member reads of its partitions, and from where (lib/kafka/partition.c, queue.c and assign.c) */
+#include <dlfcn.h>
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
 #include "consumer_fixture.h"
 
 START_TEST(a_member_reads_what_was_written_in_order_and_says_how_far)
@@ -97,6 +101,52 @@ START_TEST(a_member_reads_what_was_written_in_order_and_says_how_far)
         ck_assert_uint_eq(weir_partition_queued(p), 0);
         ck_assert_int_eq(weir_partition_range(p, 1000, &range, &error), WEIR_ESTOP);
         rig_free(&rig);
+}
+END_TEST
+
+/* What a bit that changed on the way looks like from here: the log ends before the record that was read. */
+static _Atomic int64_t said_end = -1;
+
+rd_kafka_resp_err_t rd_kafka_get_watermark_offsets(rd_kafka_t *rk, const char *topic,
+                                                   int32_t number, int64_t *ret_start,
+                                                   int64_t *ret_end)
+{
+        static __typeof__(&rd_kafka_get_watermark_offsets) real;
+        rd_kafka_resp_err_t err;
+
+        if (!real)
+                *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_get_watermark_offsets");
+        err = real(rk, topic, number, ret_start, ret_end);
+        if (said_end >= 0)
+                *ret_end = said_end;
+        return err;
+}
+
+START_TEST(PA5_what_lies_beyond_the_end_of_the_log_is_read_again)
+{
+        struct weir_error error = { 0 };
+        struct weir_record record;
+        struct weir_partition *p;
+        struct rig rig;
+        int r;
+
+        produce(100);
+        rig_start(&rig, "g-beyond");
+        await_count(&rig, &rig.assigned_calls, PARTITIONS);
+        p = find(&rig, 1);
+        said_end = 40;
+        weir_partition_fetch(p, 0);
+        for (int64_t i = 0; i < 40; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        WAIT_UNTIL((r = weir_partition_read(p, 100, &record, &error)) != 0);
+        ck_assert_int_eq(r, WEIR_ELOG);
+        ck_assert_ptr_nonnull(strstr(error.text, "came as offset 40, and the log ends at 40"));
+        ck_assert_int_eq(weir_partition_read(p, 0, &record, &error), WEIR_ELOG); /* still */
+        said_end = -1;
+        weir_partition_fetch(p, 40);
+        for (int64_t i = 40; i < 100; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        rig_end(&rig);
 }
 END_TEST
 
@@ -298,6 +348,7 @@ int main(void)
         tcase_set_timeout(tcase, 120);
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, a_member_reads_what_was_written_in_order_and_says_how_far);
+        tcase_add_test(tcase, PA5_what_lies_beyond_the_end_of_the_log_is_read_again);
         tcase_add_test(tcase, PA1_assigns_under_load_lose_and_repeat_nothing);
         tcase_add_test(tcase, AS5_after_a_fetch_the_client_does_not_speak_of_where_it_was);
         tcase_add_test(tcase, a_lane_goes_back_halts_breaks_and_is_revived);
