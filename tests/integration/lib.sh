@@ -71,6 +71,7 @@ says() {
         [ "$status" = "$wanted" ] || fail "exit status $status, not $wanted: $*: $(head -c 600 err)"
 }
 has() { grep -qF -- "$2" "$1" || fail "$1 does not hold '$2': $(head -c 1500 "$1")"; }
+literal() { printf %s "$1" | sed 's/[\\&|]/\\&/g'; } # a path as what sed puts in
 hasnt() { ! grep -qF -- "$2" "$1" || fail "$1 holds '$2': $(grep -F -- "$2" "$1" | head -c 600)"; }
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "${url:-$PG}" -c "$1"; }
 kafkactl() { "$KAFKACTL" "$KAFKA" "$@"; }

@@ -8,7 +8,7 @@ recipe=$(sed -n 's|^ *\(cc .*hello\.c\)$|\1|p' "$ROOT/README.md")
 [ -n "$recipe" ] || fail 'README.md has no cc line for the first plugin'
 grep -qF "$recipe" "$ROOT/examples/hello/README.md" || fail "examples/hello/README.md says something else than: $recipe"
 mkdir hello
-recipe=${recipe/-o examples\//-o $TEST_DIR/}
+recipe=${recipe/-o examples\//-o \"\$TEST_DIR\"/}
 (cd "$ROOT" && umask 022 && eval "$recipe")
 cp -R "$ROOT/examples/hello/migrations" hello/
 

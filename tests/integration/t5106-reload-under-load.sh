@@ -15,7 +15,7 @@ hup() { # and wait until it is through
 mkdir plugins
 cp -R "$(dirname "$WEIR")"/plugins/audit* plugins/
 prepare 2 'batch=max_events = 5; linger = "0ms";'
-sed -i "s|plugin_path = .*|plugin_path = [ \"$TEST_DIR/plugins\" ];|" weir.cfg
+sed -i "s|plugin_path = .*|plugin_path = [ \"$(literal "$TEST_DIR")/plugins\" ];|" weir.cfg
 slow 1
 cp weir.cfg load.cfg # what the load reads is never broken
 (config=load.cfg; for chunk in $(seq 0 19); do produce 500 $((chunk * 500 + 1)); done) &

@@ -11,7 +11,7 @@ cp -R "$WEIR_TEST_PLUGINS"/hostile* plugins/
 cp -R "$(dirname "$WEIR")"/plugins/audit* plugins/
 # cores: else only root may look at the descriptors of a worker
 prepare 2 member=one plugin=hostile name=storm "options=calls = \"$TEST_DIR/calls\";" 'batch=max_events = 5; linger = "0ms";'
-sed -i "s|plugin_path = .*|plugin_path = [ \"$TEST_DIR/plugins\" ];|" weir.cfg
+sed -i "s|plugin_path = .*|plugin_path = [ \"$(literal "$TEST_DIR")/plugins\" ];|" weir.cfg
 echo 'crash = { core = true; }; restart = { first_delay = "10ms"; max_delay = "50ms"; limit = 4; };' >>weir.cfg
 for digit in 1 2; do LC_ALL=C sed "s/hostile-1/hostile-$digit/" plugins/hostile.so >"hostile-$digit"; done
 cp weir.cfg good.cfg

@@ -19,7 +19,7 @@ prepare 4 name=one 'more=processes = 2; static_membership = true;' 'batch=max_ev
   name = \"two\"; plugin = \"hostile\"; group = \"$busy_group\"; topics = [ \"$busy\" ]; start = \"earliest\";
   static_membership = true; batch = { max_events = 5; linger = \"0ms\"; };
   options = { calls = \"$TEST_DIR/calls\"; sleep_ms = 2500; }; }"
-sed -i "s|plugin_path = .*|plugin_path = [ \"$TEST_DIR/plugins\" ];|" weir.cfg
+sed -i "s|plugin_path = .*|plugin_path = [ \"$(literal "$TEST_DIR")/plugins\" ];|" weir.cfg
 cat >>weir.cfg <<'TXT'
 log = { level = "debug"; };
 crash = { attempts = 2; };
@@ -241,7 +241,7 @@ within 20s told 'event=reload.done .*relay=kept'
 equal 'the relay' "$was" "$(relay)"
 hup reload.done
 equal 'the relay, and nothing has changed' "$was" "$(relay)"
-sed -i 's|^sinks = ( *)|sinks = ( { name = "lines"; file = "'"$TEST_DIR"'/lines"; } )|' good.cfg
+sed -i 's|^sinks = ( *)|sinks = ( { name = "lines"; file = "'"$(literal "$TEST_DIR")"'/lines"; } )|' good.cfg
 write
 hup 'reload.done .*relay=renewed'
 within 20s again :0 "$was"

@@ -51,7 +51,7 @@ dlq list --class decode >out
 grep -qP '^ID +FAILED +STATE +WORKER +RECORD +CLASS' out || fail "no table: $(cat out)"
 has out "$topic/1@"
 COLUMNS=130 dlq list >narrow
-equal 'a line is as long as the terminal' 130 "$(wc -L <narrow)"
+equal 'a line is as long as the terminal' 130 "$(LC_ALL=C.UTF-8 wc -L <narrow)"
 ! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]' out || fail 'a control character reached the terminal'
 
 id=$(dlq list --class decode --json | jq '.[0].id')

@@ -52,7 +52,7 @@ weir_start e
 for one in "${pids[@]}" "$sender"; do wait "$one" || fail "a requeue or the producer: $(cat requeue-*.txt emit.log)"; done
 settled() { [ "$(rows "weir.dead_letter where state in ('requeue', 'kept')")" = 0 ]; }
 within 60s settled || fail "not settled: $(letters)"
-equal 'taken by the two' "$((count - 1000))" "$(cat requeue-*.txt | sed -n 's/^\([0-9]*\) requeued$/\1/p' | paste -sd+ | bc)"
+equal 'taken by the two' "$((count - 1000))" "$(awk '/^[0-9]+ requeued$/ { n += $1 } END { print n + 0 }' requeue-*.txt)"
 equal 'each in one more round' 2 "$(sql 'select distinct round from weir.dead_letter')"
 check_decided_once
 equal 'applied by letter or by the duplicate' "$count" "$(sql "select count(*) from weir.dead_letter where state in ('applied', 'duplicate')")"

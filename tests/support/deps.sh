@@ -29,6 +29,7 @@ unit   command:g++                  g++                      gcc-c++            
 kafka  command:java                 default-jre-headless     java-17-openjdk-headless  openjdk17-jre-headless  openjdk
 kafka  command:mvn                  maven                    maven              maven               maven
 kafka  command:python3              python3                  python3            python3             python3
+kafka  command:kcat                 kcat                     kcat               kcat                kcat
 kafka  command:openssl              openssl                  openssl            openssl             openssl
 kafka  command:jq                   jq                       jq                 jq                  jq
 lint   command:g++                  g++                      gcc-c++            g++                 gcc
