@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* kafka/cluster: a question to a coordinator that starts or moves is asked again, within its time */
 #include <check.h>
+#include <dlfcn.h>
+#include <librdkafka/rdkafka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "kafka/cluster.h"
@@ -30,6 +33,36 @@ static void teardown(void)
 {
         weir_devbroker_stop(broker);
 }
+
+/* A client whose wait is begun as the answer has come: it sleeps through it. */
+static bool sleeps;
+
+char *rd_kafka_clusterid(rd_kafka_t *rk, int timeout_ms)
+{
+        static __typeof__(&rd_kafka_clusterid) real;
+
+        if (!real)
+                *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_clusterid");
+        if (sleeps && timeout_ms > 0) {
+                usleep((useconds_t)timeout_ms * 1000);
+                return NULL;
+        }
+        return real(rk, timeout_ms);
+}
+
+START_TEST(an_answer_that_the_client_sleeps_through_is_seen)
+{
+        struct weir_error error = { 0 };
+        struct weir_cluster_conf conf = { .brokers = weir_devbroker_address(broker),
+                                          .timeout_ms = 10000 };
+        WEIR_CLEANUP(weir_cluster_closep) struct weir_cluster *cluster = NULL;
+
+        sleeps = true;
+        ck_assert_msg(weir_cluster_open(&conf, &cluster, &error) == 0, "%s", error.text);
+        ck_assert_msg(weir_cluster_partitions(cluster, "t", &error) == 1, "%s", error.text);
+        sleeps = false;
+}
+END_TEST
 
 static int ask(int timeout_ms, int64_t *ret_offset, struct weir_error *reterr)
 {
@@ -164,6 +197,7 @@ int main(void)
         tcase_add_test(tcase, a_coordinator_that_loads_is_asked_again);
         tcase_add_test(tcase, a_coordinator_that_never_loads_is_named_in_time);
         tcase_add_test(tcase, a_refusal_is_final);
+        tcase_add_test(tcase, an_answer_that_the_client_sleeps_through_is_seen);
         tcase_add_test(tcase, what_is_written_for_a_group_is_what_it_has);
         tcase_add_test(tcase, Q5_a_group_that_lives_is_named_and_nothing_is_written);
         tcase_add_test(tcase, a_broker_that_will_not_say_is_no_broker_that_is_away);
