@@ -73,6 +73,8 @@ struct weir_partition {
         _Atomic int64_t next_offset;  /* lowest offset read() may return; -1 before any fetch  */
         _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
         int64_t heard_end;            /* @lane  log end that came with what is read, 0 unknown  */
+        int64_t gap_start, gap_end;   /* @lane  one that was seen once                         */
+        bool has_gaps;                /* @lane  one was seen twice                             */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
         enum weir_want plan; /* @poll  what the assign under way does with it              */
 

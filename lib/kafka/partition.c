@@ -54,6 +54,7 @@ struct weir_partition *weir_partition_new(struct weir_consumer *consumer, const 
         partition->owed_offset = -1;
         partition->left_offset = -1;
         partition->dry_end = -1;
+        partition->gap_end = -1;
         partition->next_offset = -1;
         partition->end_offset = -1;
         partition->leader_epoch = -1;
@@ -200,6 +201,7 @@ void weir_partition_fetch(struct weir_partition *partition, int64_t offset)
 {
         assert(offset >= 0);
         partition->heard_end = 0; /* that of a log which was cut, or made anew, is another */
+        partition->gap_end = -1;
         weir_partition_request(partition, WEIR_WANT_FETCH, WEIR_PHASE_WAITING, offset);
 }
 

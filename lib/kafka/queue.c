@@ -13,6 +13,9 @@
  *                   batch is not under it, the base offset too (Kafka's message format, record batch): a bit
  *                   that changes there on the way, without TLS, gives records another offset, and a position that
  *                   follows them skips what lies between.
+ *               PA6 a gap is believed when a second reading shows it too: the same bit gives an offset that the log has,
+ *                   and what lies before it would be skipped without a word. A log that has gaps (transactions,
+ *                   compaction) is known by its first one: each partition pays for one reading.
  * The race      1. lane pops offset 7  2. poll thread assigns all at next_offset = 7
  *               3. lane sets next_offset = 8  4. 7 is fetched again: below 8, dropped.
  * Not chosen    believing m->offset of an error message: after a CRC error it is read from
@@ -22,6 +25,7 @@
  * Threads       lane, except where a function says any or poll.
  */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "kafka/compat.h"
 #include "kafka/consumer_internal.h"
@@ -161,6 +165,30 @@ static int break_beyond_end(struct weir_partition *partition, int64_t offset,
         return break_off(partition, &error, reterr);
 }
 
+/* PA6. @offset is not the one that comes next, @next_offset. */
+static bool is_gap(struct weir_partition *partition, int64_t next_offset, int64_t offset)
+{
+        if (!partition->has_gaps) {
+                partition->has_gaps = partition->gap_start == next_offset &&
+                                      partition->gap_end == offset;
+                partition->gap_start = next_offset;
+                partition->gap_end = offset;
+        }
+        return partition->has_gaps;
+}
+
+/* The second reading found a record where the first one had a gap. */
+static void note_altered(struct weir_partition *partition, int64_t offset)
+{
+        if (partition->has_gaps || offset < partition->gap_start || offset >= partition->gap_end)
+                return;
+        weir_log(WEIR_LOG_WARN, "kafka.offset_altered", LOG_S("topic", partition->topic),
+                 LOG_I("partition", partition->number), LOG_I("offset", partition->gap_start),
+                 LOG_I("came_as", partition->gap_end), LOG_S("action", "read again"),
+                 LOG_S("next", "the network alters what it carries: TLS would notice"));
+        partition->gap_end = -1;
+}
+
 static int break_partition(struct weir_partition *partition, const rd_kafka_message_t *message,
                            struct weir_error *reterr)
 {
@@ -248,6 +276,7 @@ int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct
                 return 0;
         for (int wait_ms = timeout_ms;;) {
                 rd_kafka_message_t *message;
+                int64_t next_offset;
 
                 if (atomic_load(&partition->attention)) {
                         r = attend(partition, deadline_us, reterr);
@@ -268,7 +297,8 @@ int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct
                         rd_kafka_message_destroy(message);
                         break;
                 }
-                if (message->offset < atomic_load(&partition->next_offset)) {
+                next_offset = atomic_load(&partition->next_offset);
+                if (message->offset < next_offset) {
                         rd_kafka_message_destroy(message);
                         continue;
                 }
@@ -277,6 +307,14 @@ int weir_partition_read(struct weir_partition *partition, int timeout_ms, struct
                         rd_kafka_message_destroy(message);
                         break;
                 }
+                if (message->offset > next_offset &&
+                    !is_gap(partition, next_offset, message->offset)) {
+                        rd_kafka_message_destroy(message);
+                        weir_partition_request(partition, WEIR_WANT_FETCH, WEIR_PHASE_WAITING,
+                                               next_offset);
+                        continue;
+                }
+                note_altered(partition, message->offset);
                 if (weir_compat_has_epochs())
                         atomic_store(&partition->leader_epoch,
                                      rd_kafka_message_leader_epoch(message));

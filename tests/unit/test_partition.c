@@ -122,6 +122,80 @@ rd_kafka_resp_err_t rd_kafka_get_watermark_offsets(rd_kafka_t *rk, const char *t
         return err;
 }
 
+/* Offsets from @moved_from on are larger by @moved_by; @moves times, -1 = always. */
+static _Atomic int64_t moved_from = -1, moved_by;
+static _Atomic int moves;
+static _Atomic unsigned seen[200]; /* records that had this offset */
+
+rd_kafka_message_t *rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout_ms)
+{
+        static __typeof__(&rd_kafka_consume_queue) real;
+        rd_kafka_message_t *message;
+
+        if (!real)
+                *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_consume_queue");
+        message = real(queue, timeout_ms);
+        if (!message || message->err)
+                return message;
+        if (moved_from >= 0 && message->offset >= moved_from && moves != 0) {
+                message->offset += moved_by;
+                if (moves > 0)
+                        moves--;
+        }
+        if (message->offset < 200)
+                seen[message->offset]++;
+        return message;
+}
+
+static struct weir_partition *start_moved(struct rig *rig, const char *group, int count)
+{
+        struct weir_partition *p;
+
+        for (int i = 0; i < 200; i++)
+                seen[i] = 0;
+        produce(100);
+        rig_start(rig, group);
+        await_count(rig, &rig->assigned_calls, PARTITIONS);
+        p = find(rig, 1);
+        moved_from = 50;
+        moved_by = 20;
+        moves = count;
+        weir_partition_fetch(p, 0);
+        return p;
+}
+
+START_TEST(PA6_a_gap_that_is_not_there_the_second_time_was_none)
+{
+        struct rig rig;
+        struct weir_partition *p = start_moved(&rig, "g-altered", 1);
+
+        for (int64_t i = 0; i < 100; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        ck_assert_uint_eq(seen[70], 2);
+        moved_from = -1;
+        rig_end(&rig);
+}
+END_TEST
+
+START_TEST(PA6_a_gap_that_is_there_twice_is_one_and_the_next_is_believed_at_once)
+{
+        struct rig rig;
+        struct weir_partition *p = start_moved(&rig, "g-gap", -1);
+
+        for (int64_t i = 0; i < 50; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        for (int64_t i = 70; i < 80; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        ck_assert_uint_eq(seen[70], 2);
+        moved_by = 25;
+        for (int64_t i = 85; i < 100; i++)
+                ck_assert_int_eq(next_offset(p), i);
+        ck_assert_uint_eq(seen[85], 1);
+        moved_from = -1;
+        rig_end(&rig);
+}
+END_TEST
+
 START_TEST(PA5_what_lies_beyond_the_end_of_the_log_is_read_again)
 {
         struct weir_error error = { 0 };
@@ -349,6 +423,9 @@ int main(void)
         tcase_add_checked_fixture(tcase, setup, teardown);
         tcase_add_test(tcase, a_member_reads_what_was_written_in_order_and_says_how_far);
         tcase_add_test(tcase, PA5_what_lies_beyond_the_end_of_the_log_is_read_again);
+        tcase_add_test(tcase, PA6_a_gap_that_is_not_there_the_second_time_was_none);
+        tcase_add_test(tcase,
+                       PA6_a_gap_that_is_there_twice_is_one_and_the_next_is_believed_at_once);
         tcase_add_test(tcase, PA1_assigns_under_load_lose_and_repeat_nothing);
         tcase_add_test(tcase, AS5_after_a_fetch_the_client_does_not_speak_of_where_it_was);
         tcase_add_test(tcase, a_lane_goes_back_halts_breaks_and_is_revived);
