@@ -44,6 +44,7 @@ const char *weir_board_doing_name(int doing)
                 [WEIR_BOARD_HANDLES] = "is inside the handler",
                 [WEIR_BOARD_RETRIES] = "waits until an event may be tried again",
                 [WEIR_BOARD_WAITS] = "waits for PostgreSQL to come back",
+                [WEIR_BOARD_ASKS] = "waits for PostgreSQL to say what else is to be done",
                 [WEIR_BOARD_ROOM] = "waits for room in memory.budget, which other lanes hold",
                 [WEIR_BOARD_HALTS] = "is halted",
         };

@@ -40,6 +40,7 @@ enum weir_board_doing {
         WEIR_BOARD_HANDLES,  /* inside the handler */
         WEIR_BOARD_RETRIES,  /* waits until an event may be tried again */
         WEIR_BOARD_WAITS,    /* for PostgreSQL to come back, or for a connection */
+        WEIR_BOARD_ASKS,     /* PostgreSQL for other work: letters, parked events, a move */
         WEIR_BOARD_ROOM,     /* waits until other lanes give room in memory.budget back */
         WEIR_BOARD_HALTS     /* stands still until an operator speaks */
 };

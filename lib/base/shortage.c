@@ -49,6 +49,7 @@ static bool tries(const struct weir_board *board)
                 switch (atomic_load(&board->slots[i].doing)) {
                 case WEIR_BOARD_FREE:
                 case WEIR_BOARD_HANDLES:
+                case WEIR_BOARD_ASKS: /* once a second, also where there is nothing */
                 case WEIR_BOARD_HALTS: break;
                 case WEIR_BOARD_READS:
                         if (board->slots[i].end_offset > board->slots[i].next_offset)

@@ -164,8 +164,10 @@ static enum next halted(struct weir_lane *lane, const struct weir_error *why)
 static int identify_once(struct weir_lane *lane, struct weir_error *reterr)
 {
         struct weir_pg *pg;
-        int r = weir_pool_acquire(lane->env->pool, &lane->abort, &pg, reterr);
+        int r;
 
+        weir_board_do(WEIR_BOARD_TAKES);
+        r = weir_pool_acquire(lane->env->pool, &lane->abort, &pg, reterr);
         if (r < 0)
                 return r;
         r = weir_position_identify(pg, &lane->position, reterr);
@@ -342,12 +344,12 @@ static enum next consume(struct weir_lane *lane, struct weir_error *error, bool 
                 enum weir_run run = WEIR_RUN_DONE;
                 int r;
 
+                weir_board_do(WEIR_BOARD_READS);
                 if (replayed(lane))
                         return end_replay(lane, WEIR_REPLAY_DONE, NULL);
                 if (lane->intake.ended && !rest(lane, REPLAYED_LOOK_MS))
                         return NEXT_STOP;
                 note_identity(lane);
-                weir_board_do(WEIR_BOARD_READS);
                 weir_board_log_end(weir_partition_end(lane->partition));
                 lane->intake.hurried = weir_aside_hungry(&lane->runner.aside);
                 r = weir_intake_collect(&lane->intake, lane->partition, &lane->position, error);

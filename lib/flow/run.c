@@ -390,6 +390,7 @@ enum weir_run weir_runner_aside(struct weir_runner *runner, const struct weir_po
 {
         enum weir_run run;
 
+        weir_board_do(WEIR_BOARD_ASKS);   /* where it stands still, it is not for want of records */
         weir_hold_release(&runner->hold); /* aside takes its own: never two in one hand */
         run = weir_aside_run(&runner->aside, position, idle ? ASIDE_IDLE_US : ASIDE_BUSY_US);
         if (run == WEIR_RUN_HALTED)
@@ -483,6 +484,7 @@ enum weir_run weir_runner_pass_markers(struct weir_runner *runner, struct weir_p
                 seen = runner->range->until_offset;
         if (seen <= position->next_offset)
                 return WEIR_RUN_DONE;
+        weir_board_do(WEIR_BOARD_APPLIES);
         r = weir_hold_connect(&runner->hold, &error);
         if (r == 0)
                 r = weir_position_skip(runner->hold.pg, position, seen, &error);
