@@ -54,6 +54,7 @@ struct weir_partition {
         bool woken;              /* @mutex */
         _Atomic bool doubted;    /* broken because the log may be another one           */
         bool in_client;          /* @poll  part of librdkafka's assignment                     */
+        bool has_gaps;           /* @lane  the log has: two readings showed one             */
         _Atomic int64_t held;    /* records not released yet                     */
 
         pthread_mutex_t mutex;
@@ -73,8 +74,7 @@ struct weir_partition {
         _Atomic int64_t next_offset;  /* lowest offset read() may return; -1 before any fetch  */
         _Atomic int64_t end_offset;   /* log end as last heard, -1 unknown                     */
         int64_t heard_end;            /* @lane  log end that came with what is read, 0 unknown  */
-        int64_t gap_start, gap_end;   /* @lane  one that was seen once                         */
-        bool has_gaps;                /* @lane  one was seen twice                             */
+        int64_t gap_start, gap_end;   /* @lane  one that a reading showed once                 */
         _Atomic int32_t leader_epoch; /* of the last record, -1 unknown                       */
         enum weir_want plan; /* @poll  what the assign under way does with it              */
 
